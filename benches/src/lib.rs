@@ -1,0 +1,1 @@
+//! Instructions, allocations and bytes per packet

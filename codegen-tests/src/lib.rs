@@ -1,0 +1,1 @@
+//! What the derives refuse, generate and compile to

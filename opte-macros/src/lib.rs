@@ -1,0 +1,1 @@
+//! The derive and stack macros of opte-headers

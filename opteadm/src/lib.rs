@@ -1,0 +1,1 @@
+//! Programs xde: a command line and a client library

@@ -1,0 +1,1 @@
+//! Hosts, guests and a boundary endpoint in network namespaces, for tests and the demo

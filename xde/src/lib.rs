@@ -1,0 +1,1 @@
+//! The driver: ports, underlay and the command entry around the opte engine
