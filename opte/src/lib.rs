@@ -1,4 +1,12 @@
-//! The packet transformation engine: layers of rules, compiled once per flow
+//! The packet transformation engine: layers of rules, compiled once per flow.
+//!
+//! A port holds the layers of one guest interface. The first packet of a flow walks the layers; what they
+//! did is fused into one program a direction and kept in the port's flow table, so
+//! that every further packet costs one lookup and one application.
+//!
+//! The engine does no input or output and has no clock, no randomness and no log of its own: time is an argument
+//! ([`time::Moment`]), the rest is passed in ([`provider`]). It is `no_std + alloc`; feature `std` exchanges the spin locks
+//! for those of the standard library ([`sync`]).
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -11,6 +19,14 @@
     )
 )]
 
-extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
 
-pub mod lpm;
+pub mod direction;
+pub mod drops;
+pub mod provider;
+pub mod sync;
+pub mod time;
+
+pub use direction::Direction;
+pub use drops::DropReason;

@@ -1,0 +1,94 @@
+//! Locks, under one name for each kind wherever the engine runs: spin locks without `std`, those of the standard library
+//! with it.
+//!
+//! A holder that panicked does not poison a lock: the product code holds no lock across anything that may panic, and a
+//! test that does wants to see its own panic only.
+
+use core::fmt;
+
+#[cfg(feature = "std")]
+mod imp {
+    pub(super) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+    pub(super) fn unpoison<G>(result: Result<G, std::sync::PoisonError<G>>) -> G {
+        result.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(not(feature = "std"))]
+mod imp {
+    pub(super) use spin::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+    pub(super) fn unpoison<G>(guard: G) -> G {
+        guard
+    }
+}
+
+/// The guard of a [`KMutex`].
+pub type KMutexGuard<'a, T> = imp::MutexGuard<'a, T>;
+/// The guard of a reader of a [`KRwLock`].
+pub type KReadGuard<'a, T> = imp::RwLockReadGuard<'a, T>;
+/// The guard of the writer of a [`KRwLock`].
+pub type KWriteGuard<'a, T> = imp::RwLockWriteGuard<'a, T>;
+
+/// A mutual exclusion lock.
+pub struct KMutex<T>(imp::Mutex<T>);
+
+impl<T> KMutex<T> {
+    /// A free lock over `value`.
+    pub const fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
+    }
+
+    /// Waits for the lock and takes it.
+    #[inline]
+    pub fn lock(&self) -> KMutexGuard<'_, T> {
+        imp::unpoison(self.0.lock())
+    }
+}
+
+impl<T> fmt::Debug for KMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KMutex")
+    }
+}
+
+impl<T: Default> Default for KMutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+/// A lock that admits many readers or one writer.
+pub struct KRwLock<T>(imp::RwLock<T>);
+
+impl<T> KRwLock<T> {
+    /// A free lock over `value`.
+    pub const fn new(value: T) -> Self {
+        Self(imp::RwLock::new(value))
+    }
+
+    /// Waits until no writer holds the lock and reads.
+    #[inline]
+    pub fn read(&self) -> KReadGuard<'_, T> {
+        imp::unpoison(self.0.read())
+    }
+
+    /// Waits until nobody holds the lock and writes.
+    #[inline]
+    pub fn write(&self) -> KWriteGuard<'_, T> {
+        imp::unpoison(self.0.write())
+    }
+}
+
+impl<T> fmt::Debug for KRwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KRwLock")
+    }
+}
+
+impl<T: Default> Default for KRwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
