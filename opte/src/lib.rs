@@ -19,11 +19,13 @@
     )
 )]
 
+extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
 pub mod direction;
 pub mod drops;
+pub mod lpm;
 pub mod provider;
 pub mod sync;
 pub mod time;
