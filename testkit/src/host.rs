@@ -1,0 +1,257 @@
+//! One host: a namespace with an `xde` and the `opteadm` to program it.
+
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::netns::run;
+use crate::plan::{self, GuestPlan, Place};
+use crate::topology::wait_for;
+use crate::{Failure, Lab, Namespace, Result, Running};
+
+/// A host of the lab.
+#[derive(Debug)]
+pub struct Host {
+    namespace: Namespace,
+    place: Place,
+    socket: PathBuf,
+    log: PathBuf,
+    xde: Option<Running>,
+}
+
+impl Host {
+    pub(crate) fn new(lab: &Lab, name: &str, place: Place) -> Result<Self> {
+        let file = |extension: &str| lab.directory().join(format!("{name}.{extension}"));
+        Ok(Self {
+            namespace: lab.namespace(name)?,
+            place,
+            socket: file("sock"),
+            log: file("log"),
+            xde: None,
+        })
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its address on the underlay.
+    pub fn underlay(&self) -> Ipv6Addr {
+        self.place.underlay()
+    }
+
+    /// Control socket of its driver.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What its driver has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Starts the driver, waits until it answers, and gives it the underlay links.
+    ///
+    /// # Errors
+    /// If it ends or stays silent, with what it logged.
+    pub fn start_xde(&mut self) -> Result<()> {
+        let mut command = self.namespace.command(binary("xde")?);
+        command.arg("--socket").arg(&self.socket);
+        let mut xde = Running::start(&mut command, &self.log)?;
+        let answered = wait_for("xde to answer", || {
+            !xde.is_alive() || self.opteadm("list-ports").is_ok()
+        });
+        if !xde.is_alive() || answered.is_err() {
+            return Err(Failure::new(
+                format!("start xde in {}", self.namespace.name()),
+                self.log(),
+            ));
+        }
+        self.xde = Some(xde);
+        self.opteadm("set-xde-underlay u0 u1").map(drop)
+    }
+
+    /// Whether the driver is still running.
+    pub fn xde_is_alive(&mut self) -> bool {
+        self.xde.as_mut().is_some_and(Running::is_alive)
+    }
+
+    /// Process id of the driver, if one was started.
+    pub fn xde_id(&self) -> Option<u32> {
+        self.xde.as_ref().map(Running::id)
+    }
+
+    /// Kills the driver as a crash would.
+    pub fn kill_xde(&mut self) {
+        if let Some(xde) = self.xde.take() {
+            xde.kill();
+        }
+    }
+
+    /// Asks the driver to end.
+    pub fn stop_xde(&mut self) {
+        if let Some(xde) = self.xde.take() {
+            xde.terminate();
+        }
+    }
+
+    /// Runs `opteadm` with these arguments, split at spaces; its standard output.
+    ///
+    /// # Errors
+    /// If it fails, with what it wrote on standard error.
+    pub fn opteadm(&self, arguments: &str) -> Result<String> {
+        run(&mut self.opteadm_command(arguments)?)
+    }
+
+    /// Runs `opteadm` for its outcome, good or bad.
+    ///
+    /// # Errors
+    /// If it cannot be started at all.
+    pub fn opteadm_outcome(&self, arguments: &str) -> Result<Output> {
+        self.opteadm_command(arguments)?
+            .output()
+            .map_err(|e| Failure::new("run opteadm", e))
+    }
+
+    /// Creates a guest's port, its end in the guest's namespace: addresses, the ways in its VPC and out, what may come in.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn create_port(&self, guest: &GuestPlan, namespace: &Namespace) -> Result<()> {
+        let GuestPlan { port, .. } = guest;
+        self.opteadm(&create_arguments(guest, namespace.name()))?;
+        for (destination, target) in [
+            (plan::SUBNET, format!("sub4={}", plan::SUBNET)),
+            (plan::SUBNET_V6, format!("sub6={}", plan::SUBNET_V6)),
+            ("0.0.0.0/0", "ig".to_owned()),
+            ("::/0", "ig".to_owned()),
+        ] {
+            self.opteadm(&format!(
+                "add-router-entry -p {port} {destination} {target} system"
+            ))?;
+        }
+        for protocol in ["icmp", "icmp6"] {
+            self.allow_in(guest, protocol, "any", 1000)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a firewall rule that lets something in to a guest.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn allow_in(
+        &self,
+        guest: &GuestPlan,
+        protocol: &str,
+        ports: &str,
+        priority: u16,
+    ) -> Result<String> {
+        self.opteadm(&format!(
+            "add-fw-rule -p {} --dir in --hosts any --protocol {protocol} --ports {ports} --action allow --priority {priority}",
+            guest.port,
+        ))
+    }
+
+    /// Tells where a guest of some host is: both its addresses.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn set_v2p(&self, guest: &GuestPlan) -> Result<()> {
+        let GuestPlan {
+            ip,
+            ip6,
+            mac,
+            vni,
+            place,
+            ..
+        } = guest;
+        let underlay = place.underlay();
+        self.opteadm(&format!("set-v2p {ip} {mac} {underlay} {vni}"))?;
+        self.opteadm(&format!("set-v2p {ip6} {mac} {underlay} {vni}"))
+            .map(drop)
+    }
+
+    /// Tells that everything outside is reached by the boundary.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn set_v2b(&self) -> Result<()> {
+        self.opteadm(&format!("set-v2b 0.0.0.0/0 {}", plan::BOUNDARY))?;
+        self.opteadm(&format!("set-v2b ::/0 {}", plan::BOUNDARY))
+            .map(drop)
+    }
+
+    fn opteadm_command(&self, arguments: &str) -> Result<Command> {
+        // Not inside the namespace: the socket is a file, and entering costs more than the command.
+        let mut command = Command::new(binary("opteadm")?);
+        command
+            .arg("--socket")
+            .arg(&self.socket)
+            .args(arguments.split_whitespace());
+        Ok(command)
+    }
+}
+
+/// Arguments of `opteadm create-xde` for a guest whose end of the link goes to `namespace`.
+fn create_arguments(guest: &GuestPlan, namespace: &str) -> String {
+    let GuestPlan {
+        port,
+        mac,
+        ip,
+        ip6,
+        vni,
+        place,
+        snat,
+        ..
+    } = guest;
+    let (first, last) = snat.ports;
+    format!(
+        "create-xde {port} --guest-mac {mac} --private-ip {ip} --vpc-subnet {} --gateway-mac {} --gateway-ip {} \
+         --private-ip {ip6} --vpc-subnet {} --gateway-ip {} --vpc-vni {vni} --src-underlay-addr {} \
+         --snat-ip {} --snat-start {first} --snat-end {last} --snat-ip {} --netns {namespace}",
+        plan::SUBNET,
+        plan::GATEWAY_MAC,
+        plan::GATEWAY,
+        plan::SUBNET_V6,
+        plan::CONFIGURED_GATEWAY_V6,
+        place.underlay(),
+        snat.ip,
+        snat.ip6,
+    )
+}
+
+/// Directory of the binaries under test, if not beside the program that runs.
+pub const BINARIES: &str = "OPTE_BIN_DIR";
+
+/// Path of one of the project's binaries: in the directory the environment variable `OPTE_BIN_DIR` names, else beside this
+/// program.
+///
+/// # Errors
+/// If it is not there.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let what = || format!("find the program `{name}`");
+    let directory = match std::env::var_os(BINARIES) {
+        Some(directory) => PathBuf::from(directory),
+        None => {
+            let this = std::env::current_exe().map_err(|e| Failure::new(what(), e))?;
+            let beside = this.parent().map(Path::to_path_buf).unwrap_or_default();
+            // A test of cargo's stands one directory lower.
+            if beside.ends_with("deps") {
+                beside.parent().map(Path::to_path_buf).unwrap_or_default()
+            } else {
+                beside
+            }
+        }
+    };
+    let path = directory.join(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Failure::new(
+            what(),
+            format!("there is no {}", path.display()),
+        ))
+    }
+}
