@@ -1,4 +1,38 @@
 //! Headers as types: zero-copy views, stacks of headers, and typed transformations of them
 #![no_std]
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+// The derive names this crate `::opte_headers`; so it can, inside it too.
+#[allow(unused_extern_crates)]
+extern crate self as opte_headers;
+
+pub mod bytes;
+pub mod error;
+pub mod ethertype;
+pub mod frame;
+pub mod header;
+pub mod ip_protocol;
+pub mod mac;
+pub mod vni;
+pub mod wire;
+
+pub use error::{Cause, EmitError, ParseError};
+pub use ethertype::Ethertype;
+pub use frame::{FlowKey, HeaderKind, Offsets, Parsed};
+pub use header::{
+    ChecksumRole, Counted, Covers, Field, Follows, Header, InFlowKey, LengthRole, NoSelector,
+    Settable,
+};
+pub use ip_protocol::IpProtocol;
+pub use mac::MacAddr;
+pub use vni::Vni;
+pub use wire::{FieldValue, Wire};

@@ -1,0 +1,153 @@
+//! Where headers start, and which they are.
+
+use core::fmt;
+
+/// The headers a stack can hold.
+pub const MAX_HEADERS: usize = 8;
+
+/// Byte offsets of the headers of a frame, outermost first. The index is the position in the stack. IPv6 extension headers
+/// belong to their IPv6 header and have no position of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Offsets {
+    at: [u16; MAX_HEADERS],
+    count: u8,
+}
+
+impl Offsets {
+    /// No headers.
+    pub const EMPTY: Self = Self {
+        at: [0; MAX_HEADERS],
+        count: 0,
+    };
+
+    /// The byte at which the header at position `index` starts.
+    #[inline]
+    pub fn at(&self, index: u8) -> Option<u16> {
+        if index < self.count {
+            self.at.get(usize::from(index)).copied()
+        } else {
+            None
+        }
+    }
+
+    /// How many headers there are.
+    #[inline]
+    pub const fn count(&self) -> u8 {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds a header behind the others; false if there is no place for it.
+    #[inline(always)]
+    #[must_use]
+    pub fn push(&mut self, offset: u16) -> bool {
+        match self.at.get_mut(usize::from(self.count)) {
+            Some(place) => {
+                *place = offset;
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The offsets, outermost first.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.at.iter().copied().take(usize::from(self.count))
+    }
+}
+
+/// Which header stands at a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum HeaderKind {
+    /// No header.
+    #[default]
+    None,
+    /// Ethernet.
+    Ethernet,
+    /// VLAN tag.
+    Vlan,
+    /// ARP.
+    Arp,
+    /// IPv4.
+    Ipv4,
+    /// IPv6, with its extension headers.
+    Ipv6,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP.
+    Icmpv4,
+    /// ICMPv6.
+    Icmpv6,
+    /// Geneve, with its options.
+    Geneve,
+    /// Something that no parser of the stack knows, or the rest of a fragment.
+    Other,
+}
+
+impl HeaderKind {
+    /// Whether this is a network-layer header of IP.
+    pub const fn is_ip(self) -> bool {
+        matches!(self, Self::Ipv4 | Self::Ipv6)
+    }
+}
+
+/// The kinds of the headers of a frame, outermost first.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Shape([HeaderKind; MAX_HEADERS]);
+
+impl Shape {
+    /// The kind at position `index`; `None` (the kind) behind the last.
+    #[inline]
+    pub fn at(&self, index: u8) -> HeaderKind {
+        self.0.get(usize::from(index)).copied().unwrap_or_default()
+    }
+
+    /// Sets the kind at position `index`.
+    #[inline(always)]
+    pub fn set(&mut self, index: u8, kind: HeaderKind) {
+        if let Some(place) = self.0.get_mut(usize::from(index)) {
+            *place = kind;
+        }
+    }
+
+    /// The kinds, outermost first.
+    pub fn iter(&self) -> impl Iterator<Item = HeaderKind> + '_ {
+        self.0
+            .iter()
+            .copied()
+            .take_while(|kind| *kind != HeaderKind::None)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_headers_and_no_more() {
+        let mut offsets = Offsets::EMPTY;
+        for n in 0..8 {
+            assert!(offsets.push(n * 10));
+        }
+        assert!(!offsets.push(80));
+        assert_eq!(
+            (offsets.count(), offsets.at(7), offsets.at(8)),
+            (8, Some(70), None)
+        );
+        assert!(offsets.iter().eq([0, 10, 20, 30, 40, 50, 60, 70]));
+    }
+}
