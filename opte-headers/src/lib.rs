@@ -16,12 +16,14 @@
 extern crate self as opte_headers;
 
 pub mod bytes;
+pub mod checksum;
 pub mod error;
 pub mod ethertype;
 pub mod frame;
 pub mod header;
 pub mod ip_protocol;
 pub mod mac;
+pub mod program;
 pub mod vni;
 pub mod wire;
 
@@ -34,5 +36,6 @@ pub use header::{
 };
 pub use ip_protocol::IpProtocol;
 pub use mac::MacAddr;
+pub use program::Program;
 pub use vni::Vni;
 pub use wire::{FieldValue, Wire};

@@ -1,0 +1,333 @@
+//! Applying a program to a frame.
+
+use core::fmt;
+
+use super::prefix::NONE;
+use super::rewrite::{SumPlace, byte_mask};
+use super::{Prefix, Program, Rewrite};
+use crate::checksum::Sum;
+use crate::frame::Offsets;
+
+/// What the transport checksum of a frame holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sums {
+    /// The checksum, as on the wire.
+    #[default]
+    Complete,
+    /// The sum of the pseudo-header, not complemented; the link completes it (Linux calls it `CHECKSUM_PARTIAL`). Changes of
+    /// addresses go into it, changes of ports and payload leave it alone.
+    Partial,
+}
+
+/// Where the frame stands after a program was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Where the frame begins in the buffer.
+    pub start: usize,
+    /// Its length.
+    pub frame_len: usize,
+}
+
+/// Why a program was not applied. Nothing was changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// There are fewer bytes in front of the frame than the program puts there.
+    HeadRoom {
+        /// Bytes the program puts there.
+        needed: usize,
+        /// Bytes there are, with those of the headers that go.
+        available: usize,
+    },
+    /// The frame, or the part of it that lies in the buffer, ends before what the program needs.
+    Truncated {
+        /// Bytes from the start of the frame that the program reaches.
+        needed: usize,
+        /// Bytes there are.
+        available: usize,
+    },
+    /// The frame has no header at this position.
+    NoHeader {
+        /// Position of the header, counted from the outermost one.
+        index: usize,
+    },
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HeadRoom { needed, available } => {
+                write!(
+                    f,
+                    "{needed} bytes of head-room needed, {available} available"
+                )
+            }
+            Self::Truncated { needed, available } => {
+                write!(f, "frame of {available} bytes ends before byte {needed}")
+            }
+            Self::NoHeader { index } => write!(f, "the frame has no header at position {index}"),
+        }
+    }
+}
+
+impl core::error::Error for ApplyError {}
+
+impl Program {
+    /// Applies the program to the frame that begins at `start` of `head`.
+    ///
+    /// `head` holds head-room, then the frame up to at least the end of its headers, which stand at `offsets`; the rest of
+    /// the payload may be elsewhere. `frame_len` counts the whole frame. `sums` says what the transport checksum
+    /// holds. `entropy` goes to the places that vary by flow. What is left in the head-room in front of the new start
+    /// is unspecified.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]; the frame is then as it was, provided that `offsets` are those of this frame.
+    #[inline]
+    pub fn apply(
+        &self,
+        head: &mut [u8],
+        start: usize,
+        frame_len: usize,
+        offsets: &Offsets,
+        sums: Sums,
+        entropy: u16,
+    ) -> Result<Applied, ApplyError> {
+        let dropped = self.prefix.dropped(offsets)?;
+        let front = start + dropped;
+        let body_len = frame_len
+            .checked_sub(dropped)
+            .ok_or(ApplyError::Truncated {
+                needed: dropped,
+                available: frame_len,
+            })?;
+        let pushed = usize::from(self.prefix.len);
+        let new_start = front.checked_sub(pushed).ok_or(ApplyError::HeadRoom {
+            needed: pushed,
+            available: front,
+        })?;
+        if front > head.len() {
+            return Err(ApplyError::Truncated {
+                needed: dropped,
+                available: head.len().saturating_sub(start),
+            });
+        }
+        self.rewrite.check(head, start, offsets)?;
+        self.rewrite.apply(head, start, offsets, sums)?;
+        if pushed != 0 {
+            self.prefix.apply(head, front, body_len, entropy);
+        }
+        Ok(Applied {
+            start: new_start,
+            frame_len: body_len + pushed,
+        })
+    }
+}
+
+impl Prefix {
+    /// How many bytes go off the front.
+    fn dropped(&self, offsets: &Offsets) -> Result<usize, ApplyError> {
+        if self.pop == 0 {
+            return Ok(0);
+        }
+        position(offsets, self.pop)
+    }
+
+    /// Writes the pushed headers so that they end at `front`. The head-room is enough.
+    fn apply(&self, head: &mut [u8], front: usize, body_len: usize, entropy: u16) {
+        let Some(room) = head.get_mut(..front) else {
+            return;
+        };
+        if let Some(room) = room.last_chunk_mut::<{ Self::CAPACITY }>() {
+            *room = self.data;
+            self.fill(room, body_len, entropy);
+        } else {
+            let mut whole = self.data;
+            self.fill(&mut whole, body_len, entropy);
+            let pushed = whole.get(self.start()..).unwrap_or_default();
+            let at = room.len().saturating_sub(pushed.len());
+            if let Some(room) = room.get_mut(at..) {
+                room.copy_from_slice(pushed);
+            }
+        }
+    }
+
+    /// Fills in what differs from frame to frame.
+    #[inline]
+    fn fill(&self, room: &mut [u8; Self::CAPACITY], body_len: usize, entropy: u16) {
+        for length in self.lengths() {
+            let value = length.addend.wrapping_add(body_len as u16);
+            put(room, length.at, value);
+            if length.sum != NONE {
+                let checksum = get(room, length.sum);
+                put(
+                    room,
+                    length.sum,
+                    crate::checksum::update(checksum, 0, value),
+                );
+            }
+        }
+        for place in self.entropy {
+            put(room, place.at, entropy | u16::from(place.or) << 8);
+        }
+    }
+}
+
+impl Rewrite {
+    /// Whether all that is written lies within the buffer.
+    fn check(&self, head: &[u8], start: usize, offsets: &Offsets) -> Result<(), ApplyError> {
+        let windows = self.windows().map(|(w, _)| {
+            (
+                w.header,
+                usize::from(w.offset) + 8 - w.mask.leading_zeros() as usize,
+            )
+        });
+        let bits = self
+            .bits()
+            .iter()
+            .map(|b| (b.header, usize::from(b.offset) + 1));
+        let places = self
+            .places()
+            .iter()
+            .map(|p| (p.header, usize::from(p.offset) + 2));
+        for (header, end) in windows.chain(bits).chain(places) {
+            let at = position(offsets, header)?;
+            if start + at + end > head.len() {
+                return Err(ApplyError::Truncated {
+                    needed: at + end,
+                    available: head.len().saturating_sub(start),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(
+        &self,
+        head: &mut [u8],
+        start: usize,
+        offsets: &Offsets,
+        sums: Sums,
+    ) -> Result<(), ApplyError> {
+        let mut changes = [Change::default(); Self::PLACES];
+        for (window, data) in self.windows() {
+            let mask = byte_mask(window.mask);
+            let at = start + position(offsets, window.header)? + usize::from(window.offset);
+            let (old, new);
+            if let Some(slot) = head
+                .get_mut(at..)
+                .and_then(|rest| rest.first_chunk_mut::<8>())
+            {
+                old = u64::from_ne_bytes(*slot) & mask;
+                new = u64::from_ne_bytes(*data) & mask;
+                *slot = (u64::from_ne_bytes(*slot) & !mask | new).to_ne_bytes();
+            } else {
+                let rest = head.get_mut(at..).unwrap_or_default();
+                let mut slot = [0; 8];
+                slot.iter_mut()
+                    .zip(&*rest)
+                    .for_each(|(to, from)| *to = *from);
+                old = u64::from_ne_bytes(slot) & mask;
+                new = u64::from_ne_bytes(*data) & mask;
+                slot = (u64::from_ne_bytes(slot) & !mask | new).to_ne_bytes();
+                rest.iter_mut().zip(slot).for_each(|(to, from)| *to = from);
+            }
+            note(
+                &mut changes,
+                window.cover,
+                Sum::of_word64(new).minus(Sum::of_word64(old)),
+            );
+        }
+        for bits in self.bits() {
+            let at = start + position(offsets, bits.header)? + usize::from(bits.offset);
+            let Some(slot) = head.get_mut(at) else {
+                continue;
+            };
+            let (old, new) = (*slot & bits.mask, bits.value & bits.mask);
+            *slot = *slot & !bits.mask | new;
+            let shift = if bits.offset & 1 == 0 { 8 } else { 0 };
+            let change = Sum::ZERO
+                .with_word(u16::from(new) << shift)
+                .minus(Sum::ZERO.with_word(u16::from(old) << shift));
+            note(&mut changes, bits.cover, change);
+        }
+        for (index, place) in self.places().iter().enumerate() {
+            let at = start + position(offsets, place.header)? + usize::from(place.offset);
+            let Some(slot) = head
+                .get_mut(at..)
+                .and_then(|rest| rest.first_chunk_mut::<2>())
+            else {
+                continue;
+            };
+            let change = changes.get(index).copied().unwrap_or_default();
+            let pseudo = change.pseudo.with(&place.add);
+            if sums == Sums::Partial && place.flags & SumPlace::TRANSPORT != 0 {
+                *slot = Sum::of(slot).plus(pseudo).fold().to_be_bytes();
+            } else if place.flags & SumPlace::OPTIONAL != 0 && *slot == [0; 2] {
+                continue;
+            } else {
+                let old = u16::from_be_bytes(*slot);
+                let new = Sum::ZERO
+                    .with_word(!old)
+                    .plus(pseudo)
+                    .plus(change.data)
+                    .checksum();
+                let new = if place.flags & SumPlace::OPTIONAL != 0 && new == 0 {
+                    0xffff
+                } else {
+                    new
+                };
+                *slot = new.to_be_bytes();
+            }
+            // What a complete checksum sums up to with what it covers does not change but by its pseudo-header.
+            note(
+                &mut changes,
+                place.flags >> 4,
+                Sum::ZERO.minus(pseudo).minus(change.data),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// How the sum under a checksum changes: by its header and payload, and by its pseudo-header.
+#[derive(Clone, Copy, Default)]
+struct Change {
+    data: Sum,
+    pseudo: Sum,
+}
+
+fn note(changes: &mut [Change; Rewrite::PLACES], cover: u8, change: Sum) {
+    for (index, of) in changes.iter_mut().enumerate() {
+        if cover >> index & 1 == 1 {
+            of.data = of.data.plus(change);
+        }
+        if cover >> index & 0x10 != 0 {
+            of.pseudo = of.pseudo.plus(change);
+        }
+    }
+}
+
+fn position(offsets: &Offsets, header: u8) -> Result<usize, ApplyError> {
+    offsets
+        .at(header)
+        .map(usize::from)
+        .ok_or(ApplyError::NoHeader {
+            index: usize::from(header),
+        })
+}
+
+fn get(room: &[u8; Prefix::CAPACITY], at: u8) -> u16 {
+    room.get(usize::from(at)..)
+        .and_then(|rest| rest.first_chunk())
+        .map_or(0, |bytes| u16::from_be_bytes(*bytes))
+}
+
+fn put(room: &mut [u8; Prefix::CAPACITY], at: u8, value: u16) {
+    if let Some(slot) = room
+        .get_mut(usize::from(at)..)
+        .and_then(|rest| rest.first_chunk_mut())
+    {
+        *slot = value.to_be_bytes();
+    }
+}

@@ -1,0 +1,345 @@
+//! One program for two.
+
+use super::prefix::{Entropy, Length, NONE};
+use super::rewrite::{Bits, Rewrite, SumPlace, Window, add_words};
+use super::{MAX_HEADERS, Prefix, Program, ProgramError};
+use crate::checksum::Sum;
+
+impl Program {
+    /// The one program that does what `self` does and then what `then` does.
+    ///
+    /// Writes to pushed headers fold into the template, a pop of a pushed header cancels, and of two writes to the same
+    /// bits the later one stays; `then` counts headers as `self` leaves them.
+    ///
+    /// # Errors
+    ///
+    /// Only where the result exceeds what a program holds: the result is exact or there is none.
+    pub fn fuse(&self, then: &Self) -> Result<Self, ProgramError> {
+        if then.is_identity() {
+            return Ok(*self);
+        }
+        if self.is_identity() {
+            return Ok(*then);
+        }
+        let pushed = self.prefix.headers;
+        let below = then.prefix.pop.saturating_sub(pushed);
+        let pop = self.prefix.pop.saturating_add(below);
+        let origin = Origin {
+            pushed,
+            popped: self.prefix.pop,
+        };
+
+        let mut rewrite = Rewrite::EMPTY;
+        let first = |header| Some(header);
+        let second = |header| origin.of(header).ok();
+        rewrite.adopt_places(self.rewrite.places(), pop, first)?;
+        rewrite.adopt_places(then.rewrite.places(), pop, second)?;
+        rewrite.sort_places();
+        let first_map = rewrite.map_of(self.rewrite.places(), first);
+        let second_map = rewrite.map_of(then.rewrite.places(), second);
+        rewrite.nest_as(self.rewrite.places(), first_map);
+        rewrite.nest_as(then.rewrite.places(), second_map);
+
+        rewrite.adopt_writes(&self.rewrite, pop, first_map, first)?;
+        rewrite.adopt_writes(&then.rewrite, pop, second_map, second)?;
+
+        let mut base = self.prefix;
+        for write in then.rewrite.bytes() {
+            let Err(header) = origin.of(write.header) else {
+                continue;
+            };
+            let change = base.write(usize::from(header), write);
+            rewrite.shift(remap(write.cover, second_map) >> 4, change);
+        }
+        base.drop_front(usize::from(then.prefix.pop.min(pushed)));
+        base.pop = pop;
+        Ok(Self {
+            prefix: then.prefix.in_front_of(base)?,
+            rewrite: rewrite.pruned()?,
+        })
+    }
+}
+
+/// Where the headers come from that the second program sees.
+struct Origin {
+    pushed: u8,
+    popped: u8,
+}
+
+impl Origin {
+    /// The position in the original frame, or else among the headers that the first program pushed.
+    fn of(&self, header: u8) -> Result<u8, u8> {
+        match header.checked_sub(self.pushed) {
+            Some(behind) => Ok(behind.saturating_add(self.popped)),
+            None => Err(header),
+        }
+    }
+}
+
+/// Position of each place of one program among those of another, `NONE` where it is gone.
+type PlaceMap = [u8; Rewrite::PLACES];
+
+impl Rewrite {
+    fn adopt_places(
+        &mut self,
+        places: &[SumPlace],
+        pop: u8,
+        origin: impl Fn(u8) -> Option<u8>,
+    ) -> Result<(), ProgramError> {
+        for place in places {
+            if let Some(header) = origin(place.header).filter(|header| *header >= pop) {
+                self.place(SumPlace {
+                    header,
+                    flags: place.flags & 0x0f,
+                    ..*place
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sort_places(&mut self) {
+        let count = usize::from(self.place_count);
+        if let Some(places) = self.places.get_mut(..count) {
+            places.sort_unstable_by_key(|place| (u8::MAX - place.header, place.offset));
+        }
+    }
+
+    fn map_of(&self, places: &[SumPlace], origin: impl Fn(u8) -> Option<u8>) -> PlaceMap {
+        let mut map = [NONE; Self::PLACES];
+        for (to, place) in map.iter_mut().zip(places) {
+            let Some(header) = origin(place.header) else {
+                continue;
+            };
+            let found = self
+                .places()
+                .iter()
+                .position(|p| (p.header, p.offset) == (header, place.offset));
+            *to = found.map_or(NONE, |index| index as u8);
+        }
+        map
+    }
+
+    fn nest_as(&mut self, places: &[SumPlace], map: PlaceMap) {
+        for (place, to) in places.iter().zip(map) {
+            if let Some(own) = self.places.get_mut(usize::from(to)) {
+                own.flags |= remap(place.flags >> 4, map) << 4;
+            }
+        }
+    }
+
+    fn adopt_writes(
+        &mut self,
+        other: &Self,
+        pop: u8,
+        map: PlaceMap,
+        origin: impl Fn(u8) -> Option<u8>,
+    ) -> Result<(), ProgramError> {
+        for (window, data) in other.windows() {
+            let Some(header) = origin(window.header) else {
+                continue;
+            };
+            let cover = remap(window.cover, map);
+            if header >= pop || cover != 0 {
+                self.write_window(
+                    Window {
+                        header,
+                        cover,
+                        ..*window
+                    },
+                    *data,
+                )?;
+            }
+        }
+        for bits in other.bits() {
+            let Some(header) = origin(bits.header) else {
+                continue;
+            };
+            let cover = remap(bits.cover, map);
+            if header >= pop || cover != 0 {
+                self.write(Bits {
+                    header,
+                    cover,
+                    ..*bits
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All writes, byte by byte.
+    fn bytes(&self) -> impl Iterator<Item = Bits> + Clone {
+        let whole = self.windows().flat_map(|(window, data)| {
+            data.iter()
+                .enumerate()
+                .filter(|(i, _)| window.mask >> i & 1 == 1)
+                .map(|(i, value)| Bits {
+                    header: window.header,
+                    offset: window.offset | i as u8,
+                    mask: 0xff,
+                    value: *value,
+                    cover: window.cover,
+                })
+        });
+        whole.chain(self.bits().iter().copied())
+    }
+
+    /// Adds to the places of `cover` what a pushed pseudo-header changed by.
+    fn shift(&mut self, cover: u8, change: [u8; 2]) {
+        for (index, place) in self.places.iter_mut().enumerate() {
+            if cover >> index & 1 == 1 {
+                place.add = add_words(place.add, change);
+            }
+        }
+    }
+
+    /// The same without places that do not change.
+    fn pruned(self) -> Result<Self, ProgramError> {
+        let used = self
+            .windows()
+            .map(|(w, _)| w.cover)
+            .chain(self.bits().iter().map(|b| b.cover));
+        let used = used.fold(0, |all, cover| all | cover | cover >> 4);
+        let changes =
+            |index: usize, place: &SumPlace| used >> index & 1 == 1 || place.add != [0; 2];
+        if self
+            .places()
+            .iter()
+            .enumerate()
+            .all(|(index, place)| changes(index, place))
+        {
+            return Ok(self);
+        }
+        let mut pruned = Self::EMPTY;
+        for (index, place) in self.places().iter().enumerate() {
+            if changes(index, place) {
+                pruned.place(SumPlace {
+                    flags: place.flags & 0x0f,
+                    ..*place
+                })?;
+            }
+        }
+        let map = pruned.map_of(self.places(), Some);
+        pruned.nest_as(self.places(), map);
+        pruned.adopt_writes(&self, 0, map, Some)?;
+        Ok(pruned)
+    }
+}
+
+impl Prefix {
+    /// Writes to a pushed header; gives the change of the 16-bit word written to.
+    fn write(&mut self, header: usize, write: Bits) -> [u8; 2] {
+        let Some((from, _)) = self.span(header) else {
+            return [0; 2];
+        };
+        let at = from + usize::from(write.offset);
+        let Some(byte) = self.data.get_mut(at) else {
+            return [0; 2];
+        };
+        let (old, new) = (*byte, *byte & !write.mask | write.value);
+        *byte = new;
+        for place in &mut self.entropy {
+            if place.at != NONE && (usize::from(place.at)..usize::from(place.at) + 2).contains(&at)
+            {
+                *place = Entropy { at: NONE, or: 0 };
+            }
+        }
+        let word = |byte| {
+            if write.offset & 1 == 0 {
+                [byte, 0]
+            } else {
+                [0, byte]
+            }
+        };
+        Sum::of(&word(new))
+            .minus(Sum::of(&word(old)))
+            .fold()
+            .to_be_bytes()
+    }
+
+    /// Takes the first `headers` pushed headers away.
+    fn drop_front(&mut self, headers: usize) {
+        let start = match self.span(headers) {
+            Some((from, _)) => from,
+            None if headers == 0 => return,
+            None => Self::CAPACITY,
+        };
+        self.data.iter_mut().take(start).for_each(|byte| *byte = 0);
+        self.at.copy_within(headers.min(MAX_HEADERS).., 0);
+        self.headers = self.headers.saturating_sub(headers as u8);
+        self.at
+            .iter_mut()
+            .skip(usize::from(self.headers))
+            .for_each(|at| *at = 0);
+        self.len = (Self::CAPACITY - start) as u8;
+
+        let old = *self;
+        self.lengths = Self::EMPTY.lengths;
+        self.length_count = 0;
+        for (to, length) in self
+            .lengths
+            .iter_mut()
+            .zip(old.lengths().iter().filter(|l| usize::from(l.at) >= start))
+        {
+            *to = *length;
+            self.length_count += 1;
+        }
+        for place in &mut self.entropy {
+            if usize::from(place.at) < start {
+                *place = Entropy { at: NONE, or: 0 };
+            }
+        }
+        self.entropy.sort_unstable_by_key(|place| place.at);
+        for sum in &mut self.sums {
+            if usize::from(*sum) < start {
+                *sum = NONE;
+            }
+        }
+        self.sums.sort_unstable();
+    }
+
+    /// What `self` pushes in front of what `base` pushes; pops as `base` does.
+    fn in_front_of(&self, base: Self) -> Result<Self, ProgramError> {
+        let mut all = base;
+        for index in (0..self.pushed()).rev() {
+            let (from, to) = self.span(index).ok_or(ProgramError::NoHeader { index })?;
+            all.push_front(self.data.get(from..to).unwrap_or_default())?;
+        }
+        let moved = |at: u8| {
+            if at == NONE {
+                NONE
+            } else {
+                at.saturating_sub(base.len)
+            }
+        };
+        for length in self.lengths().iter().rev() {
+            let addend = length.addend.wrapping_add(u16::from(base.len));
+            all.push_length(Length {
+                at: moved(length.at),
+                sum: moved(length.sum),
+                addend,
+            })?;
+        }
+        for place in self.entropy.iter().filter(|place| place.at != NONE) {
+            all.push_entropy(Entropy {
+                at: moved(place.at),
+                or: place.or,
+            })?;
+        }
+        for sum in self.sums.iter().filter(|sum| **sum != NONE) {
+            all.push_sum(moved(*sum))?;
+        }
+        all.finish();
+        Ok(all)
+    }
+}
+
+fn remap(cover: u8, map: PlaceMap) -> u8 {
+    map.iter()
+        .enumerate()
+        .filter(|(_, to)| **to != NONE)
+        .fold(0, |all, (index, to)| {
+            let bits = cover >> index & 0x11;
+            all | bits << to
+        })
+}
