@@ -24,6 +24,8 @@ pub mod header;
 pub mod ip_protocol;
 pub mod mac;
 pub mod program;
+#[cfg(feature = "serde")]
+mod serialized;
 pub mod vni;
 pub mod wire;
 

@@ -3,10 +3,13 @@
 use core::fmt;
 use core::str::FromStr;
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 /// The way of a packet, seen from the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Schema,
+)]
 pub enum Direction {
     /// From the network to the guest.
     In,

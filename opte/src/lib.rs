@@ -23,6 +23,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod api;
 pub mod direction;
 pub mod drops;
 pub mod lpm;

@@ -1,0 +1,28 @@
+//! The configuration of a VPC's ports and the commands that change it.
+//!
+//! Everything here is what a client says; what it means is in the rest of the crate. Types with a customary notation have
+//! `FromStr` and `Display`, and are text in JSON.
+
+mod config;
+mod firewall;
+mod mapping;
+mod router;
+mod rule_text;
+
+pub use config::{
+    DhcpCfg, ExternalIpCfg, InternetGatewayMap, IpCfg, Ipv4Cfg, Ipv6Cfg, SNatCfg, VpcCfg,
+};
+pub use firewall::{
+    FirewallAction, FirewallRule, Hosts, IcmpCodes, IcmpFilter, Ports, ProtoFilter,
+    RuleFilterError, RuleFilters,
+};
+pub use mapping::{GuestPhysAddr, PhysNet, TunnelEndpoint};
+pub use router::{RouterClass, RouterEntry, RouterTarget, RouterTextError};
+pub use rule_text::{RuleFileError, RuleTextError, parse_rules};
+
+pub use opte::Direction;
+pub use opte::api::{CidrError, DomainName, IpCidr, Ipv4Cidr, Ipv6Cidr, PortRange, PortRangeError};
+pub use opte_headers::{MacAddr, Vni};
+
+/// The virtual network of boundary services.
+pub const BOUNDARY_SERVICES_VNI: u32 = 99;
