@@ -1,17 +1,21 @@
 //! One host: a namespace with an `xde` and the `opteadm` to program it.
 
+use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::netns::run;
+use serde_json::Value;
+
+use crate::netns::{run, run_with_input};
 use crate::plan::{self, GuestPlan, Place};
 use crate::topology::wait_for;
-use crate::{Failure, Lab, Namespace, Result, Running};
+use crate::{Binaries, Failure, Lab, Namespace, Result, Running};
 
 /// A host of the lab.
 #[derive(Debug)]
 pub struct Host {
+    binaries: Binaries,
     namespace: Namespace,
     place: Place,
     socket: PathBuf,
@@ -20,9 +24,10 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(lab: &Lab, name: &str, place: Place) -> Result<Self> {
+    pub(crate) fn new(lab: &Lab, binaries: &Binaries, name: &str, place: Place) -> Result<Self> {
         let file = |extension: &str| lab.directory().join(format!("{name}.{extension}"));
         Ok(Self {
+            binaries: binaries.clone(),
             namespace: lab.namespace(name)?,
             place,
             socket: file("sock"),
@@ -56,7 +61,7 @@ impl Host {
     /// # Errors
     /// If it ends or stays silent, with what it logged.
     pub fn start_xde(&mut self) -> Result<()> {
-        let mut command = self.namespace.command(binary("xde")?);
+        let mut command = self.namespace.command(self.binaries.path("xde")?);
         command.arg("--socket").arg(&self.socket);
         let mut xde = Running::start(&mut command, &self.log)?;
         let answered = wait_for("xde to answer", || {
@@ -183,14 +188,88 @@ impl Host {
             .map(drop)
     }
 
+    /// Replaces all firewall rules of a guest's port, one text each.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn set_firewall(&self, guest: &GuestPlan, rules: &[&str]) -> Result<()> {
+        let mut command = self.opteadm_command(&format!("set-fw-rules -p {}", guest.port))?;
+        run_with_input(&mut command, &rules.join("\n"))
+    }
+
+    /// How many packets the driver and its ports have dropped for `reason`, by its name in the driver's counters.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`, or if there is no such counter.
+    pub fn drops(&self, reason: &str) -> Result<u64> {
+        let counted = self.drop_counters()?;
+        counted
+            .get(reason)
+            .copied()
+            .ok_or_else(|| Failure::new(format!("count {reason}"), "there is no such counter"))
+    }
+
+    /// How many packets the driver and its ports have dropped, for all reasons together.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn all_drops(&self) -> Result<u64> {
+        Ok(self.drop_counters()?.values().sum())
+    }
+
+    /// How many flows stand in the outbound half of a port's unified flow table.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn uft_flows(&self, port: &str) -> Result<u64> {
+        let table = self.opteadm(&format!("dump-uft -p {port}"))?;
+        let heading = table
+            .lines()
+            .find_map(|line| line.strip_prefix("UFT Outbound: "));
+        let count = heading.and_then(|counts| counts.split('/').next()?.trim().parse().ok());
+        count.ok_or_else(|| Failure::new("count flows", table.lines().take(3).collect::<String>()))
+    }
+
+    fn drop_counters(&self) -> Result<BTreeMap<String, u64>> {
+        let text = self.opteadm("dump-stats --json")?;
+        let stats =
+            serde_json::from_str(&text).map_err(|e| Failure::new("read the counters", e))?;
+        let mut counters = BTreeMap::new();
+        add_drops(&stats, &mut counters);
+        Ok(counters)
+    }
+
     fn opteadm_command(&self, arguments: &str) -> Result<Command> {
         // Not inside the namespace: the socket is a file, and entering costs more than the command.
-        let mut command = Command::new(binary("opteadm")?);
+        let mut command = Command::new(self.binaries.path("opteadm")?);
         command
             .arg("--socket")
             .arg(&self.socket)
             .args(arguments.split_whitespace());
         Ok(command)
+    }
+}
+
+/// Adds up every object of counters that is called `drops`, wherever it stands: the driver's own, and each port's.
+fn add_drops(stats: &Value, counters: &mut BTreeMap<String, u64>) {
+    match stats {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::Object(drops) if name == "drops" => {
+                        for (reason, count) in drops {
+                            *counters.entry(reason.clone()).or_default() +=
+                                count.as_u64().unwrap_or_default();
+                        }
+                    }
+                    value => add_drops(value, counters),
+                }
+            }
+        }
+        Value::Array(elements) => elements
+            .iter()
+            .for_each(|element| add_drops(element, counters)),
+        _ => {}
     }
 }
 
@@ -220,38 +299,4 @@ fn create_arguments(guest: &GuestPlan, namespace: &str) -> String {
         snat.ip,
         snat.ip6,
     )
-}
-
-/// Directory of the binaries under test, if not beside the program that runs.
-pub const BINARIES: &str = "OPTE_BIN_DIR";
-
-/// Path of one of the project's binaries: in the directory the environment variable `OPTE_BIN_DIR` names, else beside this
-/// program.
-///
-/// # Errors
-/// If it is not there.
-pub fn binary(name: &str) -> Result<PathBuf> {
-    let what = || format!("find the program `{name}`");
-    let directory = match std::env::var_os(BINARIES) {
-        Some(directory) => PathBuf::from(directory),
-        None => {
-            let this = std::env::current_exe().map_err(|e| Failure::new(what(), e))?;
-            let beside = this.parent().map(Path::to_path_buf).unwrap_or_default();
-            // A test of cargo's stands one directory lower.
-            if beside.ends_with("deps") {
-                beside.parent().map(Path::to_path_buf).unwrap_or_default()
-            } else {
-                beside
-            }
-        }
-    };
-    let path = directory.join(name);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Failure::new(
-            what(),
-            format!("there is no {}", path.display()),
-        ))
-    }
 }

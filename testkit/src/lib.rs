@@ -6,18 +6,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod binaries;
 pub mod guest;
 pub mod host;
 pub mod lab;
 pub mod netns;
+pub mod overlay;
+pub mod packet_socket;
 pub mod plan;
 pub mod privilege;
 pub mod topology;
+pub mod traffic;
 
+pub use binaries::Binaries;
 pub use guest::Guest;
 pub use host::Host;
 pub use lab::{Lab, Running};
 pub use netns::Namespace;
+pub use overlay::Overlay;
 pub use topology::Topology;
 
 use std::fmt;

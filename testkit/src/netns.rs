@@ -76,27 +76,11 @@ impl Namespace {
     /// # Errors
     /// In the words of `ip`, at the first line that fails.
     pub fn ip_batch(&self, lines: &[String]) -> Result<()> {
-        let what = format!("ip -n {} -batch", self.name);
-        let mut child = Command::new("ip")
-            .args(["-n", &self.name, "-batch", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| Failure::new(&what, e))?;
-        if let Some(mut pipe) = child.stdin.take() {
-            pipe.write_all(lines.join("\n").as_bytes())
-                .map_err(|e| Failure::new(&what, e))?;
-            pipe.write_all(b"\n").map_err(|e| Failure::new(&what, e))?;
-        }
-        let output = child
-            .wait_with_output()
-            .map_err(|e| Failure::new(&what, e))?;
-        if output.status.success() {
-            Ok(())
-        } else {
-            Err(Failure::new(what, String::from_utf8_lossy(&output.stderr)))
-        }
+        let mut ip = Command::new("ip");
+        run_with_input(
+            ip.args(["-n", &self.name, "-batch", "-"]),
+            &lines.join("\n"),
+        )
     }
 
     /// Sets kernel parameters of the namespace; paths below /proc/sys.
@@ -154,4 +138,29 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
         );
     }
     Err(Failure::new(command_line(command), why))
+}
+
+/// Runs `command` to its end with lines for its standard input.
+///
+/// # Errors
+/// If it ends with anything but 0, with what it wrote.
+pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<()> {
+    let what = command_line(command);
+    let child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.map_err(|e| Failure::new(&what, e))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        writeln!(pipe, "{input}").map_err(|e| Failure::new(&what, e))?;
+    }
+    let output = child
+        .wait_with_output()
+        .map_err(|e| Failure::new(&what, e))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(what, String::from_utf8_lossy(&output.stderr)))
+    }
 }

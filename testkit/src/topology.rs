@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::process::Command;
 
 use crate::plan::{self, Place};
-use crate::{Failure, Guest, Host, Lab, Namespace, Result, Running};
+use crate::{Binaries, Failure, Guest, Host, Lab, Namespace, Result, Running};
 
 /// The lab of the demo and of the tests.
 ///
@@ -30,6 +30,7 @@ pub struct Topology {
     /// A server on the network outside.
     pub outside: Namespace,
     boundary: Option<Running>,
+    binaries: Binaries,
     // Last: the hosts' processes end before the namespaces go.
     lab: Lab,
 }
@@ -46,12 +47,12 @@ impl Topology {
     ///
     /// # Errors
     /// In the words of `ip`, at the first step that fails.
-    pub fn build() -> Result<Self> {
+    pub fn build(binaries: &Binaries) -> Result<Self> {
         let lab = Lab::new()?;
         let rack = lab.namespace("rack")?;
         let outside = lab.namespace("outside")?;
-        let a = Host::new(&lab, "host-a", Place::A)?;
-        let b = Host::new(&lab, "host-b", Place::B)?;
+        let a = Host::new(&lab, binaries, "host-a", Place::A)?;
+        let b = Host::new(&lab, binaries, "host-b", Place::B)?;
         build_switches(&rack)?;
         connect(&rack, &a, 0xa)?;
         connect(&rack, &b, 0xb)?;
@@ -64,6 +65,7 @@ impl Topology {
             rack,
             outside,
             boundary: None,
+            binaries: binaries.clone(),
             lab,
         })
     }
@@ -73,11 +75,16 @@ impl Topology {
         &self.lab
     }
 
+    /// The programs it runs.
+    pub(crate) fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
     /// The host at a place.
-    pub fn host(&mut self, place: Place) -> &mut Host {
+    pub fn host(&self, place: Place) -> &Host {
         match place {
-            Place::A => &mut self.a,
-            Place::B => &mut self.b,
+            Place::A => &self.a,
+            Place::B => &self.b,
         }
     }
 
@@ -95,7 +102,7 @@ impl Topology {
     ///
     /// # Errors
     /// In the words of `ip` or `opteadm`.
-    pub fn add_guest(&mut self, guest: &plan::GuestPlan) -> Result<Guest> {
+    pub fn add_guest(&self, guest: &plan::GuestPlan) -> Result<Guest> {
         let namespace = self.lab.namespace(guest.name)?;
         self.host(guest.place).create_port(guest, &namespace)?;
         Ok(Guest::new(guest, namespace, self.lab.directory()))
@@ -116,7 +123,7 @@ impl Topology {
     }
 
     fn start_boundary(&mut self) -> Result<()> {
-        let mut command = self.rack.command(crate::host::binary("boundary")?);
+        let mut command = self.rack.command(self.binaries.path("boundary")?);
         command.args(["--underlay", "sw0", "--underlay", "sw1", "--outside", "out"]);
         command.args([
             "--address",

@@ -1,0 +1,72 @@
+//! The kit's own traffic, in any namespace; what it can do stands at the head of `bin/traffic.rs`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::netns::run;
+use crate::topology::wait_for;
+use crate::{Failure, Namespace, Result, Running, Topology};
+
+/// A server at work, ended when dropped.
+#[derive(Debug)]
+pub struct Server {
+    running: Running,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Waits until it ends by itself, as one that takes a single connection does; what it wrote.
+    ///
+    /// # Errors
+    /// If it failed, with what it wrote.
+    pub fn finish(self) -> Result<String> {
+        let ended_well = self.running.wait()?;
+        let text = std::fs::read_to_string(&self.log)
+            .map_err(|e| Failure::new("read a server's log", e))?;
+        if ended_well {
+            Ok(text)
+        } else {
+            Err(Failure::new("serve", text))
+        }
+    }
+}
+
+impl Topology {
+    /// Starts a server of the program `traffic` in a namespace and waits until it listens.
+    ///
+    /// # Errors
+    /// If it does not, with what it wrote.
+    pub fn serve(&self, place: &Namespace, arguments: &str) -> Result<Server> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let log = self.lab().directory().join(format!("traffic-{number}.log"));
+        let mut command = place.command(self.binaries().path("traffic")?);
+        let mut running = Running::start(command.args(arguments.split_whitespace()), &log)?;
+        let text = || std::fs::read_to_string(&log).unwrap_or_default();
+        wait_for("a server to listen", || {
+            text().contains("ready") || !running.is_alive()
+        })?;
+        if !text().contains("ready") {
+            return Err(Failure::new(format!("traffic {arguments}"), text()));
+        }
+        Ok(Server { running, log })
+    }
+
+    /// Runs a client of the program `traffic` in a namespace; what it wrote.
+    ///
+    /// # Errors
+    /// If something it sent did not come back.
+    pub fn traffic(&self, place: &Namespace, arguments: &str) -> Result<String> {
+        let mut command = place.command(self.binaries().path("traffic")?);
+        run(command.args(arguments.split_whitespace()))
+    }
+
+    /// Sends whole frames, given in hexadecimal, on a link of a namespace.
+    ///
+    /// # Errors
+    /// If the kernel takes one not.
+    pub fn send_frames(&self, place: &Namespace, link: &str, frames: &[String]) -> Result<()> {
+        let mut command = place.command(self.binaries().path("traffic")?);
+        crate::netns::run_with_input(command.args(["frames", link]), &frames.join("\n"))
+    }
+}

@@ -1,0 +1,130 @@
+//! Who must not reach whom, and that it is counted.
+
+use testkit::plan::{GATEWAY_MAC, NOWHERE};
+use testkit::{Guest, Overlay, Result};
+
+use crate::runner::ensure;
+
+/// Mallory has Carol's addresses in a VPC of her own, on the host of Alice and Bob.
+pub(crate) fn another_vpc_is_out_of_reach(lab: &mut Overlay) -> Result<()> {
+    let Overlay {
+        alice,
+        bob,
+        carol,
+        mallory,
+        topology,
+    } = &*lab;
+    let (unseen, answered) = (received(mallory)?, received(carol)?);
+    let ping = alice.ping(carol.plan().ip.into(), 50)?;
+    ensure(ping.is_complete(), || "Alice does not reach Carol".into())?;
+    ensure(received(carol)? >= answered + 50, || {
+        "the pings did not reach Carol".into()
+    })?;
+    ensure(received(mallory)? < unseen + 25, || {
+        "pings for Carol reached Mallory".into()
+    })?;
+
+    let dropped = topology.a.drops("layer_action_deny")?;
+    for victim in [alice, bob] {
+        for address in [victim.plan().ip.into(), victim.plan().ip6.into()] {
+            let before = received(victim)?;
+            let ping = mallory.ping(address, 20)?;
+            ensure(ping.received == 0, || {
+                format!("{address} of another VPC answered Mallory")
+            })?;
+            ensure(received(victim)? < before + 10, || {
+                format!("Mallory's pings reached {}", victim.plan().name)
+            })?;
+        }
+    }
+    let counted = topology.a.drops("layer_action_deny")? - dropped;
+    ensure(counted >= 80, || {
+        format!("80 packets dropped, {counted} counted")
+    })
+}
+
+pub(crate) fn a_spoofed_source_is_dropped(lab: &mut Overlay) -> Result<()> {
+    let Overlay {
+        alice,
+        carol,
+        topology,
+        ..
+    } = &*lab;
+    let before = (received(carol)?, topology.a.drops("layer_default_deny")?);
+    // Another's IPv4 address, another's IPv6 address, another's MAC address with the right IPv4 address.
+    for spoofed in ["10.0.0.12", "fd10::12"] {
+        let link = alice.plan().port;
+        alice
+            .namespace()
+            .ip(&format!("addr add {spoofed} dev {link} nodad"))?;
+        let target = if spoofed.contains(':') {
+            carol.plan().ip6.into()
+        } else {
+            carol.plan().ip.into()
+        };
+        let ping = alice.ping_with(target, 20, &format!("-I {spoofed}"));
+        alice
+            .namespace()
+            .ip(&format!("addr del {spoofed} dev {link}"))?;
+        ensure(ping?.received == 0, || {
+            format!("a ping from {spoofed} was answered")
+        })?;
+    }
+    let foreign = echo_request("a840 25f0 0002", alice);
+    topology.send_frames(alice.namespace(), alice.plan().port, &vec![foreign; 20])?;
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let after = (received(carol)?, topology.a.drops("layer_default_deny")?);
+    ensure(after.0 < before.0 + 10, || {
+        format!("{} spoofed packets went through", after.0 - before.0)
+    })?;
+    ensure(after.1 >= before.1 + 60, || {
+        format!("60 packets dropped, {} counted", after.1 - before.1)
+    })
+}
+
+pub(crate) fn an_unknown_peer_is_dropped_and_counted(lab: &mut Overlay) -> Result<()> {
+    let Overlay {
+        alice, topology, ..
+    } = &*lab;
+    let before = topology.a.drops("layer_action_deny")?;
+    let ping = alice.ping("10.0.0.66".parse().unwrap(), 10)?;
+    ensure(ping.received == 0, || {
+        "an address that nobody has answered".into()
+    })?;
+    let counted = topology.a.drops("layer_action_deny")? - before;
+    ensure(counted >= 10, || {
+        format!("10 packets dropped, {counted} counted")
+    })
+}
+
+/// The mapping is there, and a route, but at the route's end is nobody.
+pub(crate) fn a_peer_without_next_hop_is_dropped_and_counted(lab: &mut Overlay) -> Result<()> {
+    let Overlay {
+        alice, topology, ..
+    } = &*lab;
+    let mapping = format!("10.0.0.67 a8:40:25:f0:00:67 {NOWHERE} 10");
+    topology.a.opteadm(&format!("set-v2p {mapping}"))?;
+    let before = topology.a.drops("no_neighbour")?;
+    let ping = alice.ping("10.0.0.67".parse().unwrap(), 10);
+    topology.a.opteadm(&format!("clear-v2p {mapping}"))?;
+    ensure(ping?.received == 0, || {
+        "an address that nobody has answered".into()
+    })?;
+    let counted = topology.a.drops("no_neighbour")? - before;
+    ensure(counted >= 9, || {
+        format!("10 packets dropped, {counted} counted")
+    })
+}
+
+fn received(guest: &Guest) -> Result<u64> {
+    guest.namespace().counter(guest.plan().port, "rx_packets")
+}
+
+/// An echo request from 10.0.0.11 to 10.0.0.13 by way of the gateway, from a MAC address that is not Alice's.
+fn echo_request(source_mac: &str, guest: &Guest) -> String {
+    assert_eq!(guest.plan().ip.octets(), [10, 0, 0, 11]);
+    format!(
+        "{} {source_mac} 0800 4500 001c 0001 0000 4001 66c5 0a00 000b 0a00 000d 0800 f7fd 0001 0001",
+        GATEWAY_MAC.replace(':', ""),
+    )
+}

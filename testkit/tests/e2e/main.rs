@@ -1,0 +1,88 @@
+//! Guests on two hosts through two real drivers: what must hold of the whole.
+//!
+//! The cases run one after the other in one lab, built before the first; the last ones are those that break things. Where the
+//! kernel allows no namespaces, all are counted as ignored, and the reason is said.
+
+#![forbid(unsafe_code)]
+
+mod bulk;
+mod crash;
+mod firewall;
+mod hostile;
+mod isolation;
+mod outside;
+mod reach;
+mod runner;
+mod wire;
+
+use runner::Case;
+
+/// In the order in which they run.
+const CASES: &[Case] = &[
+    Case::new(
+        "reach::every_guest_gets_its_address_by_dhcp",
+        reach::every_guest_gets_its_address_by_dhcp,
+    ),
+    Case::new("reach::ping_v4", reach::ping_v4),
+    Case::new("reach::ping_v6", reach::ping_v6),
+    Case::new("reach::tcp_both_ways", reach::tcp_both_ways),
+    Case::new("reach::udp_both_ways", reach::udp_both_ways),
+    Case::new(
+        "firewall::a_rule_opens_and_its_removal_closes",
+        firewall::a_rule_opens_and_its_removal_closes,
+    ),
+    Case::new(
+        "bulk::ten_thousand_udp_flows_at_once",
+        bulk::ten_thousand_udp_flows_at_once,
+    ),
+    Case::new(
+        "bulk::a_gibibyte_arrives_as_it_was_sent",
+        bulk::a_gibibyte_arrives_as_it_was_sent,
+    ),
+    Case::new(
+        "outside::snat_carries_connections_out_and_back",
+        outside::snat_carries_connections_out_and_back,
+    ),
+    Case::new(
+        "outside::nothing_comes_in_unasked",
+        outside::nothing_comes_in_unasked,
+    ),
+    Case::new(
+        "isolation::another_vpc_is_out_of_reach",
+        isolation::another_vpc_is_out_of_reach,
+    ),
+    Case::new(
+        "isolation::a_spoofed_source_is_dropped",
+        isolation::a_spoofed_source_is_dropped,
+    ),
+    Case::new(
+        "isolation::an_unknown_peer_is_dropped_and_counted",
+        isolation::an_unknown_peer_is_dropped_and_counted,
+    ),
+    Case::new(
+        "isolation::a_peer_without_next_hop_is_dropped_and_counted",
+        isolation::a_peer_without_next_hop_is_dropped_and_counted,
+    ),
+    Case::new(
+        "wire::the_underlay_carries_well_formed_geneve",
+        wire::the_underlay_carries_well_formed_geneve,
+    )
+    .needs(&["tcpdump", "tshark"]),
+    Case::new(
+        "hostile::noise_on_the_control_socket",
+        hostile::noise_on_the_control_socket,
+    ),
+    Case::new("hostile::noise_from_a_guest", hostile::noise_from_a_guest),
+    Case::new(
+        "hostile::noise_from_the_underlay",
+        hostile::noise_from_the_underlay,
+    ),
+    Case::new(
+        "crash::a_killed_driver_is_reported_and_replaced",
+        crash::a_killed_driver_is_reported_and_replaced,
+    ),
+];
+
+fn main() -> std::process::ExitCode {
+    runner::run(CASES)
+}

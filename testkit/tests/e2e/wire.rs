@@ -1,0 +1,141 @@
+//! What others see on the underlay.
+
+use std::path::{Path, PathBuf};
+
+use testkit::plan::OUTSIDE;
+use testkit::{Failure, Namespace, Overlay, Result, Running, topology};
+
+use crate::runner::ensure;
+
+/// Field of tshark, and the number by which it says that a checksum was verified and good.
+const CHECKSUMS: &[&str] = &[
+    "ip.checksum.status",
+    "tcp.checksum.status",
+    "udp.checksum.status",
+    "icmp.checksum.status",
+    "icmpv6.checksum.status",
+];
+const GOOD: &str = "1";
+
+/// The tunnel's own UDP checksum is zero, as RFC 6935 allows; tshark verifies none by default.
+const PREFERENCES: &[&str] = &[
+    "ip.check_checksum:TRUE",
+    "tcp.check_checksum:TRUE",
+    "udp.check_checksum:TRUE",
+    "udp.ignore_ipv6_zero_checksum:TRUE",
+];
+
+pub(crate) fn the_underlay_carries_well_formed_geneve(lab: &mut Overlay) -> Result<()> {
+    let Overlay {
+        alice,
+        carol,
+        topology,
+        ..
+    } = &*lab;
+    let captures =
+        ["sw0", "sw1"].map(|link| Capture::start(&topology.rack, link, topology.lab().directory()));
+    let captures = captures.into_iter().collect::<Result<Vec<_>>>()?;
+    for address in [
+        carol.plan().ip.into(),
+        carol.plan().ip6.into(),
+        OUTSIDE.into(),
+    ] {
+        alice.ping(address, 5)?;
+    }
+    for address in [carol.plan().ip.to_string(), carol.plan().ip6.to_string()] {
+        let _udp = topology.serve(carol.namespace(), &format!("udp-echo {address} 9000 40"))?;
+        topology.traffic(alice.namespace(), &format!("udp-flows {address} 9000 40 2"))?;
+        let sink = topology.serve(carol.namespace(), &format!("tcp-sink {address} 9000"))?;
+        topology.traffic(
+            alice.namespace(),
+            &format!("tcp-source {address} 9000 4000000 7"),
+        )?;
+        sink.finish()?;
+    }
+    let mut geneve = Vec::new();
+    for capture in captures {
+        let file = capture.finish();
+        let bad = dissect(
+            &file,
+            "_ws.malformed || _ws.expert.severity == error",
+            &["frame.number", "_ws.expert.message"],
+        )?;
+        ensure(bad.is_empty(), || {
+            format!("malformed on the underlay: {:?}", bad.first())
+        })?;
+        for field in CHECKSUMS {
+            let rows = dissect(&file, &format!("geneve && {field}"), &[field])?;
+            let bad = rows
+                .iter()
+                .flat_map(|row| row.split(','))
+                .filter(|status| *status != GOOD && !allowed(field, status))
+                .count();
+            ensure(bad == 0, || {
+                format!("{bad} of {} have {field} other than good", rows.len())
+            })?;
+        }
+        geneve.push(dissect(&file, "geneve", &["geneve.vni"])?.len());
+    }
+    println!("    Geneve frames on the two links: {geneve:?}");
+    ensure(geneve.iter().all(|frames| *frames > 0), || {
+        format!("one link carried nothing: {geneve:?}")
+    })
+}
+
+/// `Not present` (3), which tshark says of the tunnel's own UDP header.
+fn allowed(field: &str, status: &str) -> bool {
+    field.starts_with("udp.") && status == "3"
+}
+
+/// tcpdump at work.
+struct Capture {
+    running: Running,
+    file: PathBuf,
+}
+
+impl Capture {
+    fn start(place: &Namespace, link: &str, directory: &Path) -> Result<Self> {
+        let (file, log) = (
+            directory.join(format!("{link}.pcap")),
+            directory.join(format!("{link}.tcpdump")),
+        );
+        let mut command = place.command("tcpdump");
+        command
+            .args(["-Z", "root", "-B", "16384", "-U", "-i", link, "-w"])
+            .arg(&file);
+        let running = Running::start(&mut command, &log)?;
+        let listening =
+            || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("listening"));
+        topology::wait_for("tcpdump to listen", listening)?;
+        Ok(Self { running, file })
+    }
+
+    fn finish(self) -> PathBuf {
+        // What is on its way to the file gets there.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        self.running.terminate();
+        self.file
+    }
+}
+
+/// Rows of `fields` of the packets that `filter` chooses.
+fn dissect(file: &Path, filter: &str, fields: &[&str]) -> Result<Vec<String>> {
+    let mut tshark = std::process::Command::new("tshark");
+    tshark
+        .arg("-r")
+        .arg(file)
+        .args(["-Y", filter, "-T", "fields"]);
+    tshark.args(PREFERENCES.iter().flat_map(|preference| ["-o", preference]));
+    tshark.args(fields.iter().flat_map(|field| ["-e", field]));
+    let output = tshark.output().map_err(|e| Failure::new("run tshark", e))?;
+    if !output.status.success() {
+        return Err(Failure::new(
+            "dissect a capture",
+            String::from_utf8_lossy(&output.stderr),
+        ));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect())
+}
