@@ -23,13 +23,27 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod action;
 pub mod api;
 pub mod direction;
 pub mod drops;
+pub mod epoch;
+pub mod flow;
+pub mod layer;
 pub mod lpm;
+pub mod network;
+pub mod packet;
+pub mod port;
+pub mod predicate;
 pub mod provider;
+pub mod rule;
 pub mod sync;
+pub mod tcp;
 pub mod time;
 
 pub use direction::Direction;
 pub use drops::DropReason;
+pub use epoch::Epoch;
+pub use layer::Layer;
+pub use network::Network;
+pub use packet::Packet;

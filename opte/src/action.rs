@@ -1,0 +1,219 @@
+//! What a rule does with a packet.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use opte_headers::frame::Parsed;
+use opte_headers::program::{Program, ProgramError};
+
+use crate::Direction;
+use crate::network::Network;
+use crate::provider::Random;
+use crate::time::Moment;
+
+/// What a rule does with the packets that match it.
+///
+/// All but [`Action::Hairpin`] and [`Action::HandlePacket`] see the flow key and the metadata of the walk only, never the
+/// packet: so what they decide for the first packet holds for the flow.
+pub enum Action<N: Network> {
+    /// Lets the packet pass this layer.
+    Allow,
+    /// Lets the packet pass this layer, and with it the whole flow in both directions.
+    StatefulAllow,
+    /// Drops the packet.
+    Deny,
+    /// Changes the metadata of the walk.
+    Meta(Arc<dyn MetaAction<N>>),
+    /// Transforms the packet, each direction by rules of its own.
+    Static(Arc<dyn StaticAction<N>>),
+    /// Makes a descriptor for the flow, which transforms both directions.
+    Stateful(Arc<dyn StatefulAction<N>>),
+    /// Answers the packet in place of whom it is for.
+    Hairpin(Arc<dyn HairpinAction>),
+    /// Leaves the packet to [`Network::handle_packet`].
+    HandlePacket,
+}
+
+impl<N: Network> Action<N> {
+    /// Whether the action is to deny; such rules stand before others of the same priority.
+    pub fn is_deny(&self) -> bool {
+        matches!(self, Action::Deny)
+    }
+}
+
+/// The answer of an action that may also refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowOrDeny<T> {
+    /// Go on with this.
+    Allow(T),
+    /// Drop the packet.
+    Deny,
+}
+
+/// Why an action could not do what it is for. The packet is dropped and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionError {
+    /// Nothing is left of the named resource.
+    Exhausted(&'static str),
+    /// The metadata lacks what an earlier layer should have set.
+    MissingMeta(&'static str),
+    /// The packet's protocol or address family is none the action can transform.
+    Unsupported(&'static str),
+    /// The transformation does not fit a program.
+    Program(ProgramError),
+}
+
+impl fmt::Display for ActionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ActionError::Exhausted(what) => write!(f, "{what} is exhausted"),
+            ActionError::MissingMeta(what) => write!(f, "no earlier layer has set {what}"),
+            ActionError::Unsupported(what) => write!(f, "{what} cannot be transformed"),
+            ActionError::Program(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl core::error::Error for ActionError {}
+
+impl From<ProgramError> for ActionError {
+    fn from(error: ProgramError) -> Self {
+        ActionError::Program(error)
+    }
+}
+
+/// What an action that makes state is told beside the packet.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// When the packet came.
+    pub now: Moment,
+    /// Randomness, for ports and identifiers that nobody should foresee.
+    pub random: &'a dyn Random,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Changes the metadata of the walk, or denies. `Display` is the text of the dump.
+pub trait MetaAction<N: Network>: fmt::Display + Send + Sync {
+    /// Called for the first packet of each flow, in the direction of the rule, and again when the flow is revalidated.
+    fn modify(
+        &self,
+        dir: Direction,
+        key: &N::Key,
+        meta: &mut N::Meta,
+    ) -> Result<AllowOrDeny<()>, ActionError>;
+}
+
+/// Transforms the packets of a flow by its key and metadata alone. `Display` is the text of the dump.
+pub trait StaticAction<N: Network>: fmt::Display + Send + Sync {
+    /// The transformation of the frame as it stands in this layer.
+    fn transform(
+        &self,
+        dir: Direction,
+        key: &N::Key,
+        meta: &mut N::Meta,
+    ) -> Result<AllowOrDeny<Program>, ActionError>;
+}
+
+/// Makes the state of a flow in a layer. `Display` is the text of the dump.
+pub trait StatefulAction<N: Network>: fmt::Display + Send + Sync {
+    /// The descriptor of a new flow whose first packet goes `dir`. It lives as long as the flow; what it holds
+    /// (a NAT port) it gives back when it is dropped.
+    fn descriptor(
+        &self,
+        dir: Direction,
+        key: &N::Key,
+        meta: &mut N::Meta,
+        context: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<N>>>, ActionError>;
+
+    /// Whether a live flow that matches this action now may keep the descriptor that it got from a rule before.
+    fn retains(
+        &self,
+        _dir: Direction,
+        _key: &N::Key,
+        _meta: &N::Meta,
+        held: &dyn Descriptor<N>,
+    ) -> bool {
+        held.is_valid()
+    }
+}
+
+/// The state of one flow in one layer, made by a [`StatefulAction`].
+pub trait Descriptor<N: Network>: Send + Sync {
+    /// The transformation of packets of the flow that go `dir`, as they stand in this layer.
+    fn program(&self, dir: Direction) -> Result<Program, ActionError>;
+
+    /// Tells later layers what this one knows of the flow (the external address in use).
+    fn mark(&self, _dir: Direction, _meta: &mut N::Meta) {}
+
+    /// Whether the descriptor may outlive a change of the rules, because what it stands for is still configured.
+    fn is_valid(&self) -> bool {
+        true
+    }
+
+    /// Its name in dumps, such as `NAT`.
+    fn name(&self) -> &'static str;
+}
+
+/// What a hairpin did with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hairpin {
+    /// So many bytes of the buffer are the reply, a frame to be sent back where the packet came from.
+    Reply(usize),
+    /// The packet is not for this action: the following rules are asked.
+    Pass,
+    /// The packet is for this action, and gets no answer.
+    Deny,
+    /// The reply does not fit the buffer.
+    TooLong,
+}
+
+/// Answers packets in place of whom they are for: ARP, NDP, ICMP echo, DHCP. `Display` is the text of the dump.
+pub trait HairpinAction: fmt::Display + Send + Sync {
+    /// Writes the answer to `frame` at the beginning of `reply`. `frame` is as it came to the port, with its headers at
+    /// `parsed`.
+    fn reply(&self, dir: Direction, parsed: &Parsed, frame: &[u8], reply: &mut [u8]) -> Hairpin;
+}
+
+impl<N: Network> Clone for Action<N> {
+    fn clone(&self) -> Self {
+        match self {
+            Action::Allow => Action::Allow,
+            Action::StatefulAllow => Action::StatefulAllow,
+            Action::Deny => Action::Deny,
+            Action::Meta(action) => Action::Meta(Arc::clone(action)),
+            Action::Static(action) => Action::Static(Arc::clone(action)),
+            Action::Stateful(action) => Action::Stateful(Arc::clone(action)),
+            Action::Hairpin(action) => Action::Hairpin(Arc::clone(action)),
+            Action::HandlePacket => Action::HandlePacket,
+        }
+    }
+}
+
+impl<N: Network> fmt::Display for Action<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Allow => f.write_str("Allow"),
+            Action::StatefulAllow => f.write_str("Stateful Allow"),
+            Action::Deny => f.write_str("Deny"),
+            Action::Meta(action) => write!(f, "Meta: {action}"),
+            Action::Static(action) => write!(f, "Static: {action}"),
+            Action::Stateful(action) => write!(f, "Stateful: {action}"),
+            Action::Hairpin(action) => write!(f, "Hairpin: {action}"),
+            Action::HandlePacket => f.write_str("Handle Packet"),
+        }
+    }
+}
+
+impl<N: Network> fmt::Debug for Action<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,51 @@
+//! What the engine asks of a network definition.
+
+use opte_headers::ParseError;
+use opte_headers::frame::Parsed;
+
+use crate::Direction;
+use crate::flow::Key;
+
+/// A network definition: the frames it takes, what identifies a flow, what its layers tell one another.
+///
+/// The engine is generic over it and knows none.
+pub trait Network: Send + Sync + Sized + 'static {
+    /// What identifies a flow.
+    type Key: Key;
+    /// What the layers of one walk tell one another. It starts as `Default` and never outlives the walk.
+    type Meta: Clone + Default + Send + Sync + 'static;
+
+    /// Parses a frame that goes `dir` through a port.
+    fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError>;
+
+    /// The flow key of a parsed frame, with all that actions and predicates of the network ask for: what is not in the key
+    /// (the class of a MAC address, a tunnel option) cannot decide over a flow.
+    fn key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> Self::Key;
+
+    /// The key under which the answer to a packet will be parsed when it comes, given the packet's key after all layers
+    /// have had it. `dir` is the packet's direction; its answer goes the other way.
+    fn return_key(&self, dir: Direction, after: &Self::Key, meta: &Self::Meta) -> Self::Key;
+
+    /// Decides over a packet that a rule left to the network ([`Action::HandlePacket`](crate::action::Action::HandlePacket)).
+    /// A reply is written at the beginning of `reply`.
+    fn handle_packet(
+        &self,
+        dir: Direction,
+        parsed: &Parsed,
+        frame: &[u8],
+        reply: &mut [u8],
+    ) -> Handled;
+}
+
+/// What a network did with a packet left to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// The packet goes on to the next layer.
+    Allow,
+    /// The packet is dropped.
+    Deny,
+    /// So many bytes of the buffer are the reply, to be sent back where the packet came from.
+    Reply(usize),
+    /// The reply does not fit the buffer.
+    TooLong,
+}

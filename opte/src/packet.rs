@@ -1,0 +1,141 @@
+//! A packet as the driver hands it to a port.
+
+use opte_headers::program::Sums;
+
+/// A frame within a buffer that has room before it. The engine rewrites it where it lies.
+#[derive(Debug)]
+pub struct Packet<'a> {
+    buf: &'a mut [u8],
+    start: usize,
+    end: usize,
+    /// What the link is to do, or has done, in the packet's stead.
+    pub offload: Offload,
+}
+
+/// Work on a packet that is left to a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offload {
+    /// Whether the innermost transport checksum is complete.
+    pub sums: Sums,
+    /// How the packet is to be cut into segments, if it is more than one.
+    pub gso: Option<Gso>,
+}
+
+impl Default for Offload {
+    /// A packet that is on the wire as it stands.
+    fn default() -> Self {
+        Self {
+            sums: Sums::Complete,
+            gso: None,
+        }
+    }
+}
+
+/// Segmentation of a super-packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gso {
+    /// What is cut.
+    pub kind: GsoKind,
+    /// Bytes of transport payload in a segment.
+    pub size: u16,
+}
+
+/// What a super-packet is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GsoKind {
+    /// TCP over IPv4.
+    TcpV4,
+    /// TCP over IPv6.
+    TcpV6,
+    /// UDP datagrams of one size.
+    Udp,
+}
+
+impl<'a> Packet<'a> {
+    /// The frame `buf[start..end]`, with `start` bytes of head-room; `None` if the range is not within `buf`.
+    pub fn new(buf: &'a mut [u8], start: usize, end: usize) -> Option<Self> {
+        buf.get(start..end)?;
+        Some(Self {
+            buf,
+            start,
+            end,
+            offload: Offload::default(),
+        })
+    }
+
+    /// The packet with this offload request.
+    #[must_use]
+    pub fn with_offload(mut self, offload: Offload) -> Self {
+        self.offload = offload;
+        self
+    }
+
+    /// The frame, from its outermost Ethernet header on.
+    #[inline]
+    pub fn frame(&self) -> &[u8] {
+        self.buf.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The frame, to be changed.
+    #[inline]
+    pub fn frame_mut(&mut self) -> &mut [u8] {
+        self.buf.get_mut(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Bytes before the frame.
+    #[inline]
+    pub fn head_room(&self) -> usize {
+        self.start
+    }
+
+    /// Bytes of the frame.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether the frame has no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Where the frame lies in its buffer.
+    pub fn range(&self) -> core::ops::Range<usize> {
+        self.start..self.end
+    }
+
+    /// Puts `header` before the frame; false, and nothing done, without the room for it.
+    #[must_use]
+    pub fn prepend(&mut self, header: &[u8]) -> bool {
+        let Some(start) = self.start.checked_sub(header.len()) else {
+            return false;
+        };
+        let Some(room) = self.buf.get_mut(start..self.start) else {
+            return false;
+        };
+        room.copy_from_slice(header);
+        self.start = start;
+        true
+    }
+
+    /// Takes `count` bytes off the front; false, and nothing done, if there are fewer.
+    #[must_use]
+    pub fn trim_front(&mut self, count: usize) -> bool {
+        if count > self.len() {
+            return false;
+        }
+        self.start += count;
+        true
+    }
+
+    /// Cuts the frame to `len` bytes; false, and nothing done, if there are fewer.
+    #[must_use]
+    pub fn truncate(&mut self, len: usize) -> bool {
+        if len > self.len() {
+            return false;
+        }
+        self.end = self.start + len;
+        true
+    }
+}

@@ -1,0 +1,156 @@
+//! Building a port.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+
+use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
+use crate::direction::PerDirection;
+use crate::epoch::Epoch;
+use crate::flow::Timeouts;
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::provider::{Log, NoLog, Random};
+use crate::sync::KMutex;
+
+/// A port in the making: its layers in outbound order, its limits, and what it follows.
+pub struct PortBuilder<N: Network> {
+    pub(super) name: Arc<str>,
+    pub(super) network: N,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) log: Arc<dyn Log>,
+    pub(super) layers: Vec<Layer<N>>,
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) midstream: Midstream,
+    pub(super) followed: Vec<Epoch>,
+}
+
+/// How much a port may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Flows, each with both directions.
+    pub flows: NonZeroU32,
+}
+
+impl Default for Limits {
+    /// 524,288 flows.
+    fn default() -> Self {
+        const FLOWS: NonZeroU32 = NonZeroU32::MIN.saturating_add(524_287);
+        Self { flows: FLOWS }
+    }
+}
+
+/// Whether a TCP segment other than a SYN may start a flow, for connections older than the port's memory.
+pub type Midstream = PerDirection<bool>;
+
+impl Midstream {
+    /// The guest's segments may, those from the network may not.
+    pub const OUTBOUND_ONLY: Midstream = PerDirection {
+        inbound: false,
+        outbound: true,
+    };
+}
+
+/// Where a layer goes among those there are, in outbound order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position<'a> {
+    /// Nearest to the guest.
+    First,
+    /// Nearest to the network.
+    Last,
+    /// Just before the named layer.
+    Before(&'a str),
+    /// Just after the named layer.
+    After(&'a str),
+}
+
+impl<N: Network> PortBuilder<N> {
+    /// A port without layers.
+    pub fn new(name: impl Into<Arc<str>>, network: N, random: Arc<dyn Random>) -> Self {
+        Self {
+            name: name.into(),
+            network,
+            random,
+            log: Arc::new(NoLog),
+            layers: Vec::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            midstream: Midstream::OUTBOUND_ONLY,
+            followed: Vec::new(),
+        }
+    }
+
+    /// Puts a layer where `position` says.
+    pub fn layer(mut self, layer: Layer<N>, position: Position<'_>) -> Result<Self, PortError> {
+        if self.layers.len() >= MAX_LAYERS {
+            return Err(PortError::TooManyLayers);
+        }
+        if self.place_of(layer.name()).is_ok() {
+            return Err(PortError::LayerExists(layer.name().to_string()));
+        }
+        let place = match position {
+            Position::First => 0,
+            Position::Last => self.layers.len(),
+            Position::Before(name) => self.place_of(name)?,
+            Position::After(name) => self.place_of(name)? + 1,
+        };
+        self.layers.insert(place, layer);
+        Ok(self)
+    }
+
+    /// How much the port may hold.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long idle flows live.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Whether connections older than the port's memory are taken up.
+    #[must_use]
+    pub fn midstream(mut self, midstream: Midstream) -> Self {
+        self.midstream = midstream;
+        self
+    }
+
+    /// Flows are walked again after a change of `epoch`, each before its next packet.
+    #[must_use]
+    pub fn follows(mut self, epoch: &Epoch) -> Self {
+        self.followed.push(epoch.clone());
+        self
+    }
+
+    /// Where the port's log lines go.
+    #[must_use]
+    pub fn log(mut self, log: Arc<dyn Log>) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// The port, in state [`PortState::Ready`].
+    pub fn build(self) -> Port<N> {
+        let inner = Inner {
+            state: PortState::Ready,
+            layers: self.layers,
+        };
+        Port {
+            name: self.name,
+            network: self.network,
+            random: self.random,
+            inner: KMutex::new(inner),
+        }
+    }
+
+    fn place_of(&self, name: &str) -> Result<usize, PortError> {
+        let place = self.layers.iter().position(|layer| &**layer.name() == name);
+        place.ok_or_else(|| PortError::LayerNotFound(String::from(name)))
+    }
+}
