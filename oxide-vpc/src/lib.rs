@@ -14,3 +14,5 @@
 extern crate alloc;
 
 pub mod api;
+pub mod mapping;
+mod spread;

@@ -1,0 +1,114 @@
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::ops::Bound;
+
+use opte::epoch::Epoch;
+use opte::sync::KRwLock;
+use opte_headers::Vni;
+
+use crate::api::GuestPhysAddr;
+
+/// The guests of one VPC by their addresses in it.
+#[derive(Debug, Default)]
+pub struct VpcGuests {
+    guests: KRwLock<BTreeMap<IpAddr, GuestPhysAddr>>,
+    epoch: Epoch,
+}
+
+impl VpcGuests {
+    /// Where the guest with this address is.
+    pub fn get(&self, ip: IpAddr) -> Option<GuestPhysAddr> {
+        self.guests.read().get(&ip).copied()
+    }
+
+    /// Bumped by each change.
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+}
+
+/// The guests of every VPC that this host knows of.
+#[derive(Debug, Default)]
+pub struct Virt2Phys {
+    vpcs: KRwLock<BTreeMap<Vni, Arc<VpcGuests>>>,
+}
+
+impl Virt2Phys {
+    /// No mappings.
+    pub const fn new() -> Self {
+        Self {
+            vpcs: KRwLock::new(BTreeMap::new()),
+        }
+    }
+
+    /// The table of one VPC, for a port to keep; empty if nothing was mapped yet.
+    pub fn vpc(&self, vni: Vni) -> Arc<VpcGuests> {
+        if let Some(guests) = self.vpcs.read().get(&vni) {
+            return Arc::clone(guests);
+        }
+        Arc::clone(self.vpcs.write().entry(vni).or_default())
+    }
+
+    /// Says where a guest is; gives back where it was before.
+    pub fn set(&self, vni: Vni, ip: IpAddr, phys: GuestPhysAddr) -> Option<GuestPhysAddr> {
+        let vpc = self.vpc(vni);
+        let old = vpc.guests.write().insert(ip, phys);
+        if old != Some(phys) {
+            vpc.epoch.bump();
+        }
+        old
+    }
+
+    /// Forgets where a guest is; gives back where it was.
+    pub fn clear(&self, vni: Vni, ip: IpAddr) -> Option<GuestPhysAddr> {
+        let vpc = self.vpc(vni);
+        let old = vpc.guests.write().remove(&ip);
+        if old.is_some() {
+            vpc.epoch.bump();
+        }
+        old
+    }
+
+    /// Forgets where a guest is if it is still there; whether it was. So a port that goes away does not take with it the mapping
+    /// of its successor on another host.
+    pub fn clear_exact(&self, vni: Vni, ip: IpAddr, phys: GuestPhysAddr) -> bool {
+        let vpc = self.vpc(vni);
+        let mut guests = vpc.guests.write();
+        let held = guests.get(&ip) == Some(&phys);
+        if held {
+            guests.remove(&ip);
+            drop(guests);
+            vpc.epoch.bump();
+        }
+        held
+    }
+
+    /// Up to `limit` mappings in ascending order, those behind `after` only.
+    pub fn page(
+        &self,
+        after: Option<(Vni, IpAddr)>,
+        limit: usize,
+    ) -> Vec<(Vni, IpAddr, GuestPhysAddr)> {
+        let vpcs = self.vpcs.read();
+        let first = after.map_or(Vni::default(), |(vni, _)| vni);
+        let mut page = Vec::new();
+        for (&vni, vpc) in vpcs.range(first..) {
+            let guests = vpc.guests.read();
+            let from = match after {
+                Some((at, ip)) if at == vni => Bound::Excluded(ip),
+                _ => Bound::Unbounded,
+            };
+            let rest = guests.range((from, Bound::Unbounded));
+            page.extend(
+                rest.take(limit - page.len())
+                    .map(|(&ip, &phys)| (vni, ip, phys)),
+            );
+            if page.len() == limit {
+                break;
+            }
+        }
+        page
+    }
+}

@@ -1,0 +1,21 @@
+//! Spreading flows over equals: boundary endpoints, floating addresses.
+
+/// The one of `candidates` that takes the flow (rendezvous hashing): when the candidates change, only the flows of one that
+/// left and those a new one wins move.
+pub(crate) fn choose<T: Copy>(
+    candidates: &[T],
+    entropy: u32,
+    bits: impl Fn(&T) -> u128,
+) -> Option<T> {
+    candidates.iter().copied().max_by_key(|candidate| {
+        let bits = bits(candidate);
+        mix(mix(bits as u64 ^ (bits >> 64) as u64) ^ u64::from(entropy))
+    })
+}
+
+/// The finaliser of MurmurHash3: each bit of the result depends on each bit of `word`.
+fn mix(word: u64) -> u64 {
+    let word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    word ^ (word >> 33)
+}
