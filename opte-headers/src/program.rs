@@ -9,8 +9,11 @@
 //! particular frame is told by its [`Offsets`].
 
 mod apply;
+mod display;
 mod fuse;
+mod key;
 mod prefix;
+mod reverse;
 mod rewrite;
 mod step;
 
@@ -19,6 +22,7 @@ use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use apply::{Applied, ApplyError, Sums};
+pub use display::Named;
 pub use prefix::{Entropy, Length, Prefix};
 pub use rewrite::{Bits, Rewrite, SumPlace, Window};
 pub use step::HeaderSpec;

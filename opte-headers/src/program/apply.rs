@@ -272,7 +272,7 @@ impl Rewrite {
                     .plus(pseudo)
                     .plus(change.data)
                     .checksum();
-                let new = if place.flags & SumPlace::OPTIONAL != 0 && new == 0 {
+                let new = if place.flags & SumPlace::NEVER_ZERO != 0 && new == 0 {
                     0xffff
                 } else {
                     new

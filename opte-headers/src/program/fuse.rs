@@ -168,7 +168,7 @@ impl Rewrite {
     }
 
     /// All writes, byte by byte.
-    fn bytes(&self) -> impl Iterator<Item = Bits> + Clone {
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = Bits> + Clone {
         let whole = self.windows().flat_map(|(window, data)| {
             data.iter()
                 .enumerate()
@@ -194,7 +194,7 @@ impl Rewrite {
     }
 
     /// The same without places that do not change.
-    fn pruned(self) -> Result<Self, ProgramError> {
+    pub(crate) fn pruned(self) -> Result<Self, ProgramError> {
         let used = self
             .windows()
             .map(|(w, _)| w.cover)

@@ -136,7 +136,7 @@ impl Prefix {
         } else {
             Self::CAPACITY
         };
-        Some((from, to))
+        (from <= to && to <= Self::CAPACITY).then_some((from, to))
     }
 
     /// Puts a whole header in front. Its places are given relative to its own start.

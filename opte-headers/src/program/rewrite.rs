@@ -77,17 +77,20 @@ pub struct SumPlace {
     pub header: u8,
     /// Where it stands, counted from the start of the header.
     pub offset: u8,
-    /// [`SumPlace::OPTIONAL`], [`SumPlace::TRANSPORT`], and in bits 4..8 the other places whose checksums cover this one.
+    /// [`SumPlace::OPTIONAL`], [`SumPlace::TRANSPORT`], [`SumPlace::NEVER_ZERO`], and in bits 4..8 the other places whose checksums cover this one.
     pub flags: u8,
     /// What is added for a pseudo-header that was pushed: 16 bits in network order.
     pub add: [u8; 2],
 }
 
 impl SumPlace {
-    /// Zero means that the sender gave no checksum, and 0xffff goes out in place of a computed zero (UDP, RFC 768).
+    /// Zero means that the sender gave no checksum, which then stays so (UDP, RFC 768).
     pub const OPTIONAL: u8 = 1;
     /// The innermost transport checksum, which a link may be left to complete.
     pub const TRANSPORT: u8 = 2;
+    /// 0xffff goes out in place of a computed zero: for UDP, where zero means something else; and for ICMPv4, whose
+    /// message may be all zeros, which differences cannot tell from a sum of 0xffff. 0xffff is right for either.
+    pub const NEVER_ZERO: u8 = 4;
 }
 
 impl Rewrite {

@@ -23,6 +23,12 @@ pub struct HeaderSpec {
 }
 
 impl HeaderSpec {
+    /// Whether its checksum covers what follows it.
+    pub(crate) fn covers_payload(&self) -> bool {
+        self.checksum
+            .is_some_and(|sum| sum.covers != Covers::Header)
+    }
+
     /// A header without checksum and length.
     #[must_use]
     pub const fn plain(name: &'static str, min_len: usize) -> Self {
@@ -283,10 +289,11 @@ fn sum_place(stack: &[HeaderSpec], header: usize, checksum: &ChecksumRole) -> Su
         spec.checksum
             .is_some_and(|sum| sum.covers != Covers::Header)
     });
-    let mut flags = 0;
-    if matches!(checksum.covers, Covers::Pseudo { zero_is_none: true }) {
-        flags |= SumPlace::OPTIONAL;
-    }
+    let mut flags = match checksum.covers {
+        Covers::Pseudo { zero_is_none: true } => SumPlace::OPTIONAL | SumPlace::NEVER_ZERO,
+        Covers::Payload => SumPlace::NEVER_ZERO,
+        Covers::Pseudo { .. } | Covers::Header => 0,
+    };
     if innermost == Some(header) {
         flags |= SumPlace::TRANSPORT;
     }
