@@ -1,1 +1,63 @@
-//! Instructions, allocations and bytes per packet
+//! Instructions, allocations, bytes and time per packet, against the budgets of the design.
+//!
+//! A [`Row`] is one figure: what is measured, in which unit, how much is allowed. Its `run` prepares everything, then hands the
+//! work itself to [`Meter::each`], which alone is measured. `figures` runs each row in a process of its own, those that count
+//! instructions under callgrind.
+
+#![deny(unsafe_code)]
+
+pub mod allocation;
+pub mod meter;
+pub mod parse;
+
+pub use meter::Meter;
+
+use std::fmt;
+
+/// One figure.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Its name, in snake case: the first column of `./figures`.
+    pub name: &'static str,
+    /// What is counted.
+    pub unit: Unit,
+    /// How much is allowed, in `unit`.
+    pub budget: f64,
+    /// Prepares, and has the meter measure.
+    pub run: fn(&mut Meter),
+}
+
+/// What a row counts, for one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Instructions, by callgrind.
+    Instructions,
+    /// Calls of the allocator.
+    Allocations,
+    /// Bytes that stay allocated.
+    Bytes,
+    /// Nanoseconds, the mean of a run, the least of several.
+    Nanoseconds,
+    /// Microseconds, the longest single operation, the least of several runs.
+    LongestMicroseconds,
+    /// How many times as long a second series of operations takes as the first: see [`Meter::against`].
+    Times,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instructions => "instructions",
+            Self::Allocations => "allocations",
+            Self::Bytes => "bytes",
+            Self::Nanoseconds => "ns",
+            Self::LongestMicroseconds => "us",
+            Self::Times => "times",
+        })
+    }
+}
+
+/// Every row there is, in the order of the design's table of budgets.
+pub fn rows() -> Vec<Row> {
+    [parse::ROWS].concat()
+}

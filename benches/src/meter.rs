@@ -1,0 +1,97 @@
+//! Measures a series of operations in the unit of its row.
+
+use std::time::{Duration, Instant};
+
+use crate::{Row, Unit, allocation};
+
+/// What a row's `run` hands its work to.
+#[derive(Debug)]
+pub struct Meter {
+    unit: Unit,
+    operations: u64,
+    total: f64,
+    longest: Duration,
+    second: Option<f64>,
+}
+
+/// Runs for the least time of several.
+const RUNS: usize = 7;
+
+impl Meter {
+    /// Measures a row in this process; for one operation, in the row's unit. Of instructions it gives the number of operations
+    /// instead: callgrind, around this process, has the sum.
+    pub fn measure(row: &Row) -> f64 {
+        let runs = match row.unit {
+            Unit::Nanoseconds | Unit::LongestMicroseconds | Unit::Times => RUNS,
+            Unit::Instructions | Unit::Allocations | Unit::Bytes => 1,
+        };
+        let one = |_| {
+            let mut meter = Self {
+                unit: row.unit,
+                operations: 0,
+                total: 0.0,
+                longest: Duration::ZERO,
+                second: None,
+            };
+            (row.run)(&mut meter);
+            meter.result()
+        };
+        (0..runs).map(one).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The measured part: `operation(0)` to `operation(count - 1)`. What an operation needs, such as a fresh frame, is prepared
+    /// before; what it leaves is kept until after.
+    pub fn each(&mut self, count: usize, mut operation: impl FnMut(usize)) {
+        self.operations += count as u64;
+        match self.unit {
+            Unit::Instructions => collected(count, &mut operation),
+            Unit::Allocations => {
+                let before = allocation::calls();
+                collected(count, &mut operation);
+                self.total += (allocation::calls() - before) as f64;
+            }
+            Unit::Bytes => {
+                let before = allocation::live();
+                collected(count, &mut operation);
+                self.total += (allocation::live() - before) as f64;
+            }
+            Unit::Nanoseconds | Unit::Times => {
+                let start = Instant::now();
+                collected(count, &mut operation);
+                self.total += start.elapsed().as_nanos() as f64;
+            }
+            Unit::LongestMicroseconds => {
+                for at in 0..count {
+                    let start = Instant::now();
+                    operation(at);
+                    self.longest = self.longest.max(start.elapsed());
+                }
+            }
+        }
+    }
+
+    /// The second series of a row in [`Unit::Times`], measured as the first, whose time for one operation it is divided by.
+    pub fn against(&mut self, count: usize, mut operation: impl FnMut(usize)) {
+        let start = Instant::now();
+        collected(count, &mut operation);
+        self.second = Some(start.elapsed().as_nanos() as f64 / count.max(1) as f64);
+    }
+
+    fn result(&self) -> f64 {
+        let mean = self.total / self.operations.max(1) as f64;
+        match (self.unit, self.second) {
+            (Unit::Instructions, _) => self.operations as f64,
+            (Unit::LongestMicroseconds, _) => self.longest.as_nanos() as f64 / 1000.0,
+            (Unit::Times, Some(second)) => second / mean,
+            _ => mean,
+        }
+    }
+}
+
+/// Callgrind collects inside this function only: its name is what `figures` tells it.
+#[inline(never)]
+fn collected(count: usize, operation: &mut impl FnMut(usize)) {
+    for at in 0..count {
+        operation(at);
+    }
+}
