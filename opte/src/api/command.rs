@@ -6,12 +6,19 @@ use postcard_schema::Schema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// A command: a value that a client sends, whose answer is a `Response` or an [`OpteError`](super::OpteError).
+use super::OpteError;
+
+/// A command: a value that a client sends, whose answer is a `Response` or an [`OpteError`].
 pub trait Request: Serialize + DeserializeOwned + Schema {
     /// The command's number on the wire.
     const COMMAND: OpteCmd;
     /// What a driver answers when it has done the command.
     type Response: Serialize + DeserializeOwned + Schema;
+
+    /// Checks what the types cannot say and what needs no more than the request itself.
+    fn validate(&self) -> Result<(), OpteError> {
+        Ok(())
+    }
 }
 
 /// The answer of a command that has nothing to say but that it is done.

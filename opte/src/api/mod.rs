@@ -10,15 +10,26 @@
 mod cidr;
 mod command;
 mod domain;
+mod dump;
 mod error;
 mod ports;
+mod schema;
 mod text;
+
+pub mod frame;
 
 pub use cidr::{CidrError, IpCidr, Ipv4Cidr, Ipv6Cidr};
 pub use command::{NoResp, OpteCmd, Request, UnknownCommand};
 pub use domain::{DomainName, DomainNameError};
+pub use dump::{
+    ClearLftReq, ClearUftReq, Counter, DefaultRule, DumpLayerReq, DumpLayerResp, DumpStatsReq,
+    DumpStatsResp, DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, FlowDetail, FlowId,
+    GENERIC_COMMANDS, GENERIC_VERSION, LayerDesc, LayerFlow, LayerRule, ListLayersReq,
+    ListLayersResp, Page, PortStats, TcpFlow, UftFlow,
+};
 pub use error::{BadName, OpteError, check_port_name};
 pub use ports::{PortRange, PortRangeError};
+pub use schema::{BASE_VERSION, with_command};
 
 #[doc(hidden)]
 pub use {postcard_schema, serde};

@@ -3,12 +3,21 @@
 //! Everything here is what a client says; what it means is in the rest of the crate. Types with a customary notation have
 //! `FromStr` and `Display`, and are text in JSON.
 
+mod commands;
 mod config;
 mod firewall;
 mod mapping;
 mod router;
 mod rule_text;
 
+pub use commands::{
+    API_VERSION, AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, CreateXdeReq, DEFAULT_MTU, DelRouterEntryReq, DeleteXdeReq,
+    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink,
+    ListPortsReq, ListPortsResp, MIN_MTU, PortInfo, RemFwRuleReq, SetExternalIpsReq, SetFwRulesReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, VPC_COMMANDS, Virt2BoundaryMapping,
+    Virt2PhysMapping,
+};
 pub use config::{
     DhcpCfg, ExternalIpCfg, InternetGatewayMap, IpCfg, Ipv4Cfg, Ipv6Cfg, SNatCfg, VpcCfg,
 };
