@@ -25,7 +25,7 @@ pub trait Bytes: Deref<Target = [u8]> + Sized + sealed::Sealed {
 }
 
 /// Bytes that can be written to.
-pub trait BytesMut: Bytes<Array<0>: DerefMut> + DerefMut {
+pub trait BytesMut: Bytes + DerefMut {
     /// The array, to be written to.
     fn array_mut<const N: usize>(array: &mut Self::Array<N>) -> &mut [u8; N];
 }

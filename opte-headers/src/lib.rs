@@ -17,6 +17,8 @@ extern crate self as opte_headers;
 
 pub mod bytes;
 pub mod checksum;
+#[doc(hidden)]
+pub mod derive;
 pub mod error;
 pub mod ethertype;
 pub mod frame;
@@ -26,6 +28,7 @@ pub mod mac;
 pub mod program;
 #[cfg(feature = "serde")]
 mod serialized;
+pub mod tail;
 pub mod vni;
 pub mod wire;
 
@@ -39,5 +42,7 @@ pub use header::{
 pub use ip_protocol::IpProtocol;
 pub use mac::MacAddr;
 pub use program::Program;
+pub use opte_macros::Header;
+pub use tail::{Tail, TailBytes};
 pub use vni::Vni;
 pub use wire::{FieldValue, Wire};

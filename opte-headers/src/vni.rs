@@ -79,7 +79,7 @@ impl fmt::Display for Vni {
 
 impl fmt::Debug for Vni {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vni({})", self.as_u32())
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -15,7 +15,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 ///
 /// ```
 /// use opte_headers::FieldValue;
-/// #[derive(Clone, Copy)]
+/// #[derive(Clone, Copy, Debug)]
 /// struct Port(u16);
 /// impl FieldValue for Port {
 ///     type Wire = u16;
@@ -27,7 +27,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
     message = "`{Self}` cannot be the type of a header's field",
     note = "fields are integers, `[u8; N]`, addresses, or types with a `FieldValue` conversion"
 )]
-pub trait FieldValue: Copy {
+pub trait FieldValue: Copy + core::fmt::Debug {
     /// The integer or the bytes it is sent as.
     type Wire: Wire;
     /// The value of what was received; every pattern of bits has one.
@@ -58,6 +58,8 @@ macro_rules! field_value {
 pub trait Wire: Copy + sealed::Sealed {
     /// Width.
     const BITS: usize;
+    /// All bits zero.
+    const ZEROED: Self;
 
     /// Reads the value whose first bit is `bit`. Bits beyond the end are zero.
     fn read(bytes: &[u8], bit: usize, little_endian: bool) -> Self;
@@ -70,6 +72,9 @@ pub trait Wire: Copy + sealed::Sealed {
 
     /// The value as a number, for messages; of arrays, the first eight bytes.
     fn number(self) -> u64;
+
+    /// The value of a number that fits.
+    fn from_number(number: u64) -> Option<Self>;
 }
 
 mod sealed {
@@ -214,10 +219,11 @@ fn write_bits(bytes: &mut [u8], bit: usize, bits: usize, little_endian: bool, va
 
 /// `Wire` and `FieldValue` for an integer by its conversion to and from the low bits of a `u64`.
 macro_rules! integer {
-    ($(@[$($generics:tt)*])? $ty:ty, $bits:expr, |$value:ident| $to:expr, |$raw:ident| $from:expr) => {
+    ($(@[$($generics:tt)*])? $ty:ty, $bits:expr, $zero:expr, |$value:ident| $to:expr, |$raw:ident| $from:expr) => {
         impl $(<$($generics)*>)? sealed::Sealed for $ty {}
         impl $(<$($generics)*>)? Wire for $ty {
             const BITS: usize = $bits;
+            const ZEROED: Self = $zero;
             #[inline(always)]
             fn read(bytes: &[u8], bit: usize, little_endian: bool) -> Self {
                 let $raw = read_bits(bytes, bit, <Self as Wire>::BITS, little_endian);
@@ -238,6 +244,10 @@ macro_rules! integer {
                 let $value = self;
                 ($to) & mask(<Self as Wire>::BITS) as u64
             }
+            #[inline(always)]
+            fn from_number($raw: u64) -> Option<Self> {
+                if $raw & !(mask(<Self as Wire>::BITS) as u64) == 0 { Some($from) } else { None }
+            }
         }
         impl $(<$($generics)*>)? FieldValue for $ty {
             type Wire = Self;
@@ -253,27 +263,28 @@ macro_rules! integer {
     };
 }
 
-integer!(bool, 1, |value| u64::from(value), |raw| raw != 0);
-integer!(u8, 8, |value| u64::from(value), |raw| raw as u8);
-integer!(u16, 16, |value| u64::from(value), |raw| raw as u16);
-integer!(u32, 32, |value| u64::from(value), |raw| raw as u32);
-integer!(u64, 64, |value| value, |raw| raw);
-integer!(i8, 8, |value| value as u64, |raw| raw as i8);
-integer!(i16, 16, |value| value as u64, |raw| raw as i16);
-integer!(i32, 32, |value| value as u64, |raw| raw as i32);
-integer!(i64, 64, |value| value as u64, |raw| raw as i64);
-integer!(@[const B: usize] UInt<u8, B>, B, |value| u64::from(value.value()), |raw| Self::extract_u64(raw, 0));
-integer!(@[const B: usize] UInt<u16, B>, B, |value| u64::from(value.value()), |raw| Self::extract_u64(raw, 0));
-integer!(@[const B: usize] UInt<u32, B>, B, |value| u64::from(value.value()), |raw| Self::extract_u64(raw, 0));
-integer!(@[const B: usize] UInt<u64, B>, B, |value| value.value(), |raw| Self::extract_u64(raw, 0));
-integer!(@[const B: usize] Int<i8, B>, B, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
-integer!(@[const B: usize] Int<i16, B>, B, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
-integer!(@[const B: usize] Int<i32, B>, B, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
-integer!(@[const B: usize] Int<i64, B>, B, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
+integer!(bool, 1, false, |value| u64::from(value), |raw| raw != 0);
+integer!(u8, 8, 0, |value| u64::from(value), |raw| raw as u8);
+integer!(u16, 16, 0, |value| u64::from(value), |raw| raw as u16);
+integer!(u32, 32, 0, |value| u64::from(value), |raw| raw as u32);
+integer!(u64, 64, 0, |value| value, |raw| raw);
+integer!(i8, 8, 0, |value| value as u64, |raw| raw as i8);
+integer!(i16, 16, 0, |value| value as u64, |raw| raw as i16);
+integer!(i32, 32, 0, |value| value as u64, |raw| raw as i32);
+integer!(i64, 64, 0, |value| value as u64, |raw| raw as i64);
+integer!(@[const B: usize] UInt<u8, B>, B, <UInt<u8, B> as Integer>::ZERO, |value| u64::from(value.value()), |raw| Self::extract_u64(raw, 0));
+integer!(@[const B: usize] UInt<u16, B>, B, <UInt<u16, B> as Integer>::ZERO, |value| u64::from(value.value()), |raw| Self::extract_u64(raw, 0));
+integer!(@[const B: usize] UInt<u32, B>, B, <UInt<u32, B> as Integer>::ZERO, |value| u64::from(value.value()), |raw| Self::extract_u64(raw, 0));
+integer!(@[const B: usize] UInt<u64, B>, B, <UInt<u64, B> as Integer>::ZERO, |value| value.value(), |raw| Self::extract_u64(raw, 0));
+integer!(@[const B: usize] Int<i8, B>, B, <Int<i8, B> as Integer>::ZERO, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
+integer!(@[const B: usize] Int<i16, B>, B, <Int<i16, B> as Integer>::ZERO, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
+integer!(@[const B: usize] Int<i32, B>, B, <Int<i32, B> as Integer>::ZERO, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
+integer!(@[const B: usize] Int<i64, B>, B, <Int<i64, B> as Integer>::ZERO, |value| value.value() as u64, |raw| Self::extract_u64(raw, 0));
 
 impl<const N: usize> sealed::Sealed for [u8; N] {}
 impl<const N: usize> Wire for [u8; N] {
     const BITS: usize = 8 * N;
+    const ZEROED: Self = [0; N];
 
     #[inline(always)]
     fn read(bytes: &[u8], bit: usize, _little_endian: bool) -> Self {
@@ -299,6 +310,17 @@ impl<const N: usize> Wire for [u8; N] {
         out.iter_mut()
             .zip(self)
             .for_each(|(place, byte)| *place = byte);
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        let mut bytes = [0; N];
+        let numbered = number.to_be_bytes();
+        bytes
+            .iter_mut()
+            .rev()
+            .zip(numbered.iter().rev())
+            .for_each(|(place, byte)| *place = *byte);
+        (bytes.number() == number || N > 8).then_some(bytes)
     }
 
     fn number(self) -> u64 {

@@ -1,1 +1,15 @@
-//! The derive and stack macros of opte-headers
+//! The derive and stack macros of opte-headers: use them through that crate.
+#![forbid(unsafe_code)]
+
+mod diagnostics;
+mod header;
+
+use proc_macro::TokenStream;
+
+/// Derives a protocol header from a struct: views, getters and setters, field tokens, parse, emit, `Default`, `Display`.
+///
+/// See the guide in `opte_headers::guide` for what the attribute `#[header(..)]` takes.
+#[proc_macro_derive(Header, attributes(header))]
+pub fn derive_header(input: TokenStream) -> TokenStream {
+    header::derive(input.into()).into()
+}

@@ -1,0 +1,281 @@
+//! What the code that `#[derive(Header)]` generates calls. Not to be called by hand.
+
+use crate::bytes::Bytes;
+use crate::error::{Cause, EmitError, ParseError};
+use crate::header::{Field, Header, NoSelector};
+use crate::tail::Tail;
+use crate::wire::{FieldValue, Wire};
+
+/// Reads a field from the fixed part.
+#[inline(always)]
+pub fn get<F: Field>(fixed: &[u8]) -> F::Value {
+    F::Value::from_wire(Wire::read(fixed, F::BIT_OFFSET, F::LITTLE_ENDIAN))
+}
+
+/// Writes a field to the fixed part.
+#[inline(always)]
+pub fn set<F: Field>(fixed: &mut [u8], value: F::Value) {
+    value
+        .to_wire()
+        .write(fixed, F::BIT_OFFSET, F::LITTLE_ENDIAN);
+}
+
+/// The number in a field, for lengths.
+#[inline(always)]
+pub fn number<F: Field>(fixed: &[u8]) -> i64 {
+    let wire: <F::Value as FieldValue>::Wire = Wire::read(fixed, F::BIT_OFFSET, F::LITTLE_ENDIAN);
+    wire.number() as i64
+}
+
+/// Refuses a constant field with another value.
+#[inline(always)]
+pub fn expect<F: Field>(fixed: &[u8], constant: F::Value) -> Result<(), ParseError> {
+    let found = number::<F>(fixed) as u64;
+    if found == constant.to_wire().number() {
+        Ok(())
+    } else {
+        Err(ParseError::illegal(F::Header::NAME, F::NAME, found))
+    }
+}
+
+/// Splits the fixed part off.
+#[inline(always)]
+pub fn open<B: Bytes, const N: usize>(
+    bytes: B,
+    header: &'static str,
+) -> Result<(B::Array<N>, B), ParseError> {
+    let available = bytes.len();
+    bytes
+        .split_array()
+        .ok_or(ParseError::truncated(header, "", N, available))
+}
+
+/// Splits the variable part off.
+#[inline(always)]
+pub fn tail<B: Bytes>(
+    rest: B,
+    len: i64,
+    header: &'static str,
+    field: &'static str,
+    min_len: usize,
+) -> Result<(B, B), ParseError> {
+    let available = rest.len();
+    let Ok(len) = usize::try_from(len) else {
+        return Err(ParseError::bad_length(header, field, 0, available));
+    };
+    let cause = Cause::Truncated {
+        needed: min_len.saturating_add(len),
+        available: min_len.saturating_add(available),
+    };
+    rest.split_bytes(len)
+        .ok_or(ParseError::new(header, field, cause))
+}
+
+/// The variable part as the struct holds it.
+pub fn own_tail<T: Tail>(
+    bytes: &[u8],
+    header: &'static str,
+    field: &'static str,
+) -> Result<T, ParseError> {
+    T::from_bytes(bytes).ok_or(ParseError::bad_length(
+        header,
+        field,
+        bytes.len(),
+        T::CAPACITY,
+    ))
+}
+
+/// The output split in fixed and variable part, both zeroed.
+#[inline(always)]
+pub fn room<const N: usize>(
+    out: &mut [u8],
+    len: usize,
+) -> Result<(&mut [u8; N], &mut [u8]), EmitError> {
+    let error = EmitError::NoRoom {
+        needed: len,
+        available: out.len(),
+    };
+    let (fixed, tail) = out
+        .get_mut(..len)
+        .and_then(|out| out.split_first_chunk_mut())
+        .ok_or(error)?;
+    *fixed = [0; N];
+    tail.fill(0);
+    Ok((fixed, tail))
+}
+
+/// Writes the variable part to the front of its place.
+#[inline(always)]
+pub fn put_tail(place: &mut [u8], bytes: &[u8]) {
+    if let Some(place) = place.get_mut(..bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+/// Bytes of a header whose length, or whose tail's length, is told in units.
+pub const fn padded(fixed: usize, tail: usize, unit: usize, whole: bool) -> usize {
+    if whole {
+        (fixed + tail).next_multiple_of(unit)
+    } else {
+        fixed + tail.next_multiple_of(unit)
+    }
+}
+
+/// The value of a field that tells a length.
+pub fn length<T: FieldValue>(
+    len: usize,
+    unit: usize,
+    less: usize,
+    header: &'static str,
+    field: &'static str,
+) -> Result<T, EmitError> {
+    let error = EmitError::Unrepresentable {
+        header,
+        field,
+        length: len,
+    };
+    let counted = len
+        .checked_sub(less)
+        .filter(|counted| counted % unit == 0)
+        .ok_or(error)?;
+    <T::Wire as Wire>::from_number((counted / unit) as u64)
+        .map(T::from_wire)
+        .ok_or(error)
+}
+
+/// The length of a header with an empty tail.
+pub fn default_length<T: FieldValue>(fixed: usize, unit: usize, less: usize, whole: bool) -> T {
+    let len = if whole {
+        fixed.next_multiple_of(unit)
+    } else {
+        0
+    };
+    length(len, unit, less, "", "").unwrap_or(zero())
+}
+
+/// The value whose bits are all zero.
+pub fn zero<T: FieldValue>() -> T {
+    T::from_wire(T::Wire::ZEROED)
+}
+
+/// The bit behind a field.
+pub const fn end<F: Field>() -> usize {
+    F::BIT_OFFSET + F::BITS
+}
+
+/// Holds if the header has no field that tells what follows.
+pub const fn without_selector<H: Header<Selector = NoSelector>>() {}
+
+/// Holds if a type has as many bits as the macro took it to have.
+#[track_caller]
+pub const fn assert_bits<T: FieldValue>(field: &str, expected: usize) {
+    let actual = <T::Wire as Wire>::BITS;
+    if actual != expected {
+        let message = Message::new()
+            .text("the type of `")
+            .text(field)
+            .text("` has ")
+            .number(actual);
+        let message = message
+            .text(" bits, not ")
+            .number(expected)
+            .text("; say `bits = ")
+            .number(actual)
+            .text("`");
+        panic_with(&message);
+    }
+}
+
+/// Holds if the fields of a header fill bytes.
+#[track_caller]
+pub const fn assert_whole_bytes(header: &str, bits: usize) {
+    if !bits.is_multiple_of(8) {
+        let message = Message::new()
+            .text("the fields of `")
+            .text(header)
+            .text("` have ")
+            .number(bits);
+        let message = message
+            .text(" bits, which are ")
+            .number(bits / 8)
+            .text(" bytes and ")
+            .number(bits % 8);
+        let message = message
+            .text(" bits; ")
+            .number(8 - bits % 8)
+            .text(" more fill the last byte");
+        panic_with(&message);
+    }
+}
+
+/// Holds if a header has the declared length.
+#[track_caller]
+pub const fn assert_len(header: &str, actual: usize, expected: usize) {
+    if actual != expected {
+        let message = Message::new()
+            .text("`len` of `")
+            .text(header)
+            .text("` says ")
+            .number(expected);
+        panic_with(
+            &message
+                .text(" bytes, but the fixed fields have ")
+                .number(actual),
+        );
+    }
+}
+
+/// Ends the compilation with a message; only ever evaluated while compiling.
+#[track_caller]
+#[allow(clippy::panic)]
+const fn panic_with(message: &Message) {
+    panic!("{}", message.as_str())
+}
+
+/// A text put together while compiling.
+struct Message {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+// Evaluated while compiling only, where an index out of bounds is a compile error.
+#[allow(clippy::indexing_slicing)]
+impl Message {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; 256],
+            len: 0,
+        }
+    }
+
+    const fn text(mut self, text: &str) -> Self {
+        let text = text.as_bytes();
+        let mut i = 0;
+        while i < text.len() && self.len < self.bytes.len() {
+            self.bytes[self.len] = text[i];
+            self.len += 1;
+            i += 1;
+        }
+        self
+    }
+
+    const fn number(self, number: usize) -> Self {
+        let this = if number >= 10 {
+            self.number(number / 10)
+        } else {
+            self
+        };
+        let digit = [b'0' + (number % 10) as u8];
+        match core::str::from_utf8(&digit) {
+            Ok(digit) => this.text(digit),
+            Err(_) => this,
+        }
+    }
+
+    const fn as_str(&self) -> &str {
+        match core::str::from_utf8(self.bytes.split_at(self.len).0) {
+            Ok(text) => text,
+            Err(_) => "a length or width does not fit",
+        }
+    }
+}
