@@ -41,8 +41,8 @@ pub use header::{
 };
 pub use ip_protocol::IpProtocol;
 pub use mac::MacAddr;
-pub use program::Program;
 pub use opte_macros::Header;
+pub use program::Program;
 pub use tail::{Tail, TailBytes};
 pub use vni::Vni;
 pub use wire::{FieldValue, Wire};
