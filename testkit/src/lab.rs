@@ -146,7 +146,7 @@ impl Running {
     ///
     /// # Errors
     /// If it cannot be waited for.
-    pub fn wait(mut self) -> Result<bool> {
+    pub fn wait(&mut self) -> Result<bool> {
         let status = self
             .child
             .wait()

@@ -58,21 +58,31 @@ impl Overlay {
             .filter(move |guest| guest.plan().place == place)
     }
 
-    /// Tells a host's driver where everybody is, the way out, and to let TCP and UDP in to its guests.
+    /// Tells a host's driver where everybody is and the way out, and to let TCP and UDP in to its guests.
     ///
     /// # Errors
     /// In the words of `opteadm`.
     pub fn program(&self, place: Place) -> Result<()> {
+        self.map(place)?;
         let host = self.topology.host(place);
-        for guest in plan::GUESTS.iter().filter(|guest| guest.place != place) {
-            host.set_v2p(guest)?;
-        }
-        host.set_v2b()?;
         for guest in self.guests_at(place) {
             for protocol in ["tcp", "udp"] {
                 host.allow_in(guest.plan(), protocol, "any", 1000)?;
             }
         }
         Ok(())
+    }
+
+    /// Tells a host's driver where the guests of the other are, and the way out.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn map(&self, place: Place) -> Result<()> {
+        let host = self.topology.host(place);
+        plan::GUESTS
+            .iter()
+            .filter(|guest| guest.place != place)
+            .try_for_each(|guest| host.set_v2p(guest))?;
+        host.set_v2b()
     }
 }

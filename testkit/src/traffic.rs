@@ -15,11 +15,19 @@ pub struct Server {
 }
 
 impl Server {
+    /// What it has written so far.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub fn output(&self) -> Result<String> {
+        std::fs::read_to_string(&self.log).map_err(|e| Failure::new("read a server's output", e))
+    }
+
     /// Waits until it ends by itself, as one that takes a single connection does; what it wrote.
     ///
     /// # Errors
     /// If it failed, with what it wrote.
-    pub fn finish(self) -> Result<String> {
+    pub fn finish(mut self) -> Result<String> {
         let ended_well = self.running.wait()?;
         let text = std::fs::read_to_string(&self.log)
             .map_err(|e| Failure::new("read a server's log", e))?;

@@ -6,7 +6,7 @@
 //! traffic tcp-sink ADDRESS PORT                  take one connection to its end; print bytes and hash
 //! traffic tcp-source ADDRESS PORT BYTES SEED     send that many bytes; print bytes and hash
 //! traffic tcp-flows ADDRESS PORT CONNECTIONS     so many connections at once, each echoed a line
-//! traffic tcp-echo ADDRESS PORT                  echo on every connection
+//! traffic tcp-echo ADDRESS PORT                  echo on every connection; print the peer of each
 //! traffic frames LINK                            send the frames that stand on standard input, one line of hex each
 //! traffic noise LINK COUNT SEED [PREFIX]         send that many frames of random length and bytes, after PREFIX (hex)
 //! ```
@@ -222,6 +222,7 @@ fn tcp_echo(address: SocketAddr) -> Result<bool> {
     println!("ready");
     for stream in listener.incoming() {
         let mut stream = stream.map_err(failed("accept"))?;
+        println!("peer {}", stream.peer_addr().map_err(failed("accept"))?);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = stream.read(&mut buffer) {
