@@ -21,6 +21,9 @@ pub trait Header: Sized {
     const CHECKSUM: Option<ChecksumRole> = None;
     /// Where the length of the packet stands and what it counts, if the header tells it.
     const LENGTH: Option<LengthRole> = None;
+    /// The bytes, first and one past the last, that the checksum of a transport header behind this one covers as its
+    /// pseudo-header: the addresses of IPv4 and IPv6.
+    const PSEUDO: Option<(usize, usize)> = None;
     /// A view that reads.
     type View<'a>;
     /// A view that reads and writes.

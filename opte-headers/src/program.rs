@@ -6,7 +6,7 @@
 //! the other.
 //!
 //! Headers are counted from the outermost one of the frame that the program is applied to; where each begins in a
-//! particular frame is told by its [`Offsets`].
+//! particular frame is told by its [`Offsets`](crate::frame::Offsets).
 
 mod apply;
 mod display;
