@@ -1,1 +1,5 @@
-//! The driver: ports, underlay and the command entry around the opte engine
+//! The driver: ports, underlay and the command entry around the opte engine.
+
+extern crate alloc;
+
+pub mod command;
