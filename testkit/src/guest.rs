@@ -23,7 +23,7 @@ pub struct Ping {
     pub sent: u32,
     /// Echo replies received.
     pub received: u32,
-    /// Median would need each one; `ping` gives the mean. Milliseconds.
+    /// Mean round trip, milliseconds; of none there is no mean.
     pub mean_ms: Option<f64>,
 }
 
@@ -204,3 +204,31 @@ BOUND | RENEW | REBIND | REBOOT)
 esac
 exit 0
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_round_trip_is_read_from_the_summary() {
+        let text = "\n--- 10.0.0.1 ping statistics ---\n20 packets transmitted, 20 received, 0% packet loss, time 209ms\n\
+                    rtt min/avg/max/mdev = 0.031/0.035/0.041/0.004 ms\n";
+        assert_eq!(mean(text), Some(0.035));
+        assert_eq!(
+            mean("20 packets transmitted, 0 received, 100% packet loss, time 1209ms"),
+            None
+        );
+    }
+
+    #[test]
+    fn pings_are_complete_when_all_are_answered_and_there_were_some() {
+        let ping = |sent, received| Ping {
+            sent,
+            received,
+            mean_ms: None,
+        };
+        assert!(ping(20, 20).is_complete());
+        assert!(!ping(20, 19).is_complete());
+        assert!(!ping(0, 0).is_complete());
+    }
+}

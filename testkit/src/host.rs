@@ -300,3 +300,25 @@ fn create_arguments(guest: &GuestPlan, namespace: &str) -> String {
         snat.ip6,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_of_driver_and_ports_add_up() {
+        let stats = serde_json::json!({
+            "drops": { "no_such_port": 3 },
+            "ports": [
+                { "name": "opte0", "drops": { "no_such_port": 1, "layer_default_deny": 7 }, "hits": 100 },
+                { "name": "opte1", "drops": { "layer_default_deny": 2 } },
+            ],
+        });
+        let mut counters = BTreeMap::new();
+        add_drops(&stats, &mut counters);
+        assert_eq!(
+            counters,
+            BTreeMap::from([("no_such_port".into(), 4), ("layer_default_deny".into(), 9)])
+        );
+    }
+}

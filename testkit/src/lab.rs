@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,12 +23,14 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// An empty lab. Its namespaces will be named `<prefix>-<what>`, `prefix` being `opte` and this process's id.
+    /// An empty lab. Its namespaces will be named `<prefix>-<what>`, `prefix` being `opte`, this process's id and a letter.
     ///
     /// # Errors
     /// If the directory for its files or the reaper cannot be made.
     pub fn new() -> Result<Self> {
-        let prefix = format!("opte{}", std::process::id());
+        static COUNT: AtomicU8 = AtomicU8::new(0);
+        let letter = char::from(b'a' + COUNT.fetch_add(1, Ordering::Relaxed) % 26);
+        let prefix = format!("opte{}{letter}", std::process::id());
         let directory = std::env::temp_dir().join(&prefix);
         std::fs::create_dir_all(&directory)
             .map_err(|e| Failure::new(format!("create {}", directory.display()), e))?;
@@ -45,13 +48,15 @@ impl Lab {
     /// # Errors
     /// If `prefix` is none of ours or the removal cannot be started.
     pub fn remove_kept(prefix: &str) -> Result<()> {
-        let ours = prefix
+        let id = prefix
             .strip_prefix("opte")
-            .is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
+            .unwrap_or_default()
+            .trim_end_matches(|c: char| c.is_ascii_lowercase());
+        let ours = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
         if !ours {
             return Err(Failure::new(
                 "remove a kept lab",
-                format!("`{prefix}` is not the name of one (opte<number>)"),
+                format!("`{prefix}` is not the name of one, such as opte123a"),
             ));
         }
         let reaper = start_reaper(prefix, &std::env::temp_dir().join(prefix))?;
@@ -233,3 +238,42 @@ for name in $(namespaces "$1"); do
 done
 rm -rf "$2"
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_labs_own_name_is_removed() {
+        for foreign in [
+            "",
+            "opte",
+            "opte-1",
+            "opte1; rm -rf /",
+            "host",
+            "opteA1",
+            "12a",
+        ] {
+            assert!(Lab::remove_kept(foreign).is_err(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_lab_takes_its_directory_along() {
+        let lab = Lab::new().unwrap();
+        let directory = lab.directory().to_path_buf();
+        assert!(directory.is_dir());
+        drop(lab);
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    fn a_process_of_the_lab_is_known_to_have_ended() {
+        let lab = Lab::new().unwrap();
+        let log = lab.directory().join("log");
+        let mut running = Running::start(Command::new("echo").arg("done"), &log).unwrap();
+        assert!(running.wait().unwrap());
+        assert!(!running.is_alive());
+        assert_eq!(std::fs::read_to_string(log).unwrap(), "done\n");
+    }
+}
