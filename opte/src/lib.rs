@@ -31,6 +31,7 @@ pub mod epoch;
 pub mod flow;
 pub mod layer;
 pub mod lpm;
+pub mod nat;
 pub mod network;
 pub mod packet;
 pub mod port;

@@ -1,0 +1,242 @@
+//! Ports of one external address, for network address and port translation (RFC 4787, RFC 5382, RFC 5508).
+//!
+//! - Endpoint-independent (RFC 4787, REQ-1): all flows of one private address and port share one external port.
+//! - The port is drawn at random among the free ones (RFC 6056), of the parity of the private one while there are any (RFC
+//!   4787, REQ-4).
+//! - A port that no flow uses any more rests for a while before another endpoint gets it, so that late segments of the old flows do not
+//!   reach the new ones. Only when no other is left does the one that has rested longest go out early.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::{Arc, Weak};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+use crate::action::Context;
+use crate::sync::KMutex;
+use crate::time::Moment;
+
+/// Twice the maximum segment lifetime of RFC 9293: what a closed connection may still have on its way.
+pub const HOLD_DOWN: Duration = Duration::from_secs(120);
+
+/// The ports of one external address that one private network may use, for one protocol.
+pub struct NatPool {
+    ports: RangeInclusive<u16>,
+    hold_down: Duration,
+    inner: KMutex<Inner>,
+}
+
+struct Inner {
+    /// One bit a port, set while the port is leased or rests.
+    taken: Vec<u64>,
+    mapped: BTreeMap<(IpAddr, u16), Mapped>,
+    /// Ports that came back since anybody told the time.
+    returned: Vec<u16>,
+    /// Ports that rest, and until when, ascending.
+    resting: VecDeque<(Moment, u16)>,
+    exhausted: u64,
+}
+
+struct Mapped {
+    port: u16,
+    lease: Weak<NatLease>,
+}
+
+/// A port in use. It goes back to its pool when the last flow drops it.
+pub struct NatLease {
+    pool: Arc<NatPool>,
+    private: (IpAddr, u16),
+    port: u16,
+}
+
+/// How a pool fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NatPoolUsage {
+    /// Ports there are.
+    pub ports: u32,
+    /// Ports in use.
+    pub leased: u32,
+    /// Ports that rest after use.
+    pub resting: u32,
+    /// How often none was left.
+    pub exhausted: u64,
+}
+
+impl NatPool {
+    /// A pool of `ports` that rest for `hold_down` after use; `None` if the range is empty.
+    pub fn new(ports: RangeInclusive<u16>, hold_down: Duration) -> Option<Arc<Self>> {
+        let count = usize::from(ports.end().checked_sub(*ports.start())?) + 1;
+        let mut taken = vec![0_u64; count.div_ceil(64)];
+        if let Some(last) = taken.last_mut().filter(|_| count % 64 != 0) {
+            // Bits behind the last port are never free.
+            *last = u64::MAX << (count % 64);
+        }
+        let inner = Inner {
+            taken,
+            mapped: BTreeMap::new(),
+            returned: Vec::new(),
+            resting: VecDeque::new(),
+            exhausted: 0,
+        };
+        Some(Arc::new(Self {
+            ports,
+            hold_down,
+            inner: KMutex::new(inner),
+        }))
+    }
+
+    /// The external port for a private address and port: the one it has already, or a new one. `None`, counted, when all are in use.
+    pub fn lease(
+        self: &Arc<Self>,
+        private: (IpAddr, u16),
+        context: Context<'_>,
+    ) -> Option<Arc<NatLease>> {
+        let mut inner = self.inner.lock();
+        if let Some(lease) = inner
+            .mapped
+            .get(&private)
+            .and_then(|mapped| mapped.lease.upgrade())
+        {
+            return Some(lease);
+        }
+        inner.wake(context.now, self.hold_down, *self.ports.start());
+        let drawn = context.random.next_u64();
+        // Which bits have the private port's parity depends on that of the first port.
+        let odd = (private.1 ^ self.ports.start()) & 1 == 1;
+        let same_parity = if odd { ODD } else { !ODD };
+        let free = inner
+            .draw(drawn, same_parity)
+            .or_else(|| inner.draw(drawn, u64::MAX));
+        let port = match free {
+            Some(bit) => self.ports.start() + bit,
+            None => match inner.resting.pop_front() {
+                Some((_, port)) => port,
+                None => {
+                    inner.exhausted += 1;
+                    return None;
+                }
+            },
+        };
+        let lease = Arc::new(NatLease {
+            pool: Arc::clone(self),
+            private,
+            port,
+        });
+        inner.mapped.insert(
+            private,
+            Mapped {
+                port,
+                lease: Arc::downgrade(&lease),
+            },
+        );
+        Some(lease)
+    }
+
+    /// The ports of the pool.
+    pub fn ports(&self) -> RangeInclusive<u16> {
+        self.ports.clone()
+    }
+
+    /// How the pool fares.
+    pub fn usage(&self) -> NatPoolUsage {
+        let inner = self.inner.lock();
+        let ports = u32::from(self.ports.end() - self.ports.start()) + 1;
+        let padding = inner.taken.len() as u32 * 64 - ports;
+        let taken = inner
+            .taken
+            .iter()
+            .map(|word| word.count_ones())
+            .sum::<u32>()
+            - padding;
+        let resting = (inner.resting.len() + inner.returned.len()) as u32;
+        NatPoolUsage {
+            ports,
+            leased: taken - resting,
+            resting,
+            exhausted: inner.exhausted,
+        }
+    }
+}
+
+impl Inner {
+    /// Lays returned ports to rest and frees those that have rested.
+    fn wake(&mut self, now: Moment, hold_down: Duration, first: u16) {
+        let until = now + hold_down;
+        self.resting
+            .extend(self.returned.drain(..).map(|port| (until, port)));
+        while let Some(&(until, port)) = self.resting.front() {
+            if until > now {
+                break;
+            }
+            self.resting.pop_front();
+            let bit = usize::from(port - first);
+            if let Some(word) = self.taken.get_mut(bit / 64) {
+                *word &= !(1 << (bit % 64));
+            }
+        }
+    }
+
+    /// Takes the first free bit of those in `among` of each word, from a drawn place on.
+    fn draw(&mut self, drawn: u64, among: u64) -> Option<u16> {
+        let words = self.taken.len();
+        let start = (drawn >> 32) as usize % words;
+        // The first word is looked at twice: the second time the bits before the drawn one have their turn.
+        for step in 0..=words {
+            let index = (start + step) % words;
+            let rotation = if step == 0 { drawn as u32 % 64 } else { 0 };
+            let word = self.taken.get_mut(index)?;
+            let free = (!*word & among).rotate_right(rotation);
+            let free = if step == 0 {
+                free & u64::MAX >> rotation
+            } else {
+                free
+            };
+            if free != 0 {
+                let bit = (free.trailing_zeros() + rotation) % 64;
+                *word |= 1 << bit;
+                return Some((index * 64) as u16 + bit as u16);
+            }
+        }
+        None
+    }
+}
+
+/// Every other bit, from the second on.
+const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+
+impl NatLease {
+    /// The external port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for NatLease {
+    fn drop(&mut self) {
+        let mut inner = self.pool.inner.lock();
+        // The endpoint may have got another port since this lease had its last user.
+        if inner
+            .mapped
+            .get(&self.private)
+            .is_some_and(|mapped| mapped.port == self.port)
+        {
+            inner.mapped.remove(&self.private);
+        }
+        inner.returned.push(self.port);
+    }
+}
+
+impl fmt::Debug for NatPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NatPool({}-{})", self.ports.start(), self.ports.end())
+    }
+}
+
+impl fmt::Debug for NatLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NatLease({})", self.port)
+    }
+}

@@ -1,0 +1,178 @@
+//! The pool of NAT ports.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use opte::action::Context;
+use opte::nat::{HOLD_DOWN, NatLease, NatPool};
+use opte::provider::SeededRandom;
+use opte::time::Moment;
+use proptest::prelude::*;
+
+const GUEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(172, 30, 0, 5));
+
+struct Sim {
+    pool: Arc<NatPool>,
+    random: SeededRandom,
+    now: Moment,
+}
+
+impl Sim {
+    fn new(ports: std::ops::RangeInclusive<u16>, seed: u64) -> Self {
+        Self {
+            pool: NatPool::new(ports, HOLD_DOWN).unwrap(),
+            random: SeededRandom::new(seed),
+            now: Moment::ZERO,
+        }
+    }
+
+    fn lease(&self, private: u16) -> Option<Arc<NatLease>> {
+        let context = Context {
+            now: self.now,
+            random: &self.random,
+        };
+        self.pool.lease((GUEST, private), context)
+    }
+}
+
+#[test]
+fn an_empty_range_is_no_pool() {
+    let (first, last) = (10, 9);
+    assert!(NatPool::new(first..=last, HOLD_DOWN).is_none());
+    assert!(NatPool::new(9..=9, HOLD_DOWN).is_some());
+}
+
+#[test]
+fn every_port_goes_out_once_and_then_the_pool_is_exhausted() {
+    for ports in [0..=65535, 1025..=4096, 7..=7, 63..=64, 1..=200] {
+        let sim = Sim::new(ports.clone(), 1);
+        let leases: Vec<_> = ports
+            .clone()
+            .map(|private| sim.lease(private).unwrap())
+            .collect();
+        let given: BTreeSet<u16> = leases.iter().map(|lease| lease.port()).collect();
+        assert!(
+            given.iter().copied().eq(ports.clone()),
+            "each of {ports:?} once"
+        );
+        let usage = sim.pool.usage();
+        assert_eq!(
+            (usage.ports, usage.leased, usage.resting),
+            (leases.len() as u32, leases.len() as u32, 0)
+        );
+        if ports != (0..=65535) {
+            assert!(sim.lease(0).is_none());
+            assert_eq!(sim.pool.usage().exhausted, 1);
+        }
+    }
+}
+
+#[test]
+fn one_endpoint_has_one_port_while_any_of_its_flows_lives() {
+    let sim = Sim::new(1025..=4096, 2);
+    let first = sim.lease(5000).unwrap();
+    let second = sim.lease(5000).unwrap();
+    assert_eq!(first.port(), second.port());
+    drop(first);
+    assert_eq!(sim.lease(5000).unwrap().port(), second.port());
+}
+
+#[test]
+fn parity_is_kept_while_ports_of_it_are_left() {
+    for first in [1024, 1025] {
+        let sim = Sim::new(first..=first + 99, 3);
+        let even: Vec<_> = (0..50).map(|n| sim.lease(2000 + 2 * n).unwrap()).collect();
+        assert!(even.iter().all(|lease| lease.port() % 2 == 0));
+        assert_eq!(
+            sim.lease(2100).unwrap().port() % 2,
+            1,
+            "rather the other parity than none"
+        );
+    }
+}
+
+/// The published pool hands the port that came back last out again at once.
+#[test]
+fn a_port_rests_before_another_endpoint_gets_it() {
+    let mut sim = Sim::new(100..=149, 4);
+    let first = sim.lease(1).unwrap().port();
+    let others: BTreeSet<u16> = (2..51)
+        .map(|private| sim.lease(private).unwrap().port())
+        .collect();
+    assert!(!others.contains(&first));
+    assert_eq!(others.len(), 49);
+    sim.now = Moment::ZERO + HOLD_DOWN;
+    assert!(sim.lease(60).is_some());
+    let usage = sim.pool.usage();
+    assert_eq!(
+        (usage.leased, usage.resting),
+        (0, 2),
+        "a return counts from when the time was told next"
+    );
+}
+
+#[test]
+fn a_resting_port_goes_out_early_rather_than_none() {
+    let sim = Sim::new(100..=101, 5);
+    let kept = sim.lease(1).unwrap();
+    let rested = sim.lease(2).unwrap().port();
+    let again = sim.lease(3).unwrap();
+    assert_eq!(again.port(), rested);
+    assert_eq!(sim.pool.usage().exhausted, 0);
+    assert!(sim.lease(4).is_none());
+    drop(kept);
+    assert!(sim.lease(4).is_some());
+}
+
+/// The published pool hands ports out from the highest down.
+#[test]
+fn ports_are_not_foreseeable_from_those_before() {
+    let draw = |seed| {
+        let sim = Sim::new(1024..=65535, seed);
+        let leases: Vec<_> = (0..64).map(|n| sim.lease(2 * n).unwrap()).collect();
+        leases.iter().map(|lease| lease.port()).collect::<Vec<_>>()
+    };
+    assert_ne!(draw(6), draw(7));
+    let one = draw(8);
+    assert!(
+        one.windows(2).filter(|pair| pair[1] > pair[0]).count() > 16,
+        "{one:?}"
+    );
+    assert!(
+        one.windows(2).filter(|pair| pair[1] < pair[0]).count() > 16,
+        "{one:?}"
+    );
+    assert!(
+        one.iter().max().unwrap() - one.iter().min().unwrap() > 32_000,
+        "{one:?}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_two_endpoints_share_a_port(
+        steps in prop::collection::vec((0u16..40, any::<bool>(), 0u64..40), 1..300),
+        first in 0u16..200,
+        count in 1u16..70,
+        seed in any::<u64>(),
+    ) {
+        let ports = first..=first + count - 1;
+        let mut sim = Sim::new(ports.clone(), seed);
+        let mut held: std::collections::BTreeMap<u16, Arc<NatLease>> = Default::default();
+        for (private, give_back, seconds) in steps {
+            sim.now = sim.now + std::time::Duration::from_secs(seconds);
+            if give_back {
+                held.remove(&private);
+            } else if let Some(lease) = sim.lease(private) {
+                prop_assert!(ports.contains(&lease.port()));
+                held.insert(private, lease);
+            } else {
+                prop_assert_eq!(held.len(), usize::from(count), "refused with ports left");
+            }
+            let given: BTreeSet<u16> = held.values().map(|lease| lease.port()).collect();
+            prop_assert_eq!(given.len(), held.len());
+            prop_assert_eq!(sim.pool.usage().leased as usize, held.len());
+        }
+    }
+}
