@@ -29,6 +29,7 @@ pub mod program;
 #[cfg(feature = "serde")]
 mod serialized;
 pub mod tail;
+pub mod transform;
 pub mod vni;
 pub mod wire;
 
@@ -44,5 +45,6 @@ pub use mac::MacAddr;
 pub use opte_macros::Header;
 pub use program::Program;
 pub use tail::{Tail, TailBytes};
+pub use transform::{Restore, Set, Stack, Transform};
 pub use vni::Vni;
 pub use wire::{FieldValue, Wire};

@@ -27,6 +27,7 @@ pub use prefix::{Entropy, Length, Prefix};
 pub use rewrite::{Bits, Rewrite, SumPlace, Window};
 pub use step::HeaderSpec;
 
+use crate::error::EmitError;
 use crate::frame::MAX_HEADERS;
 
 /// A transformation of frames, at most 256 bytes, valid for every frame of the stack it was made for.
@@ -57,6 +58,15 @@ impl Program {
     /// The program that changes nothing.
     pub const IDENTITY: Self = Self {
         prefix: Prefix::EMPTY,
+        rewrite: Rewrite::EMPTY,
+    };
+
+    /// The program that applies to no frame: it takes more headers off than a frame can have.
+    pub const REFUSING: Self = Self {
+        prefix: Prefix {
+            pop: u8::MAX,
+            ..Prefix::EMPTY
+        },
         rewrite: Rewrite::EMPTY,
     };
 
@@ -121,6 +131,15 @@ pub enum ProgramError {
         /// Name of the header.
         header: &'static str,
     },
+    /// A header to be pushed cannot be written.
+    Unwritable(EmitError),
+    /// What a set overwrote was not named to its reverse.
+    Forgotten {
+        /// Position of the header.
+        header: usize,
+        /// The byte, counted from the start of the header.
+        byte: usize,
+    },
 }
 
 impl fmt::Display for ProgramError {
@@ -147,6 +166,15 @@ impl fmt::Display for ProgramError {
                 write!(
                     f,
                     "{header} cannot be pushed: its checksum covers the payload, which a program does not read"
+                )
+            }
+            Self::Unwritable(error) => {
+                write!(f, "a header to be pushed cannot be written: {error}")
+            }
+            Self::Forgotten { header, byte } => {
+                write!(
+                    f,
+                    "what byte {byte} of header {header} held before was not restored"
                 )
             }
         }

@@ -4,7 +4,7 @@ use super::prefix::{Entropy, Length, NONE};
 use super::rewrite::{Bits, Rewrite, SumPlace};
 use super::{MAX_HEADERS, Prefix, Program, ProgramError};
 use crate::checksum::Sum;
-use crate::header::{ChecksumRole, Counted, Covers, LengthRole};
+use crate::header::{ChecksumRole, Counted, Covers, Header, LengthRole};
 
 /// What a program has to know of a kind of header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,22 @@ impl HeaderSpec {
     pub(crate) fn covers_payload(&self) -> bool {
         self.checksum
             .is_some_and(|sum| sum.covers != Covers::Header)
+    }
+
+    /// What programs have to know of `H`.
+    #[must_use]
+    pub const fn of<H: Header>() -> Self {
+        let pseudo = match H::PSEUDO {
+            Some((from, to)) => Some((from as u8, to as u8)),
+            None => None,
+        };
+        Self {
+            name: H::NAME,
+            min_len: H::MIN_LEN,
+            checksum: H::CHECKSUM,
+            length: H::LENGTH,
+            pseudo,
+        }
     }
 
     /// A header without checksum and length.
@@ -135,34 +151,47 @@ impl Program {
         bits: usize,
         value: &[u8],
     ) -> Result<Self, ProgramError> {
-        let mut program = Self::IDENTITY;
         let end = first_bit + bits;
-        if end > 256 * 8 {
-            return Err(ProgramError::OutOfReach {
-                end: end.div_ceil(8),
-            });
-        }
-        for offset in first_bit / 8..end.div_ceil(8) {
-            let mut write = Bits {
-                header: header as u8,
-                offset: offset as u8,
-                mask: 0,
-                value: 0,
-                cover: 0,
-            };
+        let bytes = (first_bit / 8..end.div_ceil(8)).map(|offset| {
+            let (mut mask, mut byte) = (0, 0);
             for bit in (offset * 8).max(first_bit)..(offset * 8 + 8).min(end) {
                 // Bits of the value are counted from its last one, which is the field's last one.
                 let from_last = end - 1 - bit;
-                let byte = value
-                    .len()
-                    .checked_sub(1 + from_last / 8)
-                    .and_then(|i| value.get(i))
-                    .copied();
-                write.mask |= 0x80 >> (bit % 8);
-                write.value |= (byte.unwrap_or(0) >> (from_last % 8) & 1) << (7 - bit % 8);
+                let index = value.len().checked_sub(1 + from_last / 8);
+                let of_value = index
+                    .and_then(|index| value.get(index))
+                    .copied()
+                    .unwrap_or(0);
+                mask |= 0x80 >> (bit % 8);
+                byte |= (of_value >> (from_last % 8) & 1) << (7 - bit % 8);
             }
-            write.cover = program.rewrite.cover(stack, header, offset as u8)?;
-            program.rewrite.write(write)?;
+            (mask, byte)
+        });
+        Self::write(stack, header, first_bit / 8, bytes)
+    }
+
+    /// Sets bits of the header at position `header` of `stack`, given byte by byte from `offset` on as (mask, value).
+    pub fn write(
+        stack: &[HeaderSpec],
+        header: usize,
+        offset: usize,
+        bytes: impl IntoIterator<Item = (u8, u8)>,
+    ) -> Result<Self, ProgramError> {
+        let mut program = Self::IDENTITY;
+        for (index, (mask, value)) in bytes.into_iter().enumerate() {
+            let end = offset + index + 1;
+            let offset = u8::try_from(end - 1).map_err(|_| ProgramError::OutOfReach { end })?;
+            let cover = program.rewrite.cover(stack, header, offset)?;
+            let (header, value) = (header as u8, value & mask);
+            if mask != 0 {
+                program.rewrite.write(Bits {
+                    header,
+                    offset,
+                    mask,
+                    value,
+                    cover,
+                })?;
+            }
         }
         program.rewrite.nest(stack);
         Ok(program)
