@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use opte_headers::{Cause, ParseError};
 use serde::{Deserialize, Serialize};
 
 macro_rules! drop_reasons {
@@ -93,6 +94,20 @@ drop_reasons! {
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+impl From<&ParseError> for DropReason {
+    /// The reason under which a frame that was not understood is counted.
+    fn from(error: &ParseError) -> Self {
+        match error.cause {
+            Cause::Truncated { .. } => DropReason::ParseTruncated,
+            Cause::Illegal { .. } => DropReason::ParseIllegalValue,
+            Cause::Unsupported { .. } => DropReason::ParseUnsupported,
+            Cause::BadLength { .. } => DropReason::ParseBadLength,
+            Cause::BadChecksum => DropReason::ParseBadChecksum,
+            Cause::CriticalOption { .. } => DropReason::ParseCriticalOption,
+        }
     }
 }
 

@@ -76,4 +76,8 @@ impl<N: Network> Layer<N> {
     pub fn counters(&self, dir: Direction) -> &LayerCounters {
         self.counters.get(dir)
     }
+
+    pub(crate) fn counters_mut(&mut self, dir: Direction) -> &mut LayerCounters {
+        self.counters.get_mut(dir)
+    }
 }

@@ -1,6 +1,7 @@
 //! A packet as the driver hands it to a port.
 
-use opte_headers::program::Sums;
+use opte_headers::frame::Parsed;
+use opte_headers::program::{ApplyError, Program, Sums};
 
 /// A frame within a buffer that has room before it. The engine rewrites it where it lies.
 #[derive(Debug)]
@@ -103,6 +104,24 @@ impl<'a> Packet<'a> {
     /// Where the frame lies in its buffer.
     pub fn range(&self) -> core::ops::Range<usize> {
         self.start..self.end
+    }
+
+    /// Applies a program to the frame, whose headers stand where `parsed` says. What pads the frame behind its IP packet
+    /// goes.
+    #[inline]
+    pub fn apply(
+        &mut self,
+        program: &Program,
+        parsed: &Parsed,
+        entropy: u16,
+    ) -> Result<(), ApplyError> {
+        let frame_len = self.len().min(parsed.frame_len as usize);
+        let (start, sums) = (self.start, self.offload.sums);
+        let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
+        let applied = program.apply(head, start, frame_len, &parsed.offsets, sums, entropy)?;
+        self.start = applied.start;
+        self.end = applied.start + applied.frame_len;
+        Ok(())
     }
 
     /// Puts `header` before the frame; false, and nothing done, without the room for it.

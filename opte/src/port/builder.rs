@@ -8,7 +8,7 @@ use core::num::NonZeroU32;
 use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
 use crate::direction::PerDirection;
 use crate::epoch::Epoch;
-use crate::flow::Timeouts;
+use crate::flow::{FlowTable, HashSeed, Timeouts};
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::provider::{Log, NoLog, Random};
@@ -137,16 +137,32 @@ impl<N: Network> PortBuilder<N> {
 
     /// The port, in state [`PortState::Ready`].
     pub fn build(self) -> Port<N> {
+        let seed = HashSeed::draw(&*self.random);
         let inner = Inner {
             state: PortState::Ready,
             layers: self.layers,
+            flows: FlowTable::new(seed.clone(), self.limits.flows.get(), &self.timeouts),
+            epoch: 0,
+            cleared: 0,
+            forgotten: [0; MAX_LAYERS],
+            traffic: PerDirection::default(),
         };
-        Port {
+        let port = Port {
             name: self.name,
             network: self.network,
             random: self.random,
+            log: self.log,
+            midstream: self.midstream,
+            followed: self.followed,
+            seed,
             inner: KMutex::new(inner),
-        }
+        };
+        let present = port.epoch(0);
+        let mut inner = port.inner.lock();
+        inner.cleared = present;
+        inner.forgotten = [present; MAX_LAYERS];
+        drop(inner);
+        port
     }
 
     fn place_of(&self, name: &str) -> Result<usize, PortError> {

@@ -1,40 +1,61 @@
 //! Ports: the engine's face to a driver.
 
 mod builder;
+mod control;
+mod counters;
+mod dump;
 mod error;
+mod process;
 mod state;
 mod verdict;
+mod walk;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use builder::{Limits, Midstream, PortBuilder, Position};
+pub use control::RuleChange;
+pub use counters::{PortCounters, Traffic};
 pub use error::PortError;
 pub use state::PortState;
 pub use verdict::Verdict;
 
+use crate::direction::PerDirection;
+use crate::epoch::Epoch;
+use crate::flow::{FlowTable, HashSeed};
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::provider::Random;
+use crate::provider::{Log, Random};
 use crate::sync::KMutex;
 
 /// Layers that a port can have.
 pub const MAX_LAYERS: usize = 16;
 
 /// One interface of a guest: layers of rules, and the flows they have let through.
-#[allow(dead_code)]
 pub struct Port<N: Network> {
     name: Arc<str>,
     network: N,
     random: Arc<dyn Random>,
+    log: Arc<dyn Log>,
+    midstream: Midstream,
+    /// What flows depend on beside the port's own rules.
+    followed: Vec<Epoch>,
+    seed: HashSeed,
     inner: KMutex<Inner<N>>,
 }
 
 /// What the port's lock protects.
-#[allow(dead_code)]
 struct Inner<N: Network> {
     state: PortState,
     layers: Vec<Layer<N>>,
+    flows: FlowTable<N>,
+    /// Changes of the port's own rules.
+    epoch: u32,
+    /// Flows decided before this generation are not in the unified flow table.
+    cleared: u32,
+    /// For each layer: what it decided before this generation is forgotten.
+    forgotten: [u32; MAX_LAYERS],
+    traffic: PerDirection<Traffic>,
 }
 
 impl<N: Network> Port<N> {
@@ -52,4 +73,17 @@ impl<N: Network> Port<N> {
     pub fn state(&self) -> PortState {
         self.inner.lock().state
     }
+
+    /// The present generation of all that flows depend on.
+    #[inline]
+    fn epoch(&self, own: u32) -> u32 {
+        self.followed
+            .iter()
+            .fold(own, |sum, epoch| sum.wrapping_add(epoch.get()))
+    }
+}
+
+/// Whether generation `a` is `b` or later; generations wrap.
+fn is_since(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b) < 1 << 31
 }

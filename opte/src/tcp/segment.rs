@@ -27,6 +27,40 @@ impl Segment {
     /// The acknowledgement number counts.
     pub const ACK: u8 = 0x10;
 
+    /// The segment whose header and payload are `transport`; `None` if the header is not whole.
+    #[inline]
+    pub fn parse(transport: &[u8]) -> Option<Self> {
+        let header: &[u8; 20] = transport.first_chunk()?;
+        let [
+            _,
+            _,
+            _,
+            _,
+            s0,
+            s1,
+            s2,
+            s3,
+            a0,
+            a1,
+            a2,
+            a3,
+            offset,
+            flags,
+            w0,
+            w1,
+            ..,
+        ] = *header;
+        let header_len = usize::from(offset >> 4) * 4;
+        Some(Self {
+            seq: u32::from_be_bytes([s0, s1, s2, s3]),
+            ack: u32::from_be_bytes([a0, a1, a2, a3]),
+            flags,
+            window: u16::from_be_bytes([w0, w1]),
+            payload: transport.len().saturating_sub(header_len) as u32,
+            scale: None,
+        })
+    }
+
     /// Whether all bits of `flags` are set.
     #[inline]
     pub fn has(&self, flags: u8) -> bool {

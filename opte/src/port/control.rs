@@ -1,0 +1,212 @@
+//! What a port is told.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem;
+
+use super::{Inner, Port, PortError, PortState};
+use crate::Direction;
+use crate::flow::Expired;
+use crate::network::Network;
+use crate::provider::Level;
+use crate::rule::{Rule, RuleId};
+use crate::time::Moment;
+
+/// A change of a layer's rules.
+pub enum RuleChange<N: Network> {
+    /// Adds a rule.
+    Add {
+        /// The layer.
+        layer: String,
+        /// The direction the rule is for.
+        dir: Direction,
+        /// The rule.
+        rule: Rule<N>,
+    },
+    /// Takes a rule out.
+    Remove {
+        /// The layer.
+        layer: String,
+        /// The direction the rule is for.
+        dir: Direction,
+        /// The rule's identifier.
+        id: RuleId,
+    },
+    /// Puts rules in the place of all there are, in both directions.
+    Set {
+        /// The layer.
+        layer: String,
+        /// The rules for packets to the guest.
+        inbound: Vec<Rule<N>>,
+        /// The rules for packets from the guest.
+        outbound: Vec<Rule<N>>,
+    },
+}
+
+impl<N: Network> Port<N> {
+    /// Lets packets through.
+    pub fn start(&self) {
+        self.inner.lock().state = PortState::Running;
+        self.note("started");
+    }
+
+    /// Stops packets and keeps all state.
+    pub fn pause(&self) -> Result<(), PortError> {
+        let mut inner = self.inner.lock();
+        inner.must_be(&[PortState::Running])?;
+        inner.state = PortState::Paused;
+        drop(inner);
+        self.note("paused");
+        Ok(())
+    }
+
+    /// Forgets all flows and goes back to [`PortState::Ready`].
+    pub fn reset(&self) {
+        let mut inner = self.inner.lock();
+        inner.state = PortState::Ready;
+        let flows = inner.flows.take();
+        drop(inner);
+        // What the flows held is given back while packets may pass.
+        drop(flows);
+        self.note("reset");
+    }
+
+    fn note(&self, what: &str) {
+        self.log
+            .log(Level::Note, format_args!("port {}: {what}", self.name));
+    }
+
+    /// Changes rules, of several layers if need be: all changes are made, and seen together, or none is. Says the
+    /// identifiers of the rules added by [`RuleChange::Add`]. Every flow is judged anew before its next packet.
+    pub fn change_rules(&self, changes: Vec<RuleChange<N>>) -> Result<Vec<RuleId>, PortError> {
+        let mut inner = self.inner.lock();
+        inner.must_be(&[PortState::Ready, PortState::Running])?;
+        let mut removed = Vec::new();
+        for change in &changes {
+            let (RuleChange::Add { layer, .. }
+            | RuleChange::Remove { layer, .. }
+            | RuleChange::Set { layer, .. }) = change;
+            let at = inner.layer(layer)?;
+            if let RuleChange::Remove { dir, id, .. } = change {
+                let there = inner
+                    .layers
+                    .get(at)
+                    .is_some_and(|layer| layer.rules(*dir).contains(*id));
+                if !there || removed.contains(&(at, *dir, *id)) {
+                    return Err(PortError::RuleNotFound(*id));
+                }
+                removed.push((at, *dir, *id));
+            }
+        }
+        let mut added = Vec::new();
+        for change in changes {
+            added.extend(inner.change(change));
+        }
+        inner.epoch = inner.epoch.wrapping_add(1);
+        Ok(added)
+    }
+
+    /// Adds a rule to a layer.
+    pub fn add_rule(
+        &self,
+        layer: &str,
+        dir: Direction,
+        rule: Rule<N>,
+    ) -> Result<RuleId, PortError> {
+        let layer = String::from(layer);
+        let added = self.change_rules(alloc::vec![RuleChange::Add { layer, dir, rule }])?;
+        Ok(added.first().copied().unwrap_or_default())
+    }
+
+    /// Takes a rule out of a layer.
+    pub fn remove_rule(&self, layer: &str, dir: Direction, id: RuleId) -> Result<(), PortError> {
+        let layer = String::from(layer);
+        self.change_rules(alloc::vec![RuleChange::Remove { layer, dir, id }])
+            .map(|_| ())
+    }
+
+    /// Puts rules in the place of all that a layer has. Flows on which the new rules agree with the old ones keep what
+    /// they have.
+    pub fn set_rules(
+        &self,
+        layer: &str,
+        inbound: Vec<Rule<N>>,
+        outbound: Vec<Rule<N>>,
+    ) -> Result<(), PortError> {
+        let layer = String::from(layer);
+        self.change_rules(alloc::vec![RuleChange::Set {
+            layer,
+            inbound,
+            outbound
+        }])
+        .map(|_| ())
+    }
+
+    /// Empties the unified flow table: the next packet of each flow walks the layers. What the layers decided is kept, and
+    /// so is the state of connections.
+    pub fn clear_uft(&self) -> Result<(), PortError> {
+        let mut inner = self.inner.lock();
+        inner.must_be(&[PortState::Running])?;
+        inner.epoch = inner.epoch.wrapping_add(1);
+        inner.cleared = self.epoch(inner.epoch);
+        Ok(())
+    }
+
+    /// Forgets what a layer has decided over flows: their next packets are decided by its rules.
+    pub fn clear_lft(&self, layer: &str) -> Result<(), PortError> {
+        let mut inner = self.inner.lock();
+        inner.must_be(&[PortState::Running])?;
+        let at = inner.layer(layer)?;
+        inner.epoch = inner.epoch.wrapping_add(1);
+        let now = self.epoch(inner.epoch);
+        if let Some(forgotten) = inner.forgotten.get_mut(at) {
+            *forgotten = now;
+        }
+        Ok(())
+    }
+
+    /// Removes flows whose time is over, looking at `slice` flows at most. To be called every second or oftener, and again
+    /// at once while there is more; packets pass between two calls.
+    pub fn expire(&self, now: Moment, slice: u32) -> Expired {
+        let mut inner = self.inner.lock();
+        if inner.state == PortState::Paused {
+            return Expired::default();
+        }
+        inner.flows.expire(now, slice)
+    }
+}
+
+impl<N: Network> Inner<N> {
+    pub(super) fn must_be(&self, states: &[PortState]) -> Result<(), PortError> {
+        if states.contains(&self.state) {
+            Ok(())
+        } else {
+            Err(PortError::BadState(self.state))
+        }
+    }
+
+    pub(super) fn layer(&self, name: &str) -> Result<usize, PortError> {
+        let at = self.layers.iter().position(|layer| &**layer.name() == name);
+        at.ok_or_else(|| PortError::LayerNotFound(String::from(name)))
+    }
+
+    /// Makes a change that was found possible; says the identifier of an added rule.
+    fn change(&mut self, change: RuleChange<N>) -> Option<RuleId> {
+        let (RuleChange::Add { layer, .. }
+        | RuleChange::Remove { layer, .. }
+        | RuleChange::Set { layer, .. }) = &change;
+        let at = self.layer(layer).ok()?;
+        let layer = self.layers.get_mut(at)?;
+        match change {
+            RuleChange::Add { dir, rule, .. } => return Some(layer.add_rule(dir, rule)),
+            RuleChange::Remove { dir, id, .. } => mem::drop(layer.rules_mut(dir).remove(id)),
+            RuleChange::Set {
+                inbound, outbound, ..
+            } => {
+                layer.rules_mut(Direction::In).replace(inbound);
+                layer.rules_mut(Direction::Out).replace(outbound);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,294 @@
+//! The walk of a flow's first packet through the layers, and of the answer to it.
+
+use alloc::sync::Arc;
+
+use opte_headers::frame::Parsed;
+use opte_headers::program::Program;
+
+use crate::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin};
+use crate::flow::{Decision, Decisions, Fields, Key};
+use crate::layer::Layer;
+use crate::network::{Handled, Network};
+use crate::rule::{DefaultAction, Match};
+use crate::{Direction, DropReason};
+
+/// A packet on its way through the layers.
+pub(super) struct Walk<N: Network> {
+    pub(super) dir: Direction,
+    /// Its key as it stands.
+    pub(super) key: N::Key,
+    /// Where its innermost IP header stands.
+    pub(super) l3: u8,
+    pub(super) meta: N::Meta,
+    /// All that was done to it so far.
+    pub(super) program: Program,
+    /// What the layers decided over its flow.
+    pub(super) decisions: Decisions<N>,
+    /// Whether what was done follows from the key alone, so that it holds for the flow.
+    pub(super) of_flow: bool,
+    fields: Fields,
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The packet passed all layers.
+    Pass,
+    /// It was answered: so many bytes of the reply buffer.
+    Reply(usize),
+    /// It was dropped.
+    Drop(DropReason),
+}
+
+/// The packet itself, for the actions that look at it.
+pub(super) struct Frame<'a> {
+    pub(super) parsed: &'a Parsed,
+    pub(super) bytes: &'a [u8],
+    pub(super) reply: &'a mut [u8],
+}
+
+/// Why a walk stopped before its end.
+enum Stop {
+    Reply(usize),
+    Drop(DropReason),
+}
+
+impl From<ActionError> for Stop {
+    fn from(error: ActionError) -> Self {
+        Stop::Drop(match error {
+            ActionError::Exhausted(_) => DropReason::ActionResourceExhausted,
+            ActionError::Program(_) => DropReason::ProgramCapacity,
+            ActionError::MissingMeta(_) | ActionError::Unsupported(_) => DropReason::ActionFailed,
+        })
+    }
+}
+
+impl<N: Network> Walk<N> {
+    /// A packet before its first layer.
+    pub(super) fn new(dir: Direction, key: N::Key, l3: u8) -> Self {
+        Self {
+            dir,
+            key,
+            l3,
+            meta: N::Meta::default(),
+            program: Program::IDENTITY,
+            decisions: Decisions::new(),
+            of_flow: true,
+            fields: key.fields(),
+        }
+    }
+
+    /// Takes the packet through all layers by their rules. A descriptor among `held` is kept where the rules still ask for
+    /// one and it still holds. Without a `frame` the rules that look at the packet are passed over.
+    pub(super) fn forward(
+        &mut self,
+        network: &N,
+        layers: &mut [Layer<N>],
+        held: impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
+        mut frame: Option<Frame<'_>>,
+        context: Context<'_>,
+    ) -> End {
+        for step in 0..layers.len() {
+            let at = place(self.dir, step, layers.len());
+            let Some(layer) = layers.get_mut(at) else {
+                continue;
+            };
+            match self.ask(network, layer, at, held(at), frame.as_mut(), context) {
+                Ok(()) => {}
+                Err(Stop::Reply(len)) => return End::Reply(len),
+                Err(Stop::Drop(reason)) => {
+                    layer.counters_mut(self.dir).deny += 1;
+                    return End::Drop(reason);
+                }
+            }
+        }
+        End::Pass
+    }
+
+    /// Takes the packet, which answers the first one of a flow, through all layers: by what they have decided over the
+    /// flow, and by their rules where they have decided nothing. `None` if that cannot be told before it comes, because a
+    /// rule would make a state of its own or look at the packet.
+    pub(super) fn back(
+        &mut self,
+        layers: &[Layer<N>],
+        decisions: &Decisions<N>,
+    ) -> Option<Program> {
+        for step in 0..layers.len() {
+            let at = place(self.dir, step, layers.len());
+            let layer = layers.get(at)?;
+            match decisions.get(at) {
+                Decision::Allow => {}
+                Decision::Descriptor(descriptor) => {
+                    descriptor.mark(self.dir, &mut self.meta);
+                    self.then(&descriptor.program(self.dir).ok()?).ok()?;
+                }
+                Decision::None => self.answer(layer)?,
+            }
+        }
+        Some(self.program)
+    }
+
+    fn answer(&mut self, layer: &Layer<N>) -> Option<()> {
+        let rules = layer.rules(self.dir);
+        let Match::Rule(place) = rules.find(0, &self.fields, &self.meta) else {
+            return (rules.default_action() != DefaultAction::Deny).then_some(());
+        };
+        match rules.entry(place)?.rule.action() {
+            Action::Allow | Action::StatefulAllow => Some(()),
+            Action::Meta(action) => match action.modify(self.dir, &self.key, &mut self.meta) {
+                Ok(AllowOrDeny::Allow(())) => Some(()),
+                _ => None,
+            },
+            Action::Static(action) => match action.transform(self.dir, &self.key, &mut self.meta) {
+                Ok(AllowOrDeny::Allow(program)) => self.then(&program).ok(),
+                _ => None,
+            },
+            Action::Deny | Action::Stateful(_) | Action::Hairpin(_) | Action::HandlePacket => None,
+        }
+    }
+
+    /// One layer, by its rules.
+    fn ask(
+        &mut self,
+        network: &N,
+        layer: &mut Layer<N>,
+        at: usize,
+        held: Option<Arc<dyn Descriptor<N>>>,
+        mut frame: Option<&mut Frame<'_>>,
+        context: Context<'_>,
+    ) -> Result<(), Stop> {
+        let dir = self.dir;
+        let mut from = 0;
+        loop {
+            let matched = layer.rules(dir).find(from, &self.fields, &self.meta);
+            let Match::Rule(place) = matched else {
+                layer.rules_mut(dir).count(matched);
+                layer.counters_mut(dir).rule_no_match += 1;
+                return match layer.rules(dir).default_action() {
+                    DefaultAction::Allow => Ok(()),
+                    DefaultAction::StatefulAllow => {
+                        self.decisions.allow(at);
+                        Ok(())
+                    }
+                    DefaultAction::Deny => Err(Stop::Drop(DropReason::LayerDefaultDeny)),
+                };
+            };
+            from = place + 1;
+            let Some(entry) = layer.rules(dir).entry(place) else {
+                return Ok(());
+            };
+            let done = self.act(
+                network,
+                entry.rule.action(),
+                at,
+                held.as_ref(),
+                frame.as_deref_mut(),
+                context,
+            );
+            if matches!(done, Ok(Done::NextRule)) {
+                continue;
+            }
+            layer.rules_mut(dir).count(matched);
+            layer.counters_mut(dir).rule_match += 1;
+            return done.map(|_| ());
+        }
+    }
+
+    fn act(
+        &mut self,
+        network: &N,
+        action: &Action<N>,
+        at: usize,
+        held: Option<&Arc<dyn Descriptor<N>>>,
+        frame: Option<&mut Frame<'_>>,
+        context: Context<'_>,
+    ) -> Result<Done, Stop> {
+        let dir = self.dir;
+        match action {
+            Action::Allow => {}
+            Action::StatefulAllow => self.decisions.allow(at),
+            Action::Deny => return Err(Stop::Drop(DropReason::LayerRuleDeny)),
+            Action::Meta(action) => allowed(action.modify(dir, &self.key, &mut self.meta)?)?,
+            Action::Static(action) => {
+                let program = allowed(action.transform(dir, &self.key, &mut self.meta)?)?;
+                self.then(&program)?;
+            }
+            Action::Stateful(action) => {
+                let descriptor = match held {
+                    Some(held) if action.retains(dir, &self.key, &self.meta, &**held) => {
+                        held.clone()
+                    }
+                    _ => allowed(action.descriptor(dir, &self.key, &mut self.meta, context)?)?,
+                };
+                descriptor.mark(dir, &mut self.meta);
+                self.then(&descriptor.program(dir)?)?;
+                self.decisions.hold(at, descriptor);
+            }
+            Action::Hairpin(action) => {
+                self.of_flow = false;
+                let Some(frame) = frame else {
+                    return Ok(Done::NextRule);
+                };
+                return match action.reply(dir, frame.parsed, frame.bytes, frame.reply) {
+                    Hairpin::Reply(len) => Err(Stop::Reply(len)),
+                    Hairpin::Pass => Ok(Done::NextRule),
+                    Hairpin::Deny => Err(Stop::Drop(DropReason::LayerActionDeny)),
+                    Hairpin::TooLong => Err(Stop::Drop(DropReason::HairpinTooLong)),
+                };
+            }
+            Action::HandlePacket => {
+                self.of_flow = false;
+                let Some(frame) = frame else {
+                    return Ok(Done::NextRule);
+                };
+                return match network.handle_packet(dir, frame.parsed, frame.bytes, frame.reply) {
+                    Handled::Allow => Ok(Done::NextLayer),
+                    Handled::Deny => Err(Stop::Drop(DropReason::HandlerDeny)),
+                    Handled::Reply(len) => Err(Stop::Reply(len)),
+                    Handled::TooLong => Err(Stop::Drop(DropReason::HairpinTooLong)),
+                };
+            }
+        }
+        Ok(Done::NextLayer)
+    }
+
+    /// Adds a layer's transformation to what was done before.
+    fn then(&mut self, program: &Program) -> Result<(), Stop> {
+        if program.is_identity() {
+            return Ok(());
+        }
+        self.key = self.key.rewritten(program, self.l3);
+        self.fields = self.key.fields();
+        let l3 = usize::from(self.l3) + program.prefix.pushed();
+        // A program that takes the IP header itself off leaves nothing that it could be applied to.
+        let l3 = l3
+            .checked_sub(program.prefix.popped())
+            .ok_or(Stop::Drop(DropReason::ProgramApply))?;
+        self.l3 = l3 as u8;
+        self.program = self
+            .program
+            .fuse(program)
+            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
+        Ok(())
+    }
+}
+
+enum Done {
+    NextLayer,
+    NextRule,
+}
+
+/// The layers stand in outbound order; inbound packets meet them the other way round.
+fn place(dir: Direction, step: usize, layers: usize) -> usize {
+    match dir {
+        Direction::Out => step,
+        Direction::In => layers - 1 - step,
+    }
+}
+
+fn allowed<T>(answer: AllowOrDeny<T>) -> Result<T, Stop> {
+    match answer {
+        AllowOrDeny::Allow(value) => Ok(value),
+        AllowOrDeny::Deny => Err(Stop::Drop(DropReason::LayerActionDeny)),
+    }
+}
