@@ -22,10 +22,13 @@ pub mod derive;
 pub mod error;
 pub mod ethertype;
 pub mod frame;
+mod framing;
 pub mod header;
 pub mod ip_protocol;
 pub mod mac;
+pub mod options;
 pub mod program;
+mod protocol;
 #[cfg(feature = "serde")]
 mod serialized;
 pub mod tail;
@@ -42,8 +45,10 @@ pub use header::{
 };
 pub use ip_protocol::IpProtocol;
 pub use mac::MacAddr;
-pub use opte_macros::Header;
+pub use opte_macros::{Header, OptionSet};
+pub use options::{Options, RawOption};
 pub use program::Program;
+pub use protocol::*;
 pub use tail::{Tail, TailBytes};
 pub use transform::{Restore, Set, Stack, Transform};
 pub use vni::Vni;

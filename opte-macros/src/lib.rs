@@ -3,6 +3,7 @@
 
 mod diagnostics;
 mod header;
+mod options;
 
 use proc_macro::TokenStream;
 
@@ -12,4 +13,11 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(Header, attributes(header))]
 pub fn derive_header(input: TokenStream) -> TokenStream {
     header::derive(input.into()).into()
+}
+
+/// Derives a set of typed options from an enum: `#[options(framing = ..)]` on the enum, `#[option(KIND)]` on each variant,
+/// `#[option(unknown)]` on the one that keeps the others.
+#[proc_macro_derive(OptionSet, attributes(options, option))]
+pub fn derive_option_set(input: TokenStream) -> TokenStream {
+    options::derive(input.into()).into()
 }
