@@ -1,0 +1,225 @@
+//! Links of the kernel: the two ends of a port's veth pair, and the underlay's links.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
+};
+use opte_headers::MacAddr;
+
+use super::namespace::Namespace;
+use super::netlink::Netlink;
+
+/// What is known of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its number in its network namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its address; zero for a link without.
+    pub mac: MacAddr,
+    /// Bytes of the largest network-layer packet.
+    pub mtu: u32,
+    /// Switched on by its administrator.
+    pub is_up: bool,
+    /// Able to carry frames now.
+    pub has_carrier: bool,
+}
+
+/// The guest's end of a link, as it is to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestEnd<'a> {
+    /// Its name: the port's.
+    pub name: &'a str,
+    /// The guest's address.
+    pub mac: MacAddr,
+    /// Bytes of the largest network-layer packet.
+    pub mtu: u32,
+    /// Where it goes; the driver's own namespace if `None`.
+    pub namespace: Option<&'a Namespace>,
+}
+
+/// Bytes that the name of a link may have (`IFNAMSIZ` without the final zero).
+pub const MAX_NAME: usize = 15;
+
+/// Makes a veth pair for a port and switches both ends on. The host's end is silent: nothing of the kernel's own speaks
+/// on it, so that what comes out of it is the guest's. Returns the host's end.
+///
+/// # Errors
+/// In the kernel's words. Nothing is left behind then.
+pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Link> {
+    let host_name = host_end_name(guest.name);
+    let mut peer = LinkMessage::default();
+    peer.attributes = vec![
+        LinkAttribute::IfName(guest.name.to_owned()),
+        LinkAttribute::Address(guest.mac.octets().to_vec()),
+        LinkAttribute::Mtu(guest.mtu),
+    ];
+    if let Some(namespace) = guest.namespace {
+        peer.attributes
+            .push(LinkAttribute::NetNsFd(namespace.as_fd().as_raw_fd()));
+    }
+    let mut pair = LinkMessage::default();
+    pair.attributes = vec![
+        LinkAttribute::IfName(host_name.clone()),
+        LinkAttribute::Mtu(guest.mtu),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    netlink.change(
+        RouteNetlinkMessage::NewLink(pair),
+        NLM_F_CREATE | NLM_F_EXCL,
+    )?;
+    let made = find(netlink, &host_name)?;
+    let finish = |netlink: &mut Netlink| -> io::Result<Link> {
+        silence(netlink, &made)?;
+        set_up(netlink, made.index, true)?;
+        set_up_guest_end(netlink, guest)?;
+        find(netlink, &host_name)
+    };
+    finish(netlink).inspect_err(|_| {
+        // The pair goes as one, wherever its other end is.
+        let _ = delete(netlink, made.index);
+    })
+}
+
+/// The name of the host's end of the link of port `port`: unlike any that a port can have, and the same each time, so
+/// that an end left behind by a killed driver can be recognised.
+pub fn host_end_name(port: &str) -> String {
+    let name = format!("{port}.h");
+    if name.len() <= MAX_NAME {
+        return name;
+    }
+    // FNV-1a: two long names with the same beginning are told apart.
+    let hash = port.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let kept: String = port.chars().take(6).collect();
+    format!("{kept}{:06x}.h", hash & 0x00ff_ffff)
+}
+
+/// The link `name` of the namespace the socket is in.
+///
+/// # Errors
+/// `ENODEV` if there is none.
+pub fn find(netlink: &mut Netlink, name: &str) -> io::Result<Link> {
+    let mut question = LinkMessage::default();
+    question.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    match netlink.get(RouteNetlinkMessage::GetLink(question))? {
+        RouteNetlinkMessage::NewLink(message) => Ok(Link::from(&message)),
+        _ => Err(io::Error::from(io::ErrorKind::InvalidData)),
+    }
+}
+
+/// Switches a link on or off.
+pub fn set_up(netlink: &mut Netlink, index: u32, up: bool) -> io::Result<()> {
+    let mut change = LinkMessage::default();
+    change.header.index = index;
+    change.header.change_mask = LinkFlags::Up;
+    if up {
+        change.header.flags = LinkFlags::Up;
+    }
+    netlink.change(RouteNetlinkMessage::SetLink(change), 0)
+}
+
+/// Deletes a link, and with a veth its other end.
+pub fn delete(netlink: &mut Netlink, index: u32) -> io::Result<()> {
+    let mut which = LinkMessage::default();
+    which.header.index = index;
+    netlink.change(RouteNetlinkMessage::DelLink(which), 0)
+}
+
+/// Gives a link a new name, address and size, and moves it into `guest.namespace`; used for links that are not made
+/// in their place.
+pub(super) fn settle_guest_end(
+    netlink: &mut Netlink,
+    index: u32,
+    guest: &GuestEnd<'_>,
+) -> io::Result<()> {
+    let mut change = LinkMessage::default();
+    change.header.index = index;
+    change.attributes = vec![
+        LinkAttribute::Address(guest.mac.octets().to_vec()),
+        LinkAttribute::Mtu(guest.mtu),
+    ];
+    if let Some(namespace) = guest.namespace {
+        change
+            .attributes
+            .push(LinkAttribute::NetNsFd(namespace.as_fd().as_raw_fd()));
+    }
+    netlink.change(RouteNetlinkMessage::SetLink(change), 0)?;
+    set_up_guest_end(netlink, guest)
+}
+
+/// Switches the guest's end on, where it is.
+fn set_up_guest_end(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<()> {
+    let switch_on = |netlink: &mut Netlink| {
+        let end = find(netlink, guest.name)?;
+        set_up(netlink, end.index, true)
+    };
+    match guest.namespace {
+        None => switch_on(netlink),
+        Some(namespace) => namespace.within(|| switch_on(&mut Netlink::open()?)),
+    }
+}
+
+/// Takes the kernel's own voice from a link: no ARP, no IPv6 and so no addresses, solicitations or reports of its own, and
+/// no IPv4 packet of the guest that the host's stack would take in or route on.
+fn silence(netlink: &mut Netlink, link: &Link) -> io::Result<()> {
+    let mut change = LinkMessage::default();
+    change.header.index = link.index;
+    change.header.change_mask = LinkFlags::Noarp;
+    change.header.flags = LinkFlags::Noarp;
+    change.attributes = vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
+        vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)],
+    )])];
+    netlink.change(RouteNetlinkMessage::SetLink(change), 0)?;
+    // Not every kernel has every setting (IPv6 may be compiled out): then there is nothing to silence there.
+    for (setting, value) in [
+        ("ipv6/conf/{}/disable_ipv6", "1"),
+        ("ipv4/conf/{}/rp_filter", "1"),
+        ("ipv4/conf/{}/forwarding", "0"),
+    ] {
+        let path = format!("/proc/sys/net/{}", setting.replace("{}", &link.name));
+        match std::fs::write(path, value) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl From<&LinkMessage> for Link {
+    fn from(message: &LinkMessage) -> Self {
+        let flags = message.header.flags;
+        let mut link = Link {
+            index: message.header.index,
+            name: String::new(),
+            mac: MacAddr::ZERO,
+            mtu: 0,
+            is_up: flags.contains(LinkFlags::Up),
+            has_carrier: flags.contains(LinkFlags::Running) && flags.contains(LinkFlags::LowerUp),
+        };
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Address(bytes) => {
+                    link.mac = bytes
+                        .as_slice()
+                        .try_into()
+                        .map_or(MacAddr::ZERO, MacAddr::new);
+                }
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                _ => {}
+            }
+        }
+        link
+    }
+}

@@ -1,0 +1,14 @@
+//! The driver on Linux: links, packet sockets, routes and neighbours of the kernel, and the threads that join them to the core.
+//!
+//! One thread moves frames, one listens to the kernel's routes and neighbours, one answers commands. `unsafe` is needed for
+//! system calls that no safe wrapper covers; it stands in the private module `sys` alone.
+
+pub mod link;
+pub mod namespace;
+pub mod netlink;
+pub mod packet_socket;
+pub mod routes;
+mod sys;
+pub mod tap;
+pub mod tunnel_port;
+pub mod virtio_net;

@@ -1,0 +1,178 @@
+//! Whole frames in and out of a link of the kernel (packet(7)).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt,
+};
+use opte_headers::MacAddr;
+
+use super::sys::{self, BURST};
+use super::virtio_net::VirtioNetHeader;
+use crate::frame::Frame;
+
+/// A packet socket that hands over super-packets whole, with what is still to be done for them.
+///
+/// What it sends passes the link's queueing discipline (no `PACKET_QDISC_BYPASS`): only so do captures on the link show both
+/// directions, and a real link's queue absorb bursts.
+#[derive(Debug)]
+pub struct PacketSocket {
+    socket: OwnedFd,
+}
+
+/// Which frames a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All that come in over the link.
+    All,
+    /// All that come in over the link, whomever they are addressed to.
+    Promiscuous,
+    /// Geneve over IPv6 that the link did not send itself.
+    Geneve {
+        /// The link's own address.
+        own: MacAddr,
+    },
+}
+
+/// A frame to be sent, in two pieces: what was written for it alone, and what may lie in a larger frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// What the link is to do for it.
+    pub header: VirtioNetHeader,
+    /// Its first bytes.
+    pub head: &'a [u8],
+    /// Its other bytes, perhaps none.
+    pub payload: &'a [u8],
+}
+
+/// Bytes that may wait at a socket: a burst of super-packets from each of several guests.
+const WAITING: usize = 32 * 1024 * 1024;
+
+impl PacketSocket {
+    /// A socket on the link with number `index` of the namespace the caller is in.
+    pub fn open(index: u32, wanted: Wanted) -> io::Result<Self> {
+        // Without a protocol the socket hears nothing until it is bound: no frame of another link, none past the filter.
+        let socket = socket(
+            AddressFamily::Packet,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            None::<SockProtocol>,
+        )?;
+        let on: libc::c_int = 1;
+        let packet = |name| sys::set_option(socket.as_fd(), libc::SOL_PACKET, name, &on);
+        packet(libc::PACKET_VNET_HDR)?;
+        packet(PACKET_IGNORE_OUTGOING)?;
+        let larger = |force: io::Result<()>, plain: io::Result<()>| force.or(plain);
+        larger(
+            setsockopt(&socket, sockopt::RcvBufForce, &WAITING).map_err(io::Error::from),
+            setsockopt(&socket, sockopt::RcvBuf, &WAITING).map_err(io::Error::from),
+        )?;
+        larger(
+            setsockopt(&socket, sockopt::SndBufForce, &WAITING).map_err(io::Error::from),
+            setsockopt(&socket, sockopt::SndBuf, &WAITING).map_err(io::Error::from),
+        )?;
+        match wanted {
+            Wanted::All => {}
+            Wanted::Promiscuous => {
+                let membership = libc::packet_mreq {
+                    mr_ifindex: index as libc::c_int,
+                    mr_type: libc::PACKET_MR_PROMISC as u16,
+                    mr_alen: 0,
+                    mr_address: [0; 8],
+                };
+                sys::set_option(
+                    socket.as_fd(),
+                    libc::SOL_PACKET,
+                    libc::PACKET_ADD_MEMBERSHIP,
+                    &membership,
+                )?;
+            }
+            Wanted::Geneve { own } => sys::set_filter(socket.as_fd(), &geneve_from_others(own))?,
+        }
+        sys::bind_to_link(socket.as_fd(), index)?;
+        Ok(Self { socket })
+    }
+
+    /// Takes frames that are waiting, at most as many as `frames` has room for and a burst holds. Each of the first so many
+    /// as returned is either a frame, or empty where the kernel handed over what nobody can do.
+    pub fn receive(&self, frames: &mut [Frame]) -> io::Result<usize> {
+        let mut headers = [VirtioNetHeader::default(); BURST];
+        let mut lengths = [0; BURST];
+        let count = sys::receive_burst(self.socket.as_fd(), frames, &mut headers, &mut lengths)?;
+        for ((frame, header), length) in frames.iter_mut().zip(headers).zip(lengths).take(count) {
+            finish_received(frame, header, length);
+        }
+        Ok(count)
+    }
+
+    /// Sends frames, as few system calls as need be. `refused` hears of each that did not go, by its place.
+    pub fn send(&self, frames: &[Outgoing<'_>], mut refused: impl FnMut(usize, io::Error)) {
+        let mut sent = 0;
+        while sent < frames.len() {
+            match sys::send_burst(self.socket.as_fd(), &frames[sent..]) {
+                Ok(0) => break,
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The error is the first frame's alone.
+                Err(error) => {
+                    refused(sent, error);
+                    sent += 1;
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Makes `length` bytes that came behind `header` a frame, or an empty one if the header asks for what cannot be done.
+pub(super) fn finish_received(frame: &mut Frame, header: VirtioNetHeader, length: usize) {
+    frame.received(length, opte::packet::Offload::default());
+    match header.to_offload(frame.bytes_mut()) {
+        Some(offload) => frame.offload = offload,
+        None => frame.received(0, opte::packet::Offload::default()),
+    }
+}
+
+/// `PACKET_IGNORE_OUTGOING` of `linux/if_packet.h`: no copies of what leaves over the link.
+const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+
+/// IPv6 with UDP to port 6081 right behind its header, not sent from `own`: a frame of the link's own that a switch
+/// sent back is none that a peer tunnelled here.
+fn geneve_from_others(own: MacAddr) -> [libc::sock_filter; 12] {
+    let [a, b, c, d, e, f] = own.octets();
+    let statement = |code: u32, k: u32| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    };
+    let equal = |k: u32, jt: u8, jf: u8| libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        jt,
+        jf,
+        k,
+    };
+    let word = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let half = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
+    let byte = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+    [
+        statement(half, 12),
+        equal(0x86dd, 0, 9),
+        statement(byte, 20),
+        equal(17, 0, 7),
+        statement(half, 56),
+        equal(6081, 0, 5),
+        statement(word, 6),
+        equal(u32::from_be_bytes([a, b, c, d]), 0, 2),
+        statement(half, 10),
+        equal(u32::from(u16::from_be_bytes([e, f])), 1, 0),
+        statement(libc::BPF_RET | libc::BPF_K, u32::MAX),
+        statement(libc::BPF_RET | libc::BPF_K, 0),
+    ]
+}

@@ -1,0 +1,3 @@
+//! The Linux host driver.
+
+fn main() {}
