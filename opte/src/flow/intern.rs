@@ -57,14 +57,9 @@ impl Interner {
 
 /// No secret is needed: programs are made of rules and of what NAT chose, and there are no more of them than flows.
 fn hash(program: &Program) -> u64 {
-    let words: &[u64; 32] = zerocopy::transmute_ref!(bytes(program));
+    let (words, _) = program.as_bytes().as_chunks::<8>();
     words.iter().fold(0x9e37_79b9_7f4a_7c15, |sum, word| {
-        let mixed = u128::from(sum ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93_a076_1d64_78bd_642f);
+        let mixed = u128::from(sum ^ u64::from_le_bytes(*word)) * 0xa076_1d64_78bd_642f;
         (mixed >> 64) as u64 ^ mixed as u64
     })
-}
-
-fn bytes(program: &Program) -> &[u8; 256] {
-    // Unwrap: a program has 256 bytes, by an assertion where it is defined.
-    program.as_bytes().first_chunk().unwrap_or(&[0; 256])
 }
