@@ -313,4 +313,4 @@ fn capacity(header: &RequestHeader) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

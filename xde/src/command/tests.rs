@@ -1,6 +1,7 @@
 use alloc::string::String;
 use alloc::vec;
-use core::cell::{Cell, RefCell};
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
 
 use opte::Direction;
 use opte::api::frame::{FLAG_KEPT, MAX_REQUEST};
@@ -14,17 +15,34 @@ use super::*;
 
 /// A driver of which only what the cases need is there: rules are kept, the flow table has `flows` entries.
 #[derive(Default)]
-struct Recorder {
-    rules: RefCell<Vec<FirewallRule>>,
+pub(crate) struct Recorder {
+    rules: Mutex<Vec<FirewallRule>>,
     flows: u64,
-    calls: Cell<u32>,
+    calls: AtomicU32,
+}
+
+impl Recorder {
+    pub(crate) fn with_flows(flows: u64) -> Self {
+        Self {
+            flows,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn called(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Counts a command and says that there is no port.
 macro_rules! not_found {
     ($($method:ident: $req:ty => $resp:ty,)*) => {
         $(fn $method(&self, _: $req) -> Result<$resp, OpteError> {
-            self.calls.set(self.calls.get() + 1);
+            self.called();
             Err(OpteError::PortNotFound { port: String::from("opte0") })
         })*
     };
@@ -56,13 +74,13 @@ impl Control for Recorder {
     }
 
     fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<NoResp, OpteError> {
-        self.calls.set(self.calls.get() + 1);
-        self.rules.borrow_mut().push(req.rule);
+        self.called();
+        self.rules.lock().unwrap().push(req.rule);
         Ok(NoResp {})
     }
 
     fn dump_uft(&self, req: DumpUftReq) -> Result<DumpUftResp, OpteError> {
-        self.calls.set(self.calls.get() + 1);
+        self.called();
         let end = self.flows.min(req.page.cursor + req.page.limit() as u64);
         let flow = FlowId {
             protocol: 17,
@@ -164,7 +182,7 @@ fn a_command_is_done_and_answered() {
     );
     assert_eq!(header.command.get(), OpteCmd::AddFwRule.code());
     assert_eq!(from_bytes::<NoResp>(body), Ok(NoResp {}));
-    assert_eq!(control.rules.borrow().len(), 1);
+    assert_eq!(control.rules.lock().unwrap().len(), 1);
     assert_eq!(counters(&dispatcher), [(String::from("command_done"), 1)]);
 }
 
@@ -179,10 +197,10 @@ fn a_retry_gets_the_answer_and_is_not_done_again() {
         assert_eq!(header.flags.get(), FLAG_KEPT);
         assert_eq!(from_bytes::<NoResp>(body), Ok(NoResp {}));
     }
-    assert_eq!(control.calls.get(), 1);
+    assert_eq!(control.calls(), 1);
     // The next request of the client is another one, and is done.
     dispatcher.dispatch(&control, &request(2, &add_rule()));
-    assert_eq!(control.calls.get(), 2);
+    assert_eq!(control.calls(), 2);
 }
 
 #[test]
@@ -199,7 +217,7 @@ fn a_retry_of_what_failed_fails_the_same_way_and_is_not_tried_again() {
     };
     assert_eq!(error(&dispatcher.dispatch(&control, &frame)), expected);
     assert_eq!(error(&dispatcher.dispatch(&control, &frame)), expected);
-    assert_eq!(control.calls.get(), 1);
+    assert_eq!(control.calls(), 1);
 }
 
 #[test]
@@ -213,7 +231,7 @@ fn an_id_stands_for_one_request() {
         error(&dispatcher.dispatch(&control, &request(1, &other))),
         OpteError::RequestIdReused { sequence: 1 }
     );
-    assert_eq!(control.calls.get(), 1);
+    assert_eq!(control.calls(), 1);
 }
 
 #[test]
@@ -248,7 +266,7 @@ fn an_answer_that_does_not_fit_is_kept_for_a_larger_buffer() {
     let (head, body) = answer(&frame);
     assert_eq!(head.body_len.get(), needed);
     assert_eq!(from_bytes::<DumpUftResp>(body).unwrap().flows.len(), 500);
-    assert_eq!(control.calls.get(), 1);
+    assert_eq!(control.calls(), 1);
 }
 
 #[test]
@@ -368,7 +386,7 @@ fn what_is_wrong_with_a_request_is_said_and_counted() {
             [(String::from(counter), 1)],
             "{message}"
         );
-        assert_eq!(control.calls.get(), 0, "{message}");
+        assert_eq!(control.calls(), 0, "{message}");
     }
 }
 
@@ -417,7 +435,7 @@ proptest! {
     fn any_octets_get_an_answer(octets: Vec<u8>) {
         let (control, mut dispatcher) = (Recorder::default(), Dispatcher::new(INSTANCE));
         error(&dispatcher.dispatch(&control, &octets));
-        prop_assert_eq!(control.calls.get(), 0);
+        prop_assert_eq!(control.calls(), 0);
     }
 
     #[test]
