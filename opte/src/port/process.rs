@@ -36,7 +36,7 @@ impl<N: Network> Port<N> {
     ) -> Verdict {
         match self.arrival(dir, now, packet) {
             Ok(arrival) => self.inner.lock().process(self, &arrival, packet, reply),
-            Err(error) => self.inner.lock().drop(dir, DropReason::from(&error)),
+            Err(error) => self.inner.lock().dropped(dir, DropReason::from(&error)),
         }
     }
 
@@ -61,7 +61,7 @@ impl<N: Network> Port<N> {
             for ((arrival, packet), verdict) in arrivals.iter().zip(packets).zip(verdicts) {
                 *verdict = match arrival {
                     Some(Ok(arrival)) => inner.process(self, arrival, packet, reply),
-                    Some(Err(error)) => inner.drop(dir, DropReason::from(error)),
+                    Some(Err(error)) => inner.dropped(dir, DropReason::from(error)),
                     None => continue,
                 };
                 if let Verdict::Hairpin(len) = *verdict {
@@ -109,7 +109,7 @@ impl<N: Network> Inner<N> {
         reply: &mut [u8],
     ) -> Verdict {
         if self.state != PortState::Running {
-            return self.drop(arrival.dir, DropReason::PortNotRunning);
+            return self.dropped(arrival.dir, DropReason::PortNotRunning);
         }
         let epoch = port.epoch(self.epoch);
         if let Some(id) = self.flows.find(arrival.dir, arrival.hash, &arrival.key)
@@ -117,12 +117,12 @@ impl<N: Network> Inner<N> {
         {
             return match done {
                 Ok(()) => Verdict::Forward { hash: arrival.hash },
-                Err(reason) => self.drop(arrival.dir, reason),
+                Err(reason) => self.dropped(arrival.dir, reason),
             };
         }
         match self.unknown(port, epoch, arrival, packet, reply) {
             Ok(verdict) => verdict,
-            Err(reason) => self.drop(arrival.dir, reason),
+            Err(reason) => self.dropped(arrival.dir, reason),
         }
     }
 
@@ -362,7 +362,7 @@ impl<N: Network> Inner<N> {
         })
     }
 
-    fn drop(&mut self, dir: Direction, reason: DropReason) -> Verdict {
+    fn dropped(&mut self, dir: Direction, reason: DropReason) -> Verdict {
         self.traffic.get_mut(dir).drops.count(reason);
         Verdict::Drop(reason)
     }
