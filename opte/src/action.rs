@@ -6,10 +6,10 @@ use core::fmt;
 use opte_headers::frame::Parsed;
 use opte_headers::program::{Program, ProgramError};
 
-use crate::Direction;
 use crate::network::Network;
 use crate::provider::Random;
 use crate::time::Moment;
+use crate::{Direction, DropReason};
 
 /// What a rule does with the packets that match it.
 ///
@@ -61,6 +61,8 @@ pub enum ActionError {
     Unsupported(&'static str),
     /// The transformation does not fit a program.
     Program(ProgramError),
+    /// The packet must not go on, for a reason that is counted by itself.
+    Refused(DropReason),
 }
 
 impl fmt::Display for ActionError {
@@ -70,6 +72,7 @@ impl fmt::Display for ActionError {
             ActionError::MissingMeta(what) => write!(f, "no earlier layer has set {what}"),
             ActionError::Unsupported(what) => write!(f, "{what} cannot be transformed"),
             ActionError::Program(error) => write!(f, "{error}"),
+            ActionError::Refused(reason) => write!(f, "refused: {reason}"),
         }
     }
 }

@@ -45,6 +45,10 @@ drop_reasons! {
     LayerDefaultDeny = "layer_default_deny",
     /// The action of a matching rule denied the packet (no mapping for the address, spoofed source).
     LayerActionDeny = "layer_action_deny",
+    /// Nothing says where the destination is: no guest has the address, or no way leads outside.
+    NoMapping = "no_mapping",
+    /// The packet came in a virtual network that the port has nothing to do with.
+    ForeignNetwork = "foreign_network",
     /// An action needed a resource of which none is left (NAT ports).
     ActionResourceExhausted = "action_resource_exhausted",
     /// An action could not do what it is for.

@@ -58,6 +58,7 @@ impl From<ActionError> for Stop {
         Stop::Drop(match error {
             ActionError::Exhausted(_) => DropReason::ActionResourceExhausted,
             ActionError::Program(_) => DropReason::ProgramCapacity,
+            ActionError::Refused(reason) => reason,
             ActionError::MissingMeta(_) | ActionError::Unsupported(_) => DropReason::ActionFailed,
         })
     }

@@ -1,10 +1,4 @@
-//! Ports of one external address, for network address and port translation (RFC 4787, RFC 5382, RFC 5508).
-//!
-//! - Endpoint-independent (RFC 4787, REQ-1): all flows of one private address and port share one external port.
-//! - The port is drawn at random among the free ones (RFC 6056), of the parity of the private one while there are any (RFC
-//!   4787, REQ-4).
-//! - A port that no flow uses any more rests for a while before another endpoint gets it, so that late segments of the old flows do not
-//!   reach the new ones. Only when no other is left does the one that has rested longest go out early.
+//! A pool of ports.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::{Arc, Weak};

@@ -1,0 +1,15 @@
+//! Network address and port translation: what networks that do it have in common.
+//!
+//! - A port is endpoint-independent (RFC 4787, REQ-1): all flows of one private address and port share one external port.
+//! - It is drawn at random among the free ones (RFC 6056), of the parity of the private one while there are any (RFC 4787,
+//!   REQ-4).
+//! - A port that no flow uses any more rests for a while before another endpoint gets it, so that late segments of the old
+//!   flows do not reach the new ones. Only when no other is left does the one that has rested longest go out early.
+
+mod pool;
+mod rewrite;
+mod share;
+
+pub use pool::{HOLD_DOWN, NatLease, NatPool, NatPoolUsage};
+pub use rewrite::{End, Transport, set_destination, set_source};
+pub use share::Share;
