@@ -1,5 +1,8 @@
 //! What the tracker looks at in a segment.
 
+use opte_headers::options::OptionList;
+use opte_headers::{Header, Tcp, TcpFlags, TcpGet, TcpOption};
+
 /// The fields of a TCP segment that matter to its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -19,45 +22,31 @@ pub struct Segment {
 
 impl Segment {
     /// No more data from the sender.
-    pub const FIN: u8 = 0x01;
+    pub const FIN: u8 = TcpFlags::FIN.bits();
     /// Synchronise sequence numbers.
-    pub const SYN: u8 = 0x02;
+    pub const SYN: u8 = TcpFlags::SYN.bits();
     /// Reset the connection.
-    pub const RST: u8 = 0x04;
+    pub const RST: u8 = TcpFlags::RST.bits();
     /// The acknowledgement number counts.
-    pub const ACK: u8 = 0x10;
+    pub const ACK: u8 = TcpFlags::ACK.bits();
 
     /// The segment whose header and payload are `transport`; `None` if the header is not whole.
     #[inline]
     pub fn parse(transport: &[u8]) -> Option<Self> {
-        let header: &[u8; 20] = transport.first_chunk()?;
-        let [
-            _,
-            _,
-            _,
-            _,
-            s0,
-            s1,
-            s2,
-            s3,
-            a0,
-            a1,
-            a2,
-            a3,
-            offset,
-            flags,
-            w0,
-            w1,
-            ..,
-        ] = *header;
-        let header_len = usize::from(offset >> 4) * 4;
+        let (header, payload) = Tcp::parse(transport).ok()?;
+        let flags = header.flags();
+        let scale = if flags.contains(TcpFlags::SYN) {
+            window_scale(header.options())
+        } else {
+            None
+        };
         Some(Self {
-            seq: u32::from_be_bytes([s0, s1, s2, s3]),
-            ack: u32::from_be_bytes([a0, a1, a2, a3]),
-            flags,
-            window: u16::from_be_bytes([w0, w1]),
-            payload: transport.len().saturating_sub(header_len) as u32,
-            scale: None,
+            seq: header.sequence(),
+            ack: header.acknowledgement(),
+            flags: flags.bits(),
+            window: header.window(),
+            payload: payload.len() as u32,
+            scale,
         })
     }
 
@@ -73,6 +62,17 @@ impl Segment {
         let controls = u32::from(self.has(Self::SYN)) + u32::from(self.has(Self::FIN));
         self.seq.wrapping_add(self.payload).wrapping_add(controls)
     }
+}
+
+#[cold]
+fn window_scale(options: OptionList<'_, TcpOption<'static>>) -> Option<u8> {
+    options
+        .iter()
+        .map_while(Result::ok)
+        .find_map(|option| match option {
+            TcpOption::WindowScale(shift) => Some(shift),
+            _ => None,
+        })
 }
 
 /// Whether `a` is `b` or before it, in sequence numbers (RFC 9293, section 3.4).
