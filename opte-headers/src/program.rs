@@ -121,7 +121,7 @@ pub enum ProgramError {
         /// Position of the header, counted from the outermost one.
         index: usize,
     },
-    /// The field ends behind the 256 bytes of a header that a program reaches.
+    /// The field ends behind the 248 bytes of a header that a program reaches.
     OutOfReach {
         /// First byte behind the field, counted from the start of its header.
         end: usize,

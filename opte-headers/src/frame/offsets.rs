@@ -30,6 +30,16 @@ impl Offsets {
         }
     }
 
+    /// The byte at which the header at position `index` starts, if there is one; else anything.
+    #[inline(always)]
+    pub(crate) fn start_of(&self, index: u8) -> usize {
+        const MASK: usize = MAX_HEADERS - 1;
+        const { assert!(MAX_HEADERS.is_power_of_two()) };
+        self.at
+            .get(usize::from(index) & MASK)
+            .map_or(0, |at| usize::from(*at))
+    }
+
     /// How many headers there are.
     #[inline]
     pub const fn count(&self) -> u8 {

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::prefix::NONE;
-use super::rewrite::{SumPlace, byte_mask};
+use super::rewrite::{SumPlace, Window, byte_mask};
 use super::{Prefix, Program, Rewrite};
 use crate::checksum::Sum;
 use crate::frame::Offsets;
@@ -93,44 +93,57 @@ impl Program {
         sums: Sums,
         entropy: u16,
     ) -> Result<Applied, ApplyError> {
-        let dropped = self.prefix.dropped(offsets)?;
+        let (pop, pushed) = (self.prefix.pop, usize::from(self.prefix.len));
+        let dropped = if pop == 0 { 0 } else { offsets.start_of(pop) };
         let front = start + dropped;
-        let body_len = frame_len
-            .checked_sub(dropped)
-            .ok_or(ApplyError::Truncated {
-                needed: dropped,
-                available: frame_len,
-            })?;
-        let pushed = usize::from(self.prefix.len);
-        let new_start = front.checked_sub(pushed).ok_or(ApplyError::HeadRoom {
-            needed: pushed,
-            available: front,
-        })?;
-        if front > head.len() {
-            return Err(ApplyError::Truncated {
-                needed: dropped,
-                available: head.len().saturating_sub(start),
-            });
+        let fits = (pop == 0 || pop < offsets.count())
+            && dropped <= frame_len
+            && pushed <= front
+            && front <= head.len();
+        if !fits {
+            return Err(self.prefix.unfit(head.len(), start, frame_len, offsets));
         }
-        self.rewrite.check(head, start, offsets)?;
-        self.rewrite.apply(head, start, offsets, sums)?;
+        if !self.rewrite.is_empty() {
+            self.rewrite.apply(head, start, offsets, sums)?;
+        }
+        let body_len = frame_len - dropped;
         if pushed != 0 {
             self.prefix.apply(head, front, body_len, entropy);
         }
         Ok(Applied {
-            start: new_start,
+            start: front - pushed,
             frame_len: body_len + pushed,
         })
     }
 }
 
 impl Prefix {
-    /// How many bytes go off the front.
-    fn dropped(&self, offsets: &Offsets) -> Result<usize, ApplyError> {
-        if self.pop == 0 {
-            return Ok(0);
+    /// Why the frame cannot take what happens at its front.
+    #[cold]
+    fn unfit(
+        &self,
+        in_buffer: usize,
+        start: usize,
+        frame_len: usize,
+        offsets: &Offsets,
+    ) -> ApplyError {
+        let dropped = match position(offsets, self.pop) {
+            Ok(dropped) => dropped,
+            Err(_) if self.pop == 0 => 0,
+            Err(error) => return error,
+        };
+        let (front, pushed) = (start + dropped, usize::from(self.len));
+        if front < pushed {
+            return ApplyError::HeadRoom {
+                needed: pushed,
+                available: front,
+            };
         }
-        position(offsets, self.pop)
+        let available = frame_len.min(in_buffer.saturating_sub(start));
+        ApplyError::Truncated {
+            needed: dropped,
+            available,
+        }
     }
 
     /// Writes the pushed headers so that they end at `front`. The head-room is enough.
@@ -174,6 +187,56 @@ impl Prefix {
 }
 
 impl Rewrite {
+    #[inline]
+    fn apply(
+        &self,
+        head: &mut [u8],
+        start: usize,
+        offsets: &Offsets,
+        sums: Sums,
+    ) -> Result<(), ApplyError> {
+        // Headers lie one behind the other, and a window begins within its header: so all windows are within the buffer
+        // where the innermost is.
+        let end = start + offsets.start_of(self.last) + usize::from(self.reach);
+        if self.plain != Self::CROOKED && self.last < offsets.count() && end <= head.len() {
+            if let Some(frame) = head.get_mut(start..) {
+                self.apply_straight(frame, offsets, sums);
+            }
+            return Ok(());
+        }
+        self.check(head, start, offsets)?;
+        self.apply_any(head, start, offsets, sums)
+    }
+
+    /// Applies a program whose windows and places are in the straight order.
+    #[inline]
+    fn apply_straight(&self, frame: &mut [u8], offsets: &Offsets, sums: Sums) {
+        let (plain, addresses) = (usize::from(self.plain), usize::from(self.addresses));
+        let mut windows = self
+            .windows
+            .iter()
+            .zip(&self.data)
+            .take(usize::from(self.window_count));
+        for (window, data) in windows.by_ref().take(plain) {
+            window.write(data, frame, offsets);
+        }
+        let mut change = Sum::ZERO;
+        for (window, data) in windows.by_ref().take(addresses.saturating_sub(plain)) {
+            change = window.write_summed(data, frame, offsets, change);
+        }
+        let of_addresses = change;
+        for (window, data) in windows {
+            change = window.write_summed(data, frame, offsets, change);
+        }
+        let [transport, network, ..] = &self.places;
+        if self.place_count != 0 {
+            transport.update(frame, offsets, sums, of_addresses, change);
+        }
+        if self.place_count == 2 {
+            network.update(frame, offsets, Sums::Complete, of_addresses, of_addresses);
+        }
+    }
+
     /// Whether all that is written lies within the buffer.
     fn check(&self, head: &[u8], start: usize, offsets: &Offsets) -> Result<(), ApplyError> {
         let windows = self.windows().map(|(w, _)| {
@@ -202,7 +265,9 @@ impl Rewrite {
         Ok(())
     }
 
-    fn apply(
+    /// Applies any program. What it reaches is within the buffer.
+    #[cold]
+    fn apply_any(
         &self,
         head: &mut [u8],
         start: usize,
@@ -290,6 +355,69 @@ impl Rewrite {
     }
 }
 
+impl Window {
+    #[inline(always)]
+    fn slot<'a>(&self, frame: &'a mut [u8], offsets: &Offsets) -> Option<&'a mut [u8; 8]> {
+        let at = offsets.start_of(self.header) + usize::from(self.offset);
+        frame.get_mut(at..at + 8)?.first_chunk_mut()
+    }
+
+    #[inline(always)]
+    fn write(&self, data: &[u8; 8], frame: &mut [u8], offsets: &Offsets) {
+        if let Some(slot) = self.slot(frame, offsets) {
+            let old = u64::from_ne_bytes(*slot);
+            *slot = (old & !byte_mask(self.mask) | u64::from_ne_bytes(*data)).to_ne_bytes();
+        }
+    }
+
+    #[inline(always)]
+    fn write_summed(
+        &self,
+        data: &[u8; 8],
+        frame: &mut [u8],
+        offsets: &Offsets,
+        change: Sum,
+    ) -> Sum {
+        let Some(slot) = self.slot(frame, offsets) else {
+            return change;
+        };
+        let (old, new) = (u64::from_ne_bytes(*slot), u64::from_ne_bytes(*data));
+        let gone = old & byte_mask(self.mask);
+        *slot = (old ^ gone | new).to_ne_bytes();
+        change.plus(Sum::of_word64(new)).minus(Sum::of_word64(gone))
+    }
+}
+
+impl SumPlace {
+    /// Updates a checksum: what a pseudo-header changes by, and what all under it does.
+    #[inline(always)]
+    fn update(&self, frame: &mut [u8], offsets: &Offsets, sums: Sums, pseudo: Sum, all: Sum) {
+        let at = offsets.start_of(self.header) + usize::from(self.offset);
+        let Some(slot) = frame
+            .get_mut(at..at + 2)
+            .and_then(<[u8]>::first_chunk_mut::<2>)
+        else {
+            return;
+        };
+        let old = Sum::of_word64(u64::from(u16::from_ne_bytes(*slot)));
+        let add = Sum::of_word64(u64::from(u16::from_ne_bytes(self.add)));
+        if sums == Sums::Partial && self.flags & Self::TRANSPORT != 0 {
+            *slot = old
+                .plus(add)
+                .plus(pseudo)
+                .fold_in_memory_order()
+                .to_ne_bytes();
+            return;
+        }
+        if self.flags & Self::OPTIONAL != 0 && *slot == [0; 2] {
+            return;
+        }
+        let sum = add.minus(old).plus(all).fold_in_memory_order();
+        let never_zero = self.flags & Self::NEVER_ZERO != 0 && sum == 0xffff;
+        *slot = if never_zero { sum } else { !sum }.to_ne_bytes();
+    }
+}
+
 /// How the sum under a checksum changes: by its header and payload, and by its pseudo-header.
 #[derive(Clone, Copy, Default)]
 struct Change {
@@ -317,17 +445,17 @@ fn position(offsets: &Offsets, header: u8) -> Result<usize, ApplyError> {
         })
 }
 
+#[inline(always)]
 fn get(room: &[u8; Prefix::CAPACITY], at: u8) -> u16 {
-    room.get(usize::from(at)..)
-        .and_then(|rest| rest.first_chunk())
-        .map_or(0, |bytes| u16::from_be_bytes(*bytes))
+    let at = usize::from(at);
+    let bytes = room.get(at..at + 2).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| u16::from_be_bytes(*bytes))
 }
 
+#[inline(always)]
 fn put(room: &mut [u8; Prefix::CAPACITY], at: u8, value: u16) {
-    if let Some(slot) = room
-        .get_mut(usize::from(at)..)
-        .and_then(|rest| rest.first_chunk_mut())
-    {
+    let at = usize::from(at);
+    if let Some(slot) = room.get_mut(at..at + 2).and_then(<[u8]>::first_chunk_mut) {
         *slot = value.to_be_bytes();
     }
 }

@@ -208,7 +208,9 @@ impl Rewrite {
             .enumerate()
             .all(|(index, place)| changes(index, place))
         {
-            return Ok(self);
+            let mut settled = self;
+            settled.settle();
+            return Ok(settled);
         }
         let mut pruned = Self::EMPTY;
         for (index, place) in self.places().iter().enumerate() {
@@ -222,6 +224,7 @@ impl Rewrite {
         let map = pruned.map_of(self.places(), Some);
         pruned.nest_as(self.places(), map);
         pruned.adopt_writes(&self, 0, map, Some)?;
+        pruned.settle();
         Ok(pruned)
     }
 }

@@ -10,12 +10,20 @@ use super::ProgramError;
 /// |---|---|
 /// | 0..56 | `data`: seven times 8 bytes, one for each window, zero where the window does not write |
 /// | 56..84 | `windows`: seven [`Window`]s |
-/// | 84..104 | `bits`: four [`Bits`] |
-/// | 104..124 | `places`: four [`SumPlace`]s, innermost first |
-/// | 124 | how many `windows` are in use |
-/// | 125 | how many `bits` are in use |
-/// | 126 | how many `places` are in use |
-/// | 127 | reserved, zero |
+/// | 84..99 | `bits`: three [`Bits`] |
+/// | 99..119 | `places`: four [`SumPlace`]s, innermost first |
+/// | 119 | how many `windows` are in use, in the order of headers and offsets |
+/// | 120 | how many `bits` are in use |
+/// | 121 | how many `places` are in use |
+/// | 122 | how many of the first `windows` no checksum covers; 255 if the order of the others is not the straight one |
+/// | 123 | end, in the straight order, of the `windows` after those that addresses stand in |
+/// | 124 | the innermost header written to |
+/// | 125 | how many bytes of that header are reached, at least 8 |
+/// | 126..128 | reserved, zero |
+///
+/// In the straight order, which most programs have, there are no `bits` and at most two `places`: one of a transport header,
+/// and after it one of the IPv4 header in front of that. First come the windows that no checksum covers, then those that the
+/// pseudo-header and the IPv4 header cover, then those that the first place covers as its own.
 ///
 /// Writes happen before headers are taken off, so that a write may stand on a header that goes: it then writes zeros, and
 /// takes the addresses of a popped IP header out of a checksum.
@@ -29,7 +37,11 @@ pub struct Rewrite {
     pub(crate) window_count: u8,
     pub(crate) bits_count: u8,
     pub(crate) place_count: u8,
-    pub(crate) reserved: u8,
+    pub(crate) plain: u8,
+    pub(crate) addresses: u8,
+    pub(crate) last: u8,
+    pub(crate) reach: u8,
+    pub(crate) reserved: [u8; 2],
 }
 
 /// A write of whole bytes within eight bytes of a header.
@@ -97,7 +109,7 @@ impl Rewrite {
     /// Windows that can be written.
     pub const WINDOWS: usize = 7;
     /// Bytes of which some bits can be written.
-    pub const BITS: usize = 4;
+    pub const BITS: usize = 3;
     /// Checksums that can change.
     pub const PLACES: usize = 4;
 
@@ -126,7 +138,11 @@ impl Rewrite {
         window_count: 0,
         bits_count: 0,
         place_count: 0,
-        reserved: 0,
+        plain: 0,
+        addresses: 0,
+        last: 0,
+        reach: 0,
+        reserved: [0; 2],
     };
 
     /// Whether nothing is written and no checksum changes.
@@ -268,6 +284,55 @@ impl Rewrite {
         *slot = new;
         self.place_count += 1;
         Ok(())
+    }
+
+    /// Fills in what follows from the rest: the last six bytes.
+    pub(crate) fn settle(&mut self) {
+        let windows = self
+            .windows()
+            .map(|(w, _)| (w.header, w.offset.saturating_add(8)));
+        let bits = self
+            .bits()
+            .iter()
+            .map(|b| (b.header, b.offset.saturating_add(1)));
+        let places = self
+            .places()
+            .iter()
+            .map(|p| (p.header, p.offset.saturating_add(2)));
+        let reached = windows.chain(bits).chain(places).max();
+        let (last, reach) = reached.map_or((0, 0), |(last, reach)| (last, reach.max(8)));
+        let (plain, addresses) = self.straight().unwrap_or((Self::CROOKED, 0));
+        (self.last, self.reach, self.plain, self.addresses) = (last, reach, plain, addresses);
+    }
+
+    /// Stands for how many windows are plain where the order is not the straight one.
+    pub(crate) const CROOKED: u8 = 0xff;
+
+    fn straight(&self) -> Option<(u8, u8)> {
+        let of_address = match self.places() {
+            [] => 0,
+            [_] => 0x10,
+            [_, network] if network.flags == 0 => 0x12,
+            _ => return None,
+        };
+        if self.bits_count != 0 || self.places().iter().any(|place| place.flags >> 4 != 0) {
+            return None;
+        }
+        let run = |from: usize, cover: u8| {
+            from + self
+                .windows()
+                .skip(from)
+                .take_while(|(window, _)| window.cover == cover)
+                .count()
+        };
+        let plain = run(0, 0);
+        let addresses = run(plain, of_address);
+        let all = if self.places().is_empty() {
+            addresses
+        } else {
+            run(addresses, 0x01)
+        };
+        (all == usize::from(self.window_count)).then_some((plain as u8, addresses as u8))
     }
 
     fn insert_bits(&mut self, new: Bits) -> Result<(), ProgramError> {

@@ -6,6 +6,9 @@ use super::{MAX_HEADERS, Prefix, Program, ProgramError};
 use crate::checksum::Sum;
 use crate::header::{ChecksumRole, Counted, Covers, Header, LengthRole};
 
+/// Bytes of a header that a program reaches.
+const REACH: usize = 248;
+
 /// What a program has to know of a kind of header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderSpec {
@@ -83,6 +86,7 @@ impl Program {
                 cover,
             })?;
         }
+        program.rewrite.settle();
         Ok(program)
     }
 
@@ -137,6 +141,7 @@ impl Program {
             let mut place = sum_place(stack, index, &checksum);
             place.add = Sum::of(pseudo).fold().to_be_bytes();
             program.rewrite.place(place)?;
+            program.rewrite.settle();
         }
         Ok(program)
     }
@@ -180,7 +185,10 @@ impl Program {
         let mut program = Self::IDENTITY;
         for (index, (mask, value)) in bytes.into_iter().enumerate() {
             let end = offset + index + 1;
-            let offset = u8::try_from(end - 1).map_err(|_| ProgramError::OutOfReach { end })?;
+            if end > REACH {
+                return Err(ProgramError::OutOfReach { end });
+            }
+            let offset = (end - 1) as u8;
             let cover = program.rewrite.cover(stack, header, offset)?;
             let (header, value) = (header as u8, value & mask);
             if mask != 0 {
@@ -194,6 +202,7 @@ impl Program {
             }
         }
         program.rewrite.nest(stack);
+        program.rewrite.settle();
         Ok(program)
     }
 
