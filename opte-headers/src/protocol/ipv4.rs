@@ -45,10 +45,10 @@ pub struct Ipv4 {
     #[header(checksum(header))]
     pub checksum: u16,
     /// Source address.
-    #[header(key)]
+    #[header(key, pseudo)]
     pub source: Ipv4Addr,
     /// Destination address.
-    #[header(key)]
+    #[header(key, pseudo)]
     pub destination: Ipv4Addr,
     /// Options (RFC 791, section 3.1).
     #[header(options(len = ihl * 4 - 20))]

@@ -29,10 +29,10 @@ pub struct Ipv6 {
     #[header(default = 64)]
     pub hop_limit: u8,
     /// Source address.
-    #[header(key)]
+    #[header(key, pseudo)]
     pub source: Ipv6Addr,
     /// Destination address.
-    #[header(key)]
+    #[header(key, pseudo)]
     pub destination: Ipv6Addr,
 }
 

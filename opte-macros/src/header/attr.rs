@@ -35,6 +35,7 @@ pub(crate) struct FieldAttrs {
     pub(crate) little_endian: Option<Span>,
     pub(crate) bits: Option<LitInt>,
     pub(crate) key: bool,
+    pub(crate) pseudo: bool,
     pub(crate) hex: bool,
 }
 
@@ -92,9 +93,9 @@ pub(crate) enum Extent {
 }
 
 const OF_STRUCT: [&str; 5] = ["follows", "carries", "crate", "le", "len"];
-const OF_FIELD: [&str; 12] = [
+const OF_FIELD: [&str; 13] = [
     "default", "const", "reserved", "next", "length", "checksum", "bytes", "options", "le", "bits",
-    "key", "hex",
+    "key", "pseudo", "hex",
 ];
 
 impl StructAttrs {
@@ -138,6 +139,7 @@ impl FieldAttrs {
                 "le" => once(&mut this.little_endian, name, errors, name.span()),
                 "bits" => once(&mut this.bits, name, errors, value(input)?),
                 "key" => this.key = true,
+                "pseudo" => this.pseudo = true,
                 "hex" => this.hex = true,
                 _ => {
                     return Err(unknown(

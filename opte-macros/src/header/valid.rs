@@ -169,6 +169,7 @@ impl<'a> Plan<'a> {
             (attrs.constant.is_some(), "const"),
             (attrs.reserved.is_some(), "reserved"),
             (attrs.key, "key"),
+            (attrs.pseudo, "pseudo"),
             (attrs.bits.is_some(), "bits"),
         ];
         for (_, role) in roles.iter().filter(|(given, _)| *given) {

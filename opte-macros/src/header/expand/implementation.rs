@@ -584,6 +584,16 @@ fn is_unusual_integer(ident: &Ident) -> bool {
 fn roles(plan: &Plan<'_>) -> TokenStream {
     let Plan { krate, module, .. } = plan;
     let mut roles = TokenStream::new();
+    let mut pseudo = plan.fields.iter().filter(|fixed| fixed.field.attrs.pseudo);
+    if let Some(first) = pseudo.next() {
+        let (first, last) = (&first.token, &pseudo.next_back().unwrap_or(first).token);
+        roles.extend(quote! {
+            const PSEUDO: ::core::option::Option<(usize, usize)> = ::core::option::Option::Some((
+                <#module::#first as #krate::Field>::BIT_OFFSET / 8,
+                (<#module::#last as #krate::Field>::BIT_OFFSET + <#module::#last as #krate::Field>::BITS) / 8,
+            ));
+        });
+    }
     for fixed in &plan.fields {
         let token = &fixed.token;
         let offset = quote!(<#module::#token as #krate::Field>::BIT_OFFSET / 8);
