@@ -258,7 +258,7 @@ impl Dispatcher {
             OpteCmd::ListLayers => call(body, |req| control.list_layers(req)),
             OpteCmd::DumpStats => call(body, |req: DumpStatsReq| {
                 let mut resp = control.dump_stats(req)?;
-                resp.driver.extend(self.counters.read());
+                resp.driver.counters.extend(self.counters.read());
                 Ok(resp)
             }),
             OpteCmd::ClearUft => call(body, |req| control.clear_uft(req)),

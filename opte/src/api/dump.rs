@@ -1,7 +1,9 @@
 //! The commands that every network definition has: layers, flow tables and counters of a port.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::IpAddr;
 
 use opte_headers::FlowKey;
@@ -242,40 +244,32 @@ pub struct DumpStatsReq {
 /// Counters of the driver and of part of its ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct DumpStatsResp {
-    /// Counters of the driver; the same on every page but for the time between.
-    pub driver: Vec<Counter>,
-    /// Counters of ports.
+    /// Of the driver; the same on every page but for the time between.
+    pub driver: Stats,
+    /// Of ports, by name.
     pub ports: Vec<PortStats>,
     /// Where to go on.
     pub next: Option<u64>,
 }
 
-/// The counters of a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+/// Counters by their stable names, in snake case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Stats {
+    /// Packets dropped, by reason; each packet is counted once, by the driver or by a port.
+    pub drops: BTreeMap<String, u64>,
+    /// All else.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// The counters of a port since it was created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct PortStats {
     /// The port.
-    pub port: String,
-    /// Its counters.
-    pub counters: Vec<Counter>,
-}
-
-/// A counter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub struct Counter {
-    /// Its stable name, in snake case; that of a drop is `drop_` and the reason.
     pub name: String,
-    /// How often, since the driver started or the port was created.
-    pub value: u64,
-}
-
-impl Counter {
-    /// A counter that stands at `value`.
-    pub fn new(name: impl Into<String>, value: u64) -> Self {
-        Self {
-            name: name.into(),
-            value,
-        }
-    }
+    /// Packets dropped, by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// All else.
+    pub counters: BTreeMap<String, u64>,
 }
 
 /// A flow, for people to read.
@@ -354,6 +348,54 @@ impl From<&FlowKey> for FlowId {
     }
 }
 
+impl FlowId {
+    /// The name of the protocol, or `None` if it is known by its number alone.
+    pub fn protocol_name(&self) -> Option<&'static str> {
+        Some(match self.protocol {
+            1 => "ICMP",
+            2 => "IGMP",
+            TCP => "TCP",
+            UDP => "UDP",
+            47 => "GRE",
+            50 => "ESP",
+            51 => "AH",
+            ICMPV6 => "ICMPv6",
+            132 => "SCTP",
+            _ => return None,
+        })
+    }
+}
+
+/// `TCP:10.0.0.1:40000:10.0.0.2:80`, `ICMP:10.0.0.1:10.0.0.2:8:0:77` (type, code and identifier), `47:10.0.0.1:10.0.0.2`; IPv6 addresses
+/// stand in brackets.
+impl fmt::Display for FlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = |f: &mut fmt::Formatter<'_>, ip: IpAddr| match ip {
+            IpAddr::V4(ip) => write!(f, ":{ip}"),
+            IpAddr::V6(ip) => write!(f, ":[{ip}]"),
+        };
+        match self.protocol_name() {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "{}", self.protocol)?,
+        }
+        address(f, self.source)?;
+        if let FlowDetail::Ports { source, .. } = self.detail {
+            write!(f, ":{source}")?;
+        }
+        address(f, self.destination)?;
+        match self.detail {
+            FlowDetail::Ports { destination, .. } => write!(f, ":{destination}"),
+            FlowDetail::Icmp {
+                ty,
+                code,
+                id: Some(id),
+            } => write!(f, ":{ty}:{code}:{id}"),
+            FlowDetail::Icmp { ty, code, id: None } => write!(f, ":{ty}:{code}"),
+            FlowDetail::None => Ok(()),
+        }
+    }
+}
+
 requests! {
     /// The API version of the commands that every network definition has.
     GENERIC_VERSION on BASE_VERSION;
@@ -402,6 +444,61 @@ mod tests {
         assert_eq!(detail(1, KeyKind::ICMP, 0x0304, 0), icmp(3, 4, None));
         assert_eq!(detail(UDP, KeyKind::FRAGMENT, 0, 0), FlowDetail::None);
         assert_eq!(detail(47, KeyKind::PLAIN, 0, 0), FlowDetail::None);
+    }
+
+    #[test]
+    fn flows_as_text() {
+        let flow = |protocol, source: &str, destination: &str, detail| FlowId {
+            protocol,
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            detail,
+        };
+        for (flow, text) in [
+            (
+                flow(
+                    TCP,
+                    "10.0.0.1",
+                    "10.0.0.2",
+                    FlowDetail::Ports {
+                        source: 40000,
+                        destination: 80,
+                    },
+                ),
+                "TCP:10.0.0.1:40000:10.0.0.2:80",
+            ),
+            (
+                flow(
+                    UDP,
+                    "fd00::1",
+                    "fd00::2",
+                    FlowDetail::Ports {
+                        source: 1,
+                        destination: 2,
+                    },
+                ),
+                "UDP:[fd00::1]:1:[fd00::2]:2",
+            ),
+            (
+                flow(
+                    1,
+                    "10.0.0.1",
+                    "10.0.0.2",
+                    FlowDetail::Icmp {
+                        ty: 8,
+                        code: 0,
+                        id: Some(77),
+                    },
+                ),
+                "ICMP:10.0.0.1:10.0.0.2:8:0:77",
+            ),
+            (
+                flow(253, "10.0.0.1", "10.0.0.2", FlowDetail::None),
+                "253:10.0.0.1:10.0.0.2",
+            ),
+        ] {
+            assert_eq!(alloc::format!("{flow}"), text);
+        }
     }
 
     #[test]

@@ -22,10 +22,10 @@ pub use cidr::{CidrError, IpCidr, Ipv4Cidr, Ipv6Cidr};
 pub use command::{NoResp, OpteCmd, Request, UnknownCommand};
 pub use domain::{DomainName, DomainNameError};
 pub use dump::{
-    ClearLftReq, ClearUftReq, Counter, DefaultRule, DumpLayerReq, DumpLayerResp, DumpStatsReq,
+    ClearLftReq, ClearUftReq, DefaultRule, DumpLayerReq, DumpLayerResp, DumpStatsReq,
     DumpStatsResp, DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, FlowDetail, FlowId,
     GENERIC_COMMANDS, GENERIC_VERSION, LayerDesc, LayerFlow, LayerRule, ListLayersReq,
-    ListLayersResp, Page, PortStats, TcpFlow, UftFlow,
+    ListLayersResp, Page, PortStats, Stats, TcpFlow, UftFlow,
 };
 pub use error::{BadName, OpteError, check_port_name};
 pub use ports::{PortRange, PortRangeError};

@@ -1,6 +1,8 @@
 //! How often commands were done, and refused by what was wrong with them.
 
-use opte::api::{Counter, OpteError};
+use alloc::string::{String, ToString};
+
+use opte::api::OpteError;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -60,11 +62,11 @@ impl Counters {
     }
 
     /// All of them by name.
-    pub(super) fn read(&self) -> impl Iterator<Item = Counter> {
+    pub(super) fn read(&self) -> impl Iterator<Item = (String, u64)> {
         NAMES
             .iter()
             .zip(self.0)
-            .map(|(name, value)| Counter::new(*name, value))
+            .map(|(name, value)| (name.to_string(), value))
     }
 
     /// One more of what `error` stands for.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use opte::Direction;
 use opte::api::frame::{FLAG_KEPT, MAX_REQUEST};
-use opte::api::{Counter, FlowDetail, FlowId, Page, UftFlow};
+use opte::api::{FlowDetail, FlowId, Page, UftFlow};
 use oxide_vpc::api::{FirewallRule, TunnelEndpoint};
 use postcard::from_bytes;
 use proptest::prelude::*;
@@ -162,8 +162,7 @@ fn counters(dispatcher: &Dispatcher) -> Vec<(String, u64)> {
     dispatcher
         .counters
         .read()
-        .filter(|counter| counter.value > 0)
-        .map(|Counter { name, value }| (name, value))
+        .filter(|(_, value)| *value > 0)
         .collect()
 }
 
@@ -422,7 +421,7 @@ fn counters_of_commands_are_among_the_driver_s() {
     };
     let frame = dispatcher.dispatch(&control, &request(1, &stats));
     let resp: DumpStatsResp = from_bytes(answer(&frame).1).unwrap();
-    let value = |name: &str| resp.driver.iter().find(|c| c.name == name).map(|c| c.value);
+    let value = |name: &str| resp.driver.counters.get(name).copied();
     assert_eq!(value("command_truncated"), Some(1));
     assert_eq!(value("command_timed_out"), Some(1));
     assert_eq!(value("command_done"), Some(0));
