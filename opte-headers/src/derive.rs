@@ -38,6 +38,12 @@ pub fn expect<F: Field>(fixed: &[u8], constant: F::Value) -> Result<(), ParseErr
     }
 }
 
+/// The error that nothing known follows under this value of a field.
+#[cold]
+pub fn unsupported<F: Field>(selector: F::Value) -> ParseError {
+    ParseError::unsupported(F::Header::NAME, F::NAME, selector.to_wire().number())
+}
+
 /// Splits the fixed part off.
 #[inline(always)]
 pub fn open<B: Bytes, const N: usize>(

@@ -59,6 +59,9 @@ pub trait Header: Sized {
     /// What a viewed header says follows.
     fn view_selector(view: &Self::View<'_>) -> Self::Selector;
 
+    /// The error that nothing known follows under `selector`.
+    fn unsupported(selector: Self::Selector) -> ParseError;
+
     /// Makes the header say that something else follows. Does nothing where nothing can be said.
     fn select(&mut self, next: Self::Selector);
 }
@@ -78,6 +81,12 @@ pub struct NoSelector;
 pub trait Follows<Parent: Header>: Header {
     /// What the parent's `next` field then holds; `None` where the parent has no such field.
     const SELECTOR: Option<<Parent as Header>::Selector>;
+
+    /// Whether the parent's `next` field, with this value, says that this header follows.
+    #[inline(always)]
+    fn follows(selector: <Parent as Header>::Selector) -> bool {
+        Self::SELECTOR.is_none_or(|own| own == selector)
+    }
 }
 
 /// A token that stands for one field of a header: `ipv4::Source`.

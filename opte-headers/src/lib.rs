@@ -45,7 +45,7 @@ pub use header::{
 };
 pub use ip_protocol::IpProtocol;
 pub use mac::MacAddr;
-pub use opte_macros::{Header, OptionSet};
+pub use opte_macros::{Header, OptionSet, stack_parser};
 pub use options::{Options, RawOption};
 pub use program::Program;
 pub use protocol::*;

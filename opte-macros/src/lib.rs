@@ -4,6 +4,7 @@
 mod diagnostics;
 mod header;
 mod options;
+mod stack;
 
 use proc_macro::TokenStream;
 
@@ -20,4 +21,13 @@ pub fn derive_header(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(OptionSet, attributes(options, option))]
 pub fn derive_option_set(input: TokenStream) -> TokenStream {
     options::derive(input.into()).into()
+}
+
+/// A parser of a stack of headers: `pub fn name = Ethernet [Vlan] (Ipv4 (Tcp | Udp)? | Arp)?;`.
+///
+/// `A B` is B behind A, `[A]` A or nothing, `(A | B)` a choice, `(A | B)?` at the end a choice that may fail. The function
+/// takes `&[u8]` and gives `Result<Parsed, ParseError>`; headers implement `Header`, `Stacked` and `Follows` their parents.
+#[proc_macro]
+pub fn stack_parser(input: TokenStream) -> TokenStream {
+    stack::expand(input.into()).into()
 }

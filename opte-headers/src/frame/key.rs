@@ -38,7 +38,8 @@ pub struct FlowKey {
     pub flags: u8,
     /// How ports are to be read.
     pub kind: KeyKind,
-    vni: [u8; 3],
+    /// Virtual network, as on the wire; [`FlowKey::vni`] gives it as a type.
+    pub vni: [u8; 3],
 }
 
 /// How the ports of a [`FlowKey`] are to be read.

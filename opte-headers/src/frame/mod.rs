@@ -3,7 +3,12 @@
 mod key;
 mod offsets;
 mod parsed;
+mod parsers;
+mod stacked;
+mod walk;
 
 pub use key::{FlowKey, KeyKind};
 pub use offsets::{HeaderKind, MAX_HEADERS, Offsets, Shape};
 pub use parsed::{Fragment, Parsed, TunnelOptions};
+pub use parsers::{parse_geneve, parse_guest};
+pub use walk::{Entered, Stacked, Walk};

@@ -114,6 +114,9 @@ impl HeaderKind {
 pub struct Shape([HeaderKind; MAX_HEADERS]);
 
 impl Shape {
+    /// No headers.
+    pub const EMPTY: Self = Self([HeaderKind::None; MAX_HEADERS]);
+
     /// The kind at position `index`; `None` (the kind) behind the last.
     #[inline]
     pub fn at(&self, index: u8) -> HeaderKind {

@@ -23,6 +23,8 @@ pub struct Parsed {
     pub(crate) l4: u8,
     /// Whether the innermost IP packet is a fragment.
     pub fragment: Fragment,
+    /// What tells the fragments of one packet from those of another; zero if it is whole.
+    pub fragment_id: u32,
     /// What the innermost Ethernet header or its last VLAN tag says follows.
     pub ethertype: Ethertype,
     /// Bytes of the frame without what pads it behind the innermost IP packet.

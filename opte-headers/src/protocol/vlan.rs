@@ -6,7 +6,10 @@ use arbitrary_int::prelude::*;
 
 /// VLAN tag, behind the Ethertype that announces it (IEEE 802.1Q, clause 9.6). A service tag (802.1ad) has the same form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
-#[header(follows(Ethernet = Ethertype::VLAN, Vlan = Ethertype::VLAN))]
+#[header(follows(
+    Ethernet = Ethertype::VLAN | Ethertype::QINQ | Ethertype::QINQ_OLD,
+    Vlan = Ethertype::VLAN | Ethertype::QINQ | Ethertype::QINQ_OLD
+))]
 pub struct Vlan {
     /// Priority code point.
     pub priority: u3,

@@ -4,7 +4,7 @@ use crate::diagnostics::{Errors, nearest};
 use proc_macro2::{Span, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Attribute, Expr, Ident, LitInt, Path, Token, parenthesized};
+use syn::{Attribute, BinOp, Expr, Ident, LitInt, Path, Token, parenthesized};
 
 /// What the struct says.
 #[derive(Default)]
@@ -20,6 +20,27 @@ pub(crate) struct StructAttrs {
 pub(crate) struct Relation {
     pub(crate) header: Path,
     pub(crate) value: Option<Expr>,
+}
+
+impl Relation {
+    /// The selector values, of which the first is written: `A`, `A | B`.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Expr> {
+        let mut values = Vec::new();
+        let mut rest = self.value.as_ref();
+        while let Some(expr) = rest {
+            match expr {
+                Expr::Binary(binary) if matches!(binary.op, BinOp::BitOr(_)) => {
+                    values.push(&*binary.right);
+                    rest = Some(&binary.left);
+                }
+                other => {
+                    values.push(other);
+                    rest = None;
+                }
+            }
+        }
+        values.into_iter().rev()
+    }
 }
 
 /// What a field says.

@@ -50,6 +50,7 @@ pub(crate) fn stub(input: &DeriveInput) -> TokenStream {
             }
             fn selector(&self) -> Self::Selector { ::opte_headers::NoSelector }
             fn view_selector(_: &Self::View<'_>) -> Self::Selector { ::opte_headers::NoSelector }
+            fn unsupported(_: Self::Selector) -> ::opte_headers::ParseError { ::core::unreachable!() }
             fn select(&mut self, _: Self::Selector) {}
         }
     }

@@ -324,6 +324,13 @@ pub(super) fn owned(plan: &Plan<'_>) -> TokenStream {
             )
         }
     };
+    let unsupported = match plan.next() {
+        None => quote!(#krate::ParseError::unsupported(#name, "", 0)),
+        Some(next) => {
+            let (module, token) = (&plan.module, &next.token);
+            quote!(#krate::derive::unsupported::<#module::#token>(next))
+        }
+    };
     let (view_arg, next_arg) = match plan.next() {
         None => (quote!(_), quote!(_)),
         Some(_) => (quote!(view), quote!(next)),
@@ -367,6 +374,8 @@ pub(super) fn owned(plan: &Plan<'_>) -> TokenStream {
             #[inline]
             fn view_selector(#view_arg: &Self::View<'_>) -> Self::Selector { #get_view }
 
+            fn unsupported(#next_arg: Self::Selector) -> #krate::ParseError { #unsupported }
+
             #[inline]
             fn select(&mut self, #next_arg: Self::Selector) { #select }
         }
@@ -386,13 +395,19 @@ pub(super) fn relations(plan: &Plan<'_>) -> TokenStream {
         (quote!(#child), quote!(#ident), relation)
     });
     let impls = parents.chain(children).map(|(child, parent, relation)| {
-        let selector = match &relation.value {
-            Some(value) => {
-                let value = quote_spanned!(value.span()=> #value);
-                quote!(::core::option::Option::Some(#value))
-            }
+        let values: Vec<_> = relation.values().map(|value| quote_spanned!(value.span()=> #value)).collect();
+        let selector = match values.first() {
+            Some(value) => quote!(::core::option::Option::Some(#value)),
             None => quote!(::core::option::Option::None),
         };
+        let several = (values.len() > 1).then(|| {
+            quote! {
+                #[inline(always)]
+                fn follows(selector: <#parent as #krate::Header>::Selector) -> bool {
+                    #(selector == #values)||*
+                }
+            }
+        });
         let unsaid = relation.value.is_none().then(|| {
             quote_spanned! {relation.header.span()=>
                 const _: () = #krate::derive::without_selector::<#parent>();
@@ -402,6 +417,7 @@ pub(super) fn relations(plan: &Plan<'_>) -> TokenStream {
             #[automatically_derived]
             impl #krate::Follows<#parent> for #child {
                 const SELECTOR: ::core::option::Option<<#parent as #krate::Header>::Selector> = #selector;
+                #several
             }
             #unsaid
         }

@@ -1,0 +1,326 @@
+//! `stack_parser!`: a function that goes through a stack of headers.
+//!
+//! The stack is written as a sequence. `A B`: B behind A. `[A]`: A or nothing, then what comes next. `(A B | C)`: a choice of
+//! sequences. `(..)?` at the end: if none of them follows, the frame is accepted all the same.
+
+use crate::diagnostics::Errors;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::{Attribute, Ident, Path, Token, Visibility, bracketed, parenthesized};
+
+/// The macro.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    match syn::parse2::<Parser>(input) {
+        Ok(parser) => {
+            let errors = Errors::default();
+            check(&parser.stack, &errors);
+            let expansion = parser.expand();
+            let errors = errors.into_tokens();
+            quote!(#errors #expansion)
+        }
+        Err(error) => error.into_compile_error(),
+    }
+}
+
+/// `/// docs  pub fn name = STACK;`
+struct Parser {
+    docs: Vec<Attribute>,
+    krate: Path,
+    vis: Visibility,
+    name: Ident,
+    stack: Vec<Item>,
+}
+
+/// A part of a sequence.
+#[derive(Clone)]
+enum Item {
+    Header(Path),
+    /// `[..]`
+    Between(Vec<Item>),
+    /// `(.. | ..)`, `(.. | ..)?`
+    Choice {
+        alternatives: Vec<Vec<Item>>,
+        optional: bool,
+        span: Span,
+    },
+}
+
+impl Parse for Parser {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let mut krate = syn::parse_quote!(::opte_headers);
+        let mut docs = Vec::new();
+        for attr in attrs {
+            if attr.path().is_ident("header") {
+                attr.parse_nested_meta(|meta| {
+                    if !meta.path.is_ident("crate") {
+                        return Err(meta.error("unknown attribute; known is `crate`"));
+                    }
+                    krate = meta.value()?.parse()?;
+                    Ok(())
+                })?;
+            } else {
+                docs.push(attr);
+            }
+        }
+        let vis = input.parse()?;
+        input.parse::<Token![fn]>()?;
+        let name = input.parse()?;
+        input.parse::<Token![=]>()?;
+        let stack = sequence(input)?;
+        input.parse::<Option<Token![;]>>()?;
+        if !input.is_empty() {
+            return Err(input.error("expected a header, `[..]` or `(..)`"));
+        }
+        if !matches!(stack.first(), Some(Item::Header(_))) {
+            return Err(syn::Error::new_spanned(
+                &name,
+                "a stack starts with a header that is always there",
+            ));
+        }
+        Ok(Self {
+            docs,
+            krate,
+            vis,
+            name,
+            stack,
+        })
+    }
+}
+
+fn sequence(input: ParseStream<'_>) -> syn::Result<Vec<Item>> {
+    let mut items = Vec::new();
+    loop {
+        if input.peek(syn::token::Bracket) {
+            let content;
+            bracketed!(content in input);
+            items.push(Item::Between(sequence(&content)?));
+            if !content.is_empty() {
+                return Err(content.error("expected `]`"));
+            }
+        } else if input.peek(syn::token::Paren) {
+            let content;
+            let span = parenthesized!(content in input).span.join();
+            let mut alternatives = vec![sequence(&content)?];
+            while content.parse::<Option<Token![|]>>()?.is_some() {
+                alternatives.push(sequence(&content)?);
+            }
+            if !content.is_empty() {
+                return Err(content.error("expected `|` or `)`"));
+            }
+            let optional = input.parse::<Option<Token![?]>>()?.is_some();
+            items.push(Item::Choice {
+                alternatives,
+                optional,
+                span,
+            });
+        } else if input.peek(Ident)
+            || input.peek(Token![::])
+            || input.peek(Token![crate])
+            || input.peek(Token![super])
+        {
+            items.push(Item::Header(input.parse()?));
+        } else {
+            return Ok(items);
+        }
+    }
+}
+
+/// Faults that can be told without knowing the headers.
+fn check(stack: &[Item], errors: &Errors) {
+    for (i, item) in stack.iter().enumerate() {
+        match item {
+            Item::Header(_) => {}
+            Item::Between(inner) => check(inner, errors),
+            Item::Choice {
+                alternatives,
+                optional,
+                span,
+            } => {
+                if *optional && let Some(mandatory) = stack.get(i + 1) {
+                    let message = "this stands behind a choice that may be absent; what may be absent comes last, or in `[..]`";
+                    errors.at(mandatory.span(), message);
+                }
+                if alternatives.iter().any(Vec::is_empty) {
+                    errors.at(
+                        *span,
+                        "an alternative is empty; write `(..)?` where nothing need follow",
+                    );
+                }
+                alternatives
+                    .iter()
+                    .for_each(|alternative| check(alternative, errors));
+                let mut seen = Vec::new();
+                for header in
+                    alternatives
+                        .iter()
+                        .filter_map(|alternative| match alternative.first() {
+                            Some(Item::Header(header)) => Some(header),
+                            _ => None,
+                        })
+                {
+                    let text = header.to_token_stream().to_string();
+                    if seen.contains(&text) {
+                        errors.on(
+                            header,
+                            format!(
+                                "`{text}` is twice in this choice; the second is never reached"
+                            ),
+                        );
+                    }
+                    seen.push(text);
+                }
+            }
+        }
+    }
+}
+
+impl Item {
+    fn span(&self) -> Span {
+        match self {
+            Self::Header(path) => path.span(),
+            Self::Between(items) => items.first().map_or(Span::call_site(), Self::span),
+            Self::Choice { span, .. } => *span,
+        }
+    }
+}
+
+/// What may stand at a place: a header and all that is behind it.
+struct Candidate {
+    header: Path,
+    behind: Vec<Item>,
+    /// From `[..]`: seldom there.
+    seldom: bool,
+}
+
+/// What may stand at the start of a sequence, in order, and whether it may also be nothing known.
+fn candidates(stack: &[Item]) -> (Vec<Candidate>, bool) {
+    let Some((first, behind)) = stack.split_first() else {
+        return (Vec::new(), true);
+    };
+    match first {
+        Item::Header(header) => {
+            let candidate = Candidate {
+                header: header.clone(),
+                behind: behind.to_vec(),
+                seldom: false,
+            };
+            (vec![candidate], false)
+        }
+        Item::Between(inner) => {
+            let (mut all, optional) = candidates(behind);
+            let taken = [inner, behind].concat();
+            let (mut seldom, _) = candidates(&taken);
+            seldom
+                .iter_mut()
+                .for_each(|candidate| candidate.seldom = true);
+            // The common case is looked at first.
+            all.extend(seldom);
+            (all, optional)
+        }
+        Item::Choice {
+            alternatives,
+            optional,
+            ..
+        } => {
+            let mut all = Vec::new();
+            for alternative in alternatives {
+                all.extend(candidates(&[alternative, behind].concat()).0);
+            }
+            (all, *optional)
+        }
+    }
+}
+
+impl Parser {
+    fn expand(&self) -> TokenStream {
+        let Self {
+            docs,
+            krate,
+            vis,
+            name,
+            stack,
+        } = self;
+        let Some((Item::Header(first), behind)) = stack.split_first() else {
+            return TokenStream::new();
+        };
+        let mut states = Vec::new();
+        let body = self.enter(first, behind, &mut states);
+        quote! {
+            #(#docs)*
+            #[inline]
+            #vis fn #name(bytes: &[u8]) -> ::core::result::Result<#krate::Parsed, #krate::ParseError> {
+                #(#states)*
+                let mut state = #krate::frame::Walk::new(bytes.len());
+                let walk = &mut state;
+                #body
+                state.finish()
+            }
+        }
+    }
+
+    /// Goes through `header`, at the start of `bytes`, and what is behind it.
+    fn enter(&self, header: &Path, behind: &[Item], states: &mut Vec<TokenStream>) -> TokenStream {
+        let krate = &self.krate;
+        let next = self.dispatch(header, behind, states);
+        let enter = quote_spanned!(header.span()=> <#header as #krate::frame::Stacked>::enter(bytes, walk)?);
+        if next.is_empty() {
+            return quote!(#enter;);
+        }
+        quote! {
+            if let ::core::option::Option::Some((selector, bytes)) = #enter {
+                #next
+            }
+        }
+    }
+
+    /// Chooses what follows `parent` by `selector`.
+    fn dispatch(
+        &self,
+        parent: &Path,
+        stack: &[Item],
+        states: &mut Vec<TokenStream>,
+    ) -> TokenStream {
+        let krate = &self.krate;
+        if stack.is_empty() {
+            return TokenStream::new();
+        }
+        let (candidates, optional) = candidates(stack);
+        let mut tree = if optional {
+            quote!(<#parent as #krate::frame::Stacked>::unknown(selector, bytes, walk)?;)
+        } else {
+            quote!(return ::core::result::Result::Err(<#parent as #krate::Header>::unsupported(selector));)
+        };
+        for candidate in candidates.iter().rev() {
+            let child = &candidate.header;
+            let enter = self.enter(child, &candidate.behind, states);
+            let enter = if candidate.seldom {
+                self.state(&enter, states)
+            } else {
+                enter
+            };
+            let follows = quote_spanned! {child.span()=>
+                <#child as #krate::Follows<#parent>>::follows(selector)
+            };
+            tree = quote!(if #follows { #enter } else { #tree });
+        }
+        tree
+    }
+
+    /// Puts what is seldom there out of the way, into a function of its own.
+    fn state(&self, enter: &TokenStream, states: &mut Vec<TokenStream>) -> TokenStream {
+        let krate = &self.krate;
+        let name = format_ident!("seldom{}", states.len());
+        states.push(quote! {
+            #[cold]
+            #[inline(never)]
+            fn #name(bytes: &[u8], walk: &mut #krate::frame::Walk) -> ::core::result::Result<(), #krate::ParseError> {
+                #enter
+                ::core::result::Result::Ok(())
+            }
+        });
+        quote!(#name(bytes, walk)?;)
+    }
+}
