@@ -1,6 +1,7 @@
 //! Two hosts, the rack between them, the network outside.
 
-use std::net::Ipv6Addr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
 use std::process::Command;
 
 use crate::plan::{self, Place};
@@ -173,11 +174,11 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
 }
 
 /// `203.0.113.10:10000-19999=fd00:1::1,10,a8:40:25:f0:00:01`: who answers to an external address and share of ports.
-fn boundary_nat(external: std::net::IpAddr, guest: &plan::GuestPlan) -> String {
+fn boundary_nat(external: IpAddr, guest: &plan::GuestPlan) -> String {
     let (first, last) = guest.snat.ports;
     let external = match external {
-        std::net::IpAddr::V4(ip) => ip.to_string(),
-        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     };
     format!(
         "{external}:{first}-{last}={},{},{}",
@@ -212,7 +213,7 @@ fn connect(rack: &Namespace, host: &Host, digit: u8) -> Result<()> {
     lines.push(format!("addr add {}/128 dev lo", host.underlay()));
     host.namespace().ip_batch(&lines)?;
     let ports = (0..2)
-        .map(|n| format!("link set {digit:x}{n} master sw{n} up"))
+        .map(|n| format!("link set {digit:x}{n} addrgenmode none master sw{n} up"))
         .collect::<Vec<_>>();
     rack.ip_batch(&ports)
 }
@@ -242,6 +243,15 @@ fn build_outside(rack: &Namespace, outside: &Namespace) -> Result<()> {
         "link set out addrgenmode none".to_owned(),
         "link set out up".to_owned(),
     ])?;
+    // The boundary answers for the external addresses, and not to questions who has them.
+    let addresses: BTreeSet<IpAddr> = plan::GUESTS
+        .iter()
+        .flat_map(|guest| [guest.snat.ip.into(), guest.snat.ip6.into()])
+        .collect();
+    let neighbours = addresses.iter().map(|address| {
+        format!("neigh add {address} lladdr {BOUNDARY_OUTSIDE_MAC} dev eth0 nud permanent")
+    });
+    outside.ip_batch(&neighbours.collect::<Vec<_>>())?;
     // The boundary moves frames as they are: they must carry finished checksums and fit the guests' MTU.
     let mut ethtool = outside.command("ethtool");
     ethtool.args(["-K", "eth0", "tx", "off", "gso", "off", "tso", "off"]);
