@@ -313,16 +313,17 @@ impl<N: Network> FlowTable<N> {
         Some(())
     }
 
-    /// Notes what the layers decided over a flow.
-    pub(crate) fn set_decisions(&mut self, id: u32, decisions: Decisions<N>) {
+    /// Notes what the layers decided over a flow; gives what they had decided before.
+    pub(crate) fn set_decisions(&mut self, id: u32, decisions: Decisions<N>) -> Decisions<N> {
         let Some(flow) = self.flows.get_mut(id) else {
-            return;
+            return decisions;
         };
         let old = core::mem::replace(&mut flow.decisions, decisions);
         for (layer, count) in self.decided_by.iter_mut().enumerate() {
             *count += u32::from(flow.decisions.is_of(layer));
             *count -= u32::from(old.is_of(layer));
         }
+        old
     }
 
     /// Tells a flow's fate after a revalidation: revoked, it passes nothing and is the first to be displaced.

@@ -221,10 +221,10 @@ impl<N: Network> Inner<N> {
 
     /// Walks a flow again, by what its first packet was. What the layers decide as before is kept.
     fn revalidate(&mut self, port: &Port<N>, id: u32, epoch: u32, now: Moment) {
-        let Some(flow) = self.flows.get_mut(id) else {
+        let before = self.flows.set_decisions(id, Decisions::new());
+        let Some(flow) = self.flows.get(id) else {
             return;
         };
-        let before = mem::replace(&mut flow.decisions, Decisions::new());
         let (first, decided) = (flow.first, flow.epoch);
         let side = flow.sides.get(first);
         let mut walk = Walk::new(first, side.key, side.l3);

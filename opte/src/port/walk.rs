@@ -108,7 +108,7 @@ impl<N: Network> Walk<N> {
 
     /// Takes the packet, which answers the first one of a flow, through all layers: by what they have decided over the
     /// flow, and by their rules where they have decided nothing. `None` if that cannot be told before it comes, because a
-    /// rule would make a state of its own or look at the packet.
+    /// rule would drop it or look at it.
     pub(super) fn back(
         &mut self,
         layers: &[Layer<N>],
@@ -135,7 +135,8 @@ impl<N: Network> Walk<N> {
             return (rules.default_action() != DefaultAction::Deny).then_some(());
         };
         match rules.entry(place)?.rule.action() {
-            Action::Allow | Action::StatefulAllow => Some(()),
+            // State is made by the first packet of a flow: where that one made none, its answer passes as it is.
+            Action::Allow | Action::StatefulAllow | Action::Stateful(_) => Some(()),
             Action::Meta(action) => match action.modify(self.dir, &self.key, &mut self.meta) {
                 Ok(AllowOrDeny::Allow(())) => Some(()),
                 _ => None,
@@ -144,7 +145,7 @@ impl<N: Network> Walk<N> {
                 Ok(AllowOrDeny::Allow(program)) => self.then(&program).ok(),
                 _ => None,
             },
-            Action::Deny | Action::Stateful(_) | Action::Hairpin(_) | Action::HandlePacket => None,
+            Action::Deny | Action::Hairpin(_) | Action::HandlePacket => None,
         }
     }
 

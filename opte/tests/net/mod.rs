@@ -1,5 +1,5 @@
 //! A small network for the engine's tests: a firewall, NAT to one share of an address, and a tunnel.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use opte::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, HairpinAction, StatefulAction, StaticAction};
+use opte::action::{
+    Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, HairpinAction, StatefulAction,
+    StaticAction,
+};
 use opte::nat::{self, End, NatLease, Share, Transport};
 use opte::network::{Handled, Network};
 use opte::port::{Limits, Port, PortBuilder, Position, Verdict};
@@ -20,8 +23,8 @@ use opte::{Direction, Epoch, Layer, Packet};
 use opte_headers::checksum::Sum;
 use opte_headers::frame::{Parsed, parse_geneve, parse_guest};
 use opte_headers::{
-    Ethernet, FlowKey, Geneve, Header, Ipv4, Ipv6, MacAddr, ParseError, Program, Tcp, TcpFlags, Transform, Udp, Vni,
-    stack,
+    Ethernet, FlowKey, Geneve, Header, Ipv4, Ipv6, MacAddr, ParseError, Program, Tcp, TcpFlags,
+    Transform, Udp, Vni, stack,
 };
 
 pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -88,19 +91,41 @@ impl fmt::Display for Tunnel {
 }
 
 impl StaticAction<Net> for Tunnel {
-    fn transform(&self, dir: Direction, _: &FlowKey, _: &mut Meta) -> Result<AllowOrDeny<Program>, ActionError> {
+    fn transform(
+        &self,
+        dir: Direction,
+        _: &FlowKey,
+        _: &mut Meta,
+    ) -> Result<AllowOrDeny<Program>, ActionError> {
         if dir == Direction::In {
             let off = Transform::on::<stack![Ethernet, Ipv6, Udp, Geneve, Ethernet]>();
-            return Ok(AllowOrDeny::Allow(off.pop::<Ethernet>().pop::<Ipv6>().pop::<Udp>().pop::<Geneve>().try_compile()?));
+            return Ok(AllowOrDeny::Allow(
+                off.pop::<Ethernet>()
+                    .pop::<Ipv6>()
+                    .pop::<Udp>()
+                    .pop::<Geneve>()
+                    .try_compile()?,
+            ));
         }
         let far_end = self.far_end.load(Ordering::Relaxed);
         if far_end == 0 {
             return Ok(AllowOrDeny::Deny);
         }
         let on = Transform::on::<stack![Ethernet, Ipv4]>()
-            .push(Geneve { vni: self.vni, ..Geneve::default() })
-            .push(Udp { source: 0xc000, destination: Geneve::PORT, ..Udp::default() })
-            .push(Ipv6 { source: host(1), destination: host(far_end), ..Ipv6::default() })
+            .push(Geneve {
+                vni: self.vni,
+                ..Geneve::default()
+            })
+            .push(Udp {
+                source: 0xc000,
+                destination: Geneve::PORT,
+                ..Udp::default()
+            })
+            .push(Ipv6 {
+                source: host(1),
+                destination: host(far_end),
+                ..Ipv6::default()
+            })
             .push(Ethernet::default());
         Ok(AllowOrDeny::Allow(on.try_compile()?))
     }
@@ -158,10 +183,13 @@ impl StatefulAction<Net> for SourceNat {
 impl Descriptor<Net> for Nat {
     fn program(&self, dir: Direction) -> Result<Program, ActionError> {
         Ok(match dir {
-            Direction::Out => {
-                nat::set_source(End::port(self.share.address(), self.lease.port()), self.transport)?
+            Direction::Out => nat::set_source(
+                End::port(self.share.address(), self.lease.port()),
+                self.transport,
+            )?,
+            Direction::In => {
+                nat::set_destination(End::port(self.private, self.private_port), self.transport)?
             }
-            Direction::In => nat::set_destination(End::port(self.private, self.private_port), self.transport)?,
         })
     }
 
@@ -220,7 +248,11 @@ pub struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { flows: 1000, ports: 4096..=8191, builder: |builder| builder }
+        Self {
+            flows: 1000,
+            ports: 4096..=8191,
+            builder: |builder| builder,
+        }
     }
 }
 
@@ -235,18 +267,33 @@ impl Bench {
 
     pub fn of(shape: Shape) -> Self {
         let ports = (*shape.ports.start(), *shape.ports.end());
-        let share = Share::new(IpAddr::V4(PUBLIC), opte::api::PortRange::new(ports.0, ports.1).unwrap()).unwrap();
+        let share = Share::new(
+            IpAddr::V4(PUBLIC),
+            opte::api::PortRange::new(ports.0, ports.1).unwrap(),
+        )
+        .unwrap();
         let far_end = Arc::new(AtomicU32::new(2));
         let mappings = Epoch::new();
-        let firewall = Layer::new("firewall", DefaultAction::Deny, DefaultAction::StatefulAllow);
+        let firewall = Layer::new(
+            "firewall",
+            DefaultAction::Deny,
+            DefaultAction::StatefulAllow,
+        );
         let nat = Layer::new("nat", DefaultAction::Allow, DefaultAction::Allow)
             .with_rule(Direction::Out, snat_rule(&share));
-        let tunnel = || Action::Static(Arc::new(Tunnel { vni: vni(), far_end: far_end.clone() }) as Arc<dyn StaticAction<Net>>);
+        let tunnel = || {
+            Action::Static(Arc::new(Tunnel {
+                vni: vni(),
+                far_end: far_end.clone(),
+            }) as Arc<dyn StaticAction<Net>>)
+        };
         let overlay = Layer::new("overlay", DefaultAction::Deny, DefaultAction::Deny)
             .with_rule(Direction::In, Rule::match_any(1, tunnel()))
             .with_rule(Direction::Out, Rule::match_any(1, tunnel()));
         let builder = PortBuilder::new("p1", Net { vni: vni() }, Arc::new(SeededRandom::new(7)))
-            .limits(Limits { flows: NonZeroU32::new(shape.flows).unwrap() })
+            .limits(Limits {
+                flows: NonZeroU32::new(shape.flows).unwrap(),
+            })
             .follows(&mappings)
             .layer(nat, Position::First)
             .unwrap()
@@ -256,7 +303,13 @@ impl Bench {
             .unwrap();
         let port = (shape.builder)(builder).build();
         port.start();
-        Self { port, share, far_end, mappings, now: Moment::from_secs(1000) }
+        Self {
+            port,
+            share,
+            far_end,
+            mappings,
+            now: Moment::from_secs(1000),
+        }
     }
 
     /// Lets time pass.
@@ -281,7 +334,11 @@ impl Bench {
     /// A frame of the guest, which must go through; the key of what is in the tunnel then.
     pub fn out(&self, frame: &[u8]) -> FlowKey {
         let sent = self.send(Direction::Out, frame);
-        assert!(matches!(sent.verdict, Verdict::Forward { .. }), "{:?}", sent.verdict);
+        assert!(
+            matches!(sent.verdict, Verdict::Forward { .. }),
+            "{:?}",
+            sent.verdict
+        );
         sums_are_right(&sent.frame);
         parse_geneve(&sent.frame).unwrap().key
     }
@@ -289,13 +346,20 @@ impl Bench {
     /// A frame from the tunnel, which must go through; its key at the guest.
     pub fn inward(&self, frame: &[u8]) -> FlowKey {
         let sent = self.send(Direction::In, &tunnelled(frame));
-        assert!(matches!(sent.verdict, Verdict::Forward { .. }), "{:?}", sent.verdict);
+        assert!(
+            matches!(sent.verdict, Verdict::Forward { .. }),
+            "{:?}",
+            sent.verdict
+        );
         sums_are_right(&sent.frame);
         parse_guest(&sent.frame).unwrap().key
     }
 
     pub fn allow_in(&self, protocol: opte_headers::IpProtocol, port: u16) -> u64 {
-        let predicates = [Predicate::Protocol(protocol), Predicate::DestinationPort(port..=port)];
+        let predicates = [
+            Predicate::Protocol(protocol),
+            Predicate::DestinationPort(port..=port),
+        ];
         let rule = Rule::new(10, predicates, Action::StatefulAllow);
         self.port.add_rule("firewall", Direction::In, rule).unwrap()
     }
@@ -305,7 +369,11 @@ impl Bench {
 pub fn snat_rule(share: &Arc<Share>) -> Rule<Net> {
     let inside = IpPrefix::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8).unwrap();
     let outside = Predicate::Not(Box::new(Predicate::Destination(inside)));
-    Rule::new(100, [Predicate::Source(inside), outside], Action::Stateful(Arc::new(SourceNat(share.clone()))))
+    Rule::new(
+        100,
+        [Predicate::Source(inside), outside],
+        Action::Stateful(Arc::new(SourceNat(share.clone()))),
+    )
 }
 
 /// What became of a frame.
@@ -318,7 +386,14 @@ pub struct Sent {
 /// One end of a frame to be made.
 pub type Endpoint = (Ipv4Addr, u16);
 
-pub fn tcp_frame(from: Endpoint, to: Endpoint, flags: TcpFlags, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+pub fn tcp_frame(
+    from: Endpoint,
+    to: Endpoint,
+    flags: TcpFlags,
+    seq: u32,
+    ack: u32,
+    payload: &[u8],
+) -> Vec<u8> {
     let tcp = Tcp {
         source: from.1,
         destination: to.1,
@@ -328,12 +403,31 @@ pub fn tcp_frame(from: Endpoint, to: Endpoint, flags: TcpFlags, seq: u32, ack: u
         window: 60000,
         ..Tcp::default()
     };
-    ip_frame(from.0, to.0, opte_headers::IpProtocol::TCP, &emitted(&tcp), 16, payload)
+    ip_frame(
+        from.0,
+        to.0,
+        opte_headers::IpProtocol::TCP,
+        &emitted(&tcp),
+        16,
+        payload,
+    )
 }
 
 pub fn udp_frame(from: Endpoint, to: Endpoint, payload: &[u8]) -> Vec<u8> {
-    let udp = Udp { source: from.1, destination: to.1, length: 8 + payload.len() as u16, ..Udp::default() };
-    ip_frame(from.0, to.0, opte_headers::IpProtocol::UDP, &emitted(&udp), 6, payload)
+    let udp = Udp {
+        source: from.1,
+        destination: to.1,
+        length: 8 + payload.len() as u16,
+        ..Udp::default()
+    };
+    ip_frame(
+        from.0,
+        to.0,
+        opte_headers::IpProtocol::UDP,
+        &emitted(&udp),
+        6,
+        payload,
+    )
 }
 
 fn ip_frame(
@@ -352,7 +446,11 @@ fn ip_frame(
         ..Ipv4::default()
     };
     let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
-    let ethernet = Ethernet { destination: mac(1), source: mac(2), ethertype: opte_headers::Ethertype::IPV4 };
+    let ethernet = Ethernet {
+        destination: mac(1),
+        source: mac(2),
+        ethertype: opte_headers::Ethertype::IPV4,
+    };
     let mut frame = emitted(&ethernet);
     let mut ip = emitted(&ip);
     let sum = Sum::of(&ip).checksum();
@@ -368,14 +466,26 @@ fn ip_frame(
 /// The checksum over a pseudo-header and a segment; zero, or 0xffff, over one that holds its own.
 fn transport_sum(ip: &[u8], segment: &[u8]) -> u16 {
     let len = (segment.len() as u16).to_be_bytes();
-    Sum::of(&ip[12..20]).with(&[0, ip[9]]).with(&len).with(segment).checksum()
+    Sum::of(&ip[12..20])
+        .with(&[0, ip[9]])
+        .with(&len)
+        .with(segment)
+        .checksum()
 }
 
 /// The frame within the tunnel's headers.
 pub fn tunnelled(frame: &[u8]) -> Vec<u8> {
-    let geneve = emitted(&Geneve { vni: vni(), ..Geneve::default() });
+    let geneve = emitted(&Geneve {
+        vni: vni(),
+        ..Geneve::default()
+    });
     let len = (8 + geneve.len() + frame.len()) as u16;
-    let udp = Udp { source: 50000, destination: Geneve::PORT, length: len, ..Udp::default() };
+    let udp = Udp {
+        source: 50000,
+        destination: Geneve::PORT,
+        length: len,
+        ..Udp::default()
+    };
     let ip = Ipv6 {
         source: host(2),
         destination: host(1),
@@ -384,8 +494,18 @@ pub fn tunnelled(frame: &[u8]) -> Vec<u8> {
         hop_limit: 64,
         ..Ipv6::default()
     };
-    let ethernet = Ethernet { ethertype: opte_headers::Ethertype::IPV6, ..Ethernet::default() };
-    [emitted(&ethernet), emitted(&ip), emitted(&udp), geneve, frame.to_vec()].concat()
+    let ethernet = Ethernet {
+        ethertype: opte_headers::Ethertype::IPV6,
+        ..Ethernet::default()
+    };
+    [
+        emitted(&ethernet),
+        emitted(&ip),
+        emitted(&udp),
+        geneve,
+        frame.to_vec(),
+    ]
+    .concat()
 }
 
 fn emitted(header: &impl Header) -> Vec<u8> {
