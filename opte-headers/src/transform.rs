@@ -1,8 +1,87 @@
 //! Transformations of stacks of headers, checked by the compiler.
 //!
-//! A [`Transform`] knows in its type which headers it takes and which it gives. What cannot be is refused where it is
-//! written: a field of a header that is not there, a header under a parent that cannot carry it, two transformations that
-//! do not fit together. What remains compiles to a [`Program`].
+//! A [`Transform<In, Out>`](Transform) knows in its type which headers it takes and which it gives. What cannot be is refused
+//! where it is written: a field of a header that is not there, a header in front of what it cannot carry, two
+//! transformations that do not fit together. What remains compiles to a [`Program`], which knows no types and runs on
+//! every frame of the stack.
+//!
+//! # Set, push, pop
+//!
+//! A stack is written outermost header first. Fields are named by their tokens, in the module named as the header.
+//!
+//! ```
+//! use core::net::{Ipv4Addr, Ipv6Addr};
+//! use opte_headers::{Ethernet, Geneve, Ipv4, Ipv6, MacAddr, Program, Tcp, Udp, Vni, ipv4, stack, tcp, udp};
+//! use opte_headers::transform::{Set, Transform};
+//!
+//! type Guest = stack![Ethernet, Ipv4, Tcp];
+//!
+//! # let (public_ip, public_port) = (Ipv4Addr::new(198, 51, 100, 7), 1025);
+//! # let (sled, peer) = (Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 1), Ipv6Addr::new(0xfd00, 0, 0, 2, 0, 0, 0, 1));
+//! # let (mac, next_hop, vni) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]), Vni::new(99).unwrap());
+//! let out = Transform::on::<Guest>()
+//!     .set::<ipv4::Source>(public_ip)
+//!     .set::<tcp::Source>(public_port)
+//!     .push(Geneve { vni, ..Geneve::default() })
+//!     .push_varying::<udp::Source>(Udp { source: 0xc000, ..Udp::default() })
+//!     .push(Ipv6 { source: sled, destination: peer, ..Ipv6::default() })
+//!     .push(Ethernet { source: mac, destination: next_hop, ..Ethernet::default() });
+//! let program: Program = out.compile();
+//! assert_eq!(program.head_room(), 14 + 40 + 8 + 8);
+//! ```
+//!
+//! Some fields are the composer's own: a push writes what the new header carries (here the UDP destination port 6081, the
+//! IPv6 next header and the Ethertype), the length of each packet is written when it passes, checksums follow every change
+//! by its difference (RFC 1624), and a tunnel's UDP checksum is zero (RFC 6935).
+//!
+//! # One after the other
+//!
+//! [`Transform::then`] composes; steps that cancel leave nothing behind.
+//!
+//! ```
+//! # use opte_headers::{Ethernet, Ipv4, Program, Tcp, Vlan, stack, transform::Transform};
+//! let tag = Transform::on::<stack![Ipv4, Tcp]>().push(Vlan::default()).push(Ethernet::default());
+//! let untag = Transform::on::<stack![Ethernet, Vlan, Ipv4, Tcp]>().pop::<Ethernet>().pop::<Vlan>();
+//! assert_eq!(tag.then(untag).compile(), Program::IDENTITY);
+//! ```
+//!
+//! # The way back
+//!
+//! Pushes reverse to pops. A set forgets what it overwrote, so its reverse has to be told: by name, or by a frame of the flow
+//! ([`Reverse::restore_from`]). A transformation that popped what it did not push has no reverse, and
+//! [`Transform::reverse`] does not compile.
+//!
+//! ```
+//! # use core::net::Ipv4Addr;
+//! # use opte_headers::{Ethernet, Ipv4, Tcp, ipv4, stack};
+//! # use opte_headers::transform::{Restore, Set, Transform};
+//! # let (private, public) = (Ipv4Addr::new(10, 0, 0, 5), Ipv4Addr::new(198, 51, 100, 7));
+//! let out = Transform::on::<stack![Ethernet, Ipv4, Tcp]>().set::<ipv4::Source>(public);
+//! let back = out.reverse().restore::<ipv4::Source>(private);
+//! assert!(back.compile().is_ok());
+//! assert_eq!(
+//!     out.reverse().compile().unwrap_err().to_string(),
+//!     "what byte 12 of header 1 held before was not restored",
+//! );
+//! ```
+//!
+//! # What is refused
+//!
+//! ```compile_fail
+//! # use opte_headers::{Ethernet, Ipv4, Tcp, stack, udp, transform::{Set, Transform}};
+//! // error: `Udp` is not in the stack `(Ethernet, (Ipv4, (Tcp, ())))`
+//! Transform::on::<stack![Ethernet, Ipv4, Tcp]>().set::<udp::Source>(53);
+//! ```
+//! ```compile_fail
+//! # use opte_headers::{Ethernet, Tcp, stack, transform::Transform};
+//! // error: `Ethernet` cannot be pushed in front of `Tcp`: it does not carry it
+//! Transform::on::<stack![Tcp]>().push(Ethernet::default());
+//! ```
+//! ```compile_fail
+//! # use opte_headers::{Ethernet, Ipv4, Tcp, stack, ipv4, transform::{Set, Transform}};
+//! // error: `ipv4::TotalLen` is not a field to be set
+//! Transform::on::<stack![Ethernet, Ipv4, Tcp]>().set::<ipv4::TotalLen>(40);
+//! ```
 
 mod reverse;
 mod stack;
@@ -11,9 +90,9 @@ use core::fmt;
 use core::marker::PhantomData;
 
 pub use reverse::{Restore, Reverse};
-pub use stack::{Behind, EndsWith, Has, Here, Outermost, Stack, Takes};
+pub use stack::{Behind, Carries, EndsWith, Has, Here, Outermost, Remains, Stack, Takes};
 
-use crate::header::{Field, Follows, Header, Settable};
+use crate::header::{Field, Settable};
 use crate::program::{HeaderSpec, Prefix, Program, ProgramError};
 use crate::wire::{FieldValue, Wire};
 
@@ -75,9 +154,7 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
     /// destination port); its length and its checksum are computed, and a UDP checksum is zero, whatever `header` says.
     pub fn push<H>(self, header: H) -> Transform<In, (H, Out)>
     where
-        H: Header,
-        Out::Head: Follows<H>,
-        (H, Out): Stack,
+        H: Carries<Out::Head>,
     {
         Transform::of(
             self.program
@@ -93,8 +170,7 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
     pub fn push_varying<F>(self, header: F::Header) -> Transform<In, (F::Header, Out)>
     where
         F: Settable,
-        Out::Head: Follows<F::Header>,
-        (F::Header, Out): Stack,
+        F::Header: Carries<Out::Head>,
     {
         let end = const {
             let end = F::BIT_OFFSET + F::BITS;
@@ -118,7 +194,7 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
     }
 
     /// Takes the outermost header off. `pop::<H>()` asks that it be `H`; `pop()` takes whichever it is.
-    pub fn pop<H>(self) -> Transform<In, Out::Rest>
+    pub fn pop<H>(self) -> Transform<In, Out::Tail>
     where
         Out: Outermost<H>,
     {
@@ -205,11 +281,10 @@ impl<In, Out> fmt::Display for Transform<In, Out> {
 
 fn pushed<H, Out>(mut header: H) -> Result<Program, ProgramError>
 where
-    H: Header,
+    H: Carries<Out::Head>,
     Out: Stack,
-    Out::Head: Follows<H>,
 {
-    if let Some(selector) = <Out::Head as Follows<H>>::SELECTOR {
+    if let Some(selector) = H::SELECTOR {
         header.select(selector);
     }
     let mut bytes = [0; Prefix::CAPACITY];

@@ -21,6 +21,8 @@ macro_rules! stack {
 pub trait Stack: 'static {
     /// The outermost header.
     type Head: Header;
+    /// What stands behind it.
+    type Tail;
     /// How many headers there are.
     const LEN: usize;
     /// What programs have to know of them; the first [`Stack::LEN`] count.
@@ -35,6 +37,7 @@ pub trait Stack: 'static {
 
 impl<H: Header + 'static> Stack for (H, ()) {
     type Head = H;
+    type Tail = ();
     const LEN: usize = 1;
     const SPECS: [HeaderSpec; MAX_HEADERS] = [HeaderSpec::of::<H>(); MAX_HEADERS];
 }
@@ -46,6 +49,7 @@ where
     (C, T): Stack,
 {
     type Head = P;
+    type Tail = (C, T);
     const LEN: usize = 1 + <(C, T)>::LEN;
     const SPECS: [HeaderSpec; MAX_HEADERS] = {
         assert!(Self::LEN <= MAX_HEADERS, "a stack has at most 8 headers");
@@ -86,6 +90,7 @@ pub enum Here {}
 #[derive(Clone, Copy, Debug)]
 pub struct Behind<Place>(core::convert::Infallible, core::marker::PhantomData<Place>);
 
+#[diagnostic::do_not_recommend]
 impl<H, T> Has<H, Here> for (H, T) {
     const INDEX: usize = 0;
 }
@@ -98,22 +103,41 @@ where
     const INDEX: usize = 1 + T::INDEX;
 }
 
-/// Header `H` is the outermost one, and not the only one.
+/// Header `H` is the outermost one.
 #[diagnostic::on_unimplemented(
     message = "`{H}` cannot be popped: it is not the outermost header of `{Self}`",
-    label = "`{H}` does not stand in front, or nothing stands behind it",
-    note = "pop the headers in front of it first; the last header of a stack stays"
+    label = "`{H}` does not stand in front",
+    note = "pop the headers in front of it first; a header that is not in the stack cannot be popped"
 )]
-pub trait Outermost<H> {
-    /// The stack without it.
-    type Rest: Stack;
+pub trait Outermost<H> {}
+
+impl<H, T: Remains> Outermost<H> for (H, T) {}
+
+/// Headers remain.
+#[diagnostic::on_unimplemented(
+    message = "the last header of a stack cannot be popped",
+    label = "nothing stands behind this header",
+    note = "a frame keeps at least one header"
+)]
+pub trait Remains {}
+
+impl<H, T> Remains for (H, T) {}
+
+/// This header can stand in front of `Child`: what [`Follows`] says, from the parent's side.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be pushed in front of `{Child}`: it does not carry it",
+    label = "does not carry `{Child}`",
+    note = "push a header that does, or let `{Child}` tell how: `#[header(follows({Self} = VALUE))]`, VALUE as in the field of \
+            `{Self}` marked `next`"
+)]
+pub trait Carries<Child>: Header {
+    /// What its `next` field then holds; `None` where it has no such field.
+    const SELECTOR: Option<Self::Selector>;
 }
 
-impl<H, N, T> Outermost<H> for (H, (N, T))
-where
-    (N, T): Stack,
-{
-    type Rest = (N, T);
+#[diagnostic::do_not_recommend]
+impl<P: Header, C: Follows<P>> Carries<C> for P {
+    const SELECTOR: Option<P::Selector> = C::SELECTOR;
 }
 
 /// The stack that a transformation takes is the one that the transformation before it gives.

@@ -1,0 +1,9 @@
+//! A checksum is the composer's own.
+
+use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, stack, tcp};
+
+type Guest = stack![Ethernet, Ipv4, Tcp];
+
+fn main() {
+    let _ = Transform::on::<Guest>().set::<tcp::Checksum>(0);
+}

@@ -1,0 +1,9 @@
+//! A constant field cannot be set.
+
+use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, ipv4, stack};
+
+type Guest = stack![Ethernet, Ipv4, Tcp];
+
+fn main() {
+    let _ = Transform::on::<Guest>().set::<ipv4::Version>(arbitrary_int::u4::new(6));
+}

@@ -1,0 +1,9 @@
+//! A length is the composer's own.
+
+use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, ipv4, stack};
+
+type Guest = stack![Ethernet, Ipv4, Tcp];
+
+fn main() {
+    let _ = Transform::on::<Guest>().set::<ipv4::TotalLen>(40);
+}
