@@ -14,5 +14,8 @@
 extern crate alloc;
 
 pub mod api;
+pub mod layer;
 pub mod mapping;
+pub mod network;
+pub mod port;
 mod spread;

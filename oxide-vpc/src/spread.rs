@@ -1,5 +1,26 @@
 //! Spreading flows over equals: boundary endpoints, floating addresses.
 
+use opte_headers::FlowKey;
+
+/// What spreads flows: the same for all packets of a flow, and, unlike the seeded hash of a flow table, for a flow before and
+/// after a restart.
+pub(crate) fn entropy(key: &FlowKey) -> u32 {
+    let [source, destination] = [key.source, key.destination].map(u128::from_be_bytes);
+    let ports = u64::from(key.source_port) << 32
+        | u64::from(key.destination_port) << 16
+        | u64::from(key.protocol);
+    let mixed = [
+        source as u64,
+        (source >> 64) as u64,
+        destination as u64,
+        (destination >> 64) as u64,
+        ports,
+    ]
+    .into_iter()
+    .fold(0, |hash: u64, word| mix(hash.rotate_left(23) ^ word));
+    (mixed ^ mixed >> 32) as u32
+}
+
 /// The one of `candidates` that takes the flow (rendezvous hashing): when the candidates change, only the flows of one that
 /// left and those a new one wins move.
 pub(crate) fn choose<T: Copy>(

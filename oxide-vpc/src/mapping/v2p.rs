@@ -2,7 +2,6 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::ops::Bound;
 
 use opte::epoch::Epoch;
 use opte::sync::KRwLock;
@@ -85,29 +84,21 @@ impl Virt2Phys {
         held
     }
 
-    /// Up to `limit` mappings in ascending order, those behind `after` only.
-    pub fn page(
-        &self,
-        after: Option<(Vni, IpAddr)>,
-        limit: usize,
-    ) -> Vec<(Vni, IpAddr, GuestPhysAddr)> {
-        let vpcs = self.vpcs.read();
-        let first = after.map_or(Vni::default(), |(vni, _)| vni);
+    /// Up to `limit` mappings from the `skip`th on, by VPC and address in ascending order.
+    pub fn page(&self, skip: usize, limit: usize) -> Vec<(Vni, IpAddr, GuestPhysAddr)> {
         let mut page = Vec::new();
-        for (&vni, vpc) in vpcs.range(first..) {
+        let mut skip = skip;
+        for (&vni, vpc) in self.vpcs.read().iter() {
             let guests = vpc.guests.read();
-            let from = match after {
-                Some((at, ip)) if at == vni => Bound::Excluded(ip),
-                _ => Bound::Unbounded,
-            };
-            let rest = guests.range((from, Bound::Unbounded));
+            let room = limit.saturating_sub(page.len());
             page.extend(
-                rest.take(limit - page.len())
+                guests
+                    .iter()
+                    .skip(skip)
+                    .take(room)
                     .map(|(&ip, &phys)| (vni, ip, phys)),
             );
-            if page.len() == limit {
-                break;
-            }
+            skip = skip.saturating_sub(guests.len());
         }
         page
     }

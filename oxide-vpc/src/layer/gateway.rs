@@ -1,0 +1,163 @@
+//! The gateway layer: the guest's own addresses and no others, and the services of the VPC's router.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use opte::Direction;
+use opte::action::{Action, ActionError, AllowOrDeny, MetaAction, StaticAction};
+use opte::layer::Layer;
+use opte::predicate::{IpPrefix, Predicate};
+use opte::rule::{DefaultAction, Rule};
+use opte_headers::program::Program;
+use opte_headers::transform::{Set, Transform};
+use opte_headers::{Ethernet, FlowKey, IpProtocol, MacAddr, ethernet, stack};
+
+use super::overlay::Reach;
+use crate::api::VpcCfg;
+use crate::network::{Meta, VpcNetwork, flag};
+
+/// The layer of a port with this configuration.
+pub(crate) fn layer(cfg: &VpcCfg, reach: &Arc<Reach>) -> Layer<VpcNetwork> {
+    let mut layer = Layer::new(super::GATEWAY, DefaultAction::Deny, DefaultAction::Deny);
+    let addresses = [
+        cfg.ipv4().map(|v4| IpAddr::V4(v4.private_ip)),
+        cfg.ipv6().map(|v6| IpAddr::V6(v6.private_ip)),
+    ];
+    for address in addresses.into_iter().flatten() {
+        layer.add_rule(Direction::Out, no_spoofing(address, reach));
+        layer.add_rule(Direction::In, to_guest(address, cfg.gateway_mac));
+        layer.add_rule(Direction::In, to_groups(address, cfg.gateway_mac));
+    }
+    if cfg.ipv6().is_some() {
+        for dir in Direction::BOTH {
+            layer.add_rule(dir, no_neighbour_discovery(dir));
+        }
+    }
+    layer
+}
+
+/// The guest may send from its own addresses.
+fn no_spoofing(address: IpAddr, reach: &Arc<Reach>) -> Rule<VpcNetwork> {
+    Rule::new(
+        ADMIT,
+        [Predicate::Source(IpPrefix::exact(address)), of_guest()],
+        Action::Meta(Arc::new(FindPeer(Arc::clone(reach)))),
+    )
+}
+
+/// The guest gets what is for its own addresses.
+fn to_guest(address: IpAddr, gateway: MacAddr) -> Rule<VpcNetwork> {
+    Rule::new(
+        ADMIT,
+        [Predicate::Destination(IpPrefix::exact(address)), of_guest()],
+        Action::Static(FromGateway::new(gateway)),
+    )
+}
+
+/// The guest gets what is for groups.
+fn to_groups(address: IpAddr, gateway: MacAddr) -> Rule<VpcNetwork> {
+    let group_mac = Predicate::Flags {
+        mask: flag::GROUP_MAC,
+        value: flag::GROUP_MAC,
+    };
+    Rule::new(
+        ADMIT_GROUPS,
+        [Predicate::Destination(groups(address)), group_mac],
+        Action::Static(FromGateway::new(gateway)),
+    )
+}
+
+/// Neighbour discovery (RFC 4861) is between the guest and the gateway alone.
+fn no_neighbour_discovery(dir: Direction) -> Rule<VpcNetwork> {
+    let priority = match dir {
+        Direction::In => SERVICE,
+        Direction::Out => DENY_DISCOVERY,
+    };
+    Rule::new(
+        priority,
+        [
+            Predicate::Protocol(IpProtocol::ICMPV6),
+            Predicate::IcmpType(DISCOVERY),
+        ],
+        Action::Deny,
+    )
+}
+
+/// All groups of the address's family.
+pub(crate) fn groups(address: IpAddr) -> IpPrefix {
+    let all = match address {
+        IpAddr::V4(_) => IpPrefix::new(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
+        IpAddr::V6(_) => IpPrefix::new(IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
+    };
+    // Both lengths are of the family.
+    all.unwrap_or(IpPrefix::exact(address))
+}
+
+fn of_guest() -> Predicate<VpcNetwork> {
+    Predicate::Flags {
+        mask: flag::GUEST_MAC,
+        value: flag::GUEST_MAC,
+    }
+}
+
+const SERVICE: u16 = 1;
+const DENY_DISCOVERY: u16 = 5;
+const ADMIT: u16 = 1000;
+const ADMIT_GROUPS: u16 = 1001;
+
+/// Router solicitation to redirect (RFC 4861, section 4).
+const DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
+
+/// Notes which VPC the destination is in.
+struct FindPeer(Arc<Reach>);
+
+impl MetaAction<VpcNetwork> for FindPeer {
+    fn modify(
+        &self,
+        _: Direction,
+        key: &FlowKey,
+        meta: &mut Meta,
+    ) -> Result<AllowOrDeny<()>, ActionError> {
+        meta.peer = self.0.guest(key.destination_ip()).map(|guest| guest.vni);
+        Ok(AllowOrDeny::Allow(()))
+    }
+}
+
+impl fmt::Display for FindPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("peer VNI")
+    }
+}
+
+/// Shows the guest the gateway as the one who sent the frame.
+struct FromGateway {
+    gateway: MacAddr,
+    program: Program,
+}
+
+impl FromGateway {
+    fn new(gateway: MacAddr) -> Arc<Self> {
+        let program = Transform::on::<stack![Ethernet]>()
+            .set::<ethernet::Source>(gateway)
+            .compile();
+        Arc::new(Self { gateway, program })
+    }
+}
+
+impl StaticAction<VpcNetwork> for FromGateway {
+    fn transform(
+        &self,
+        _: Direction,
+        _: &FlowKey,
+        _: &mut Meta,
+    ) -> Result<AllowOrDeny<Program>, ActionError> {
+        Ok(AllowOrDeny::Allow(self.program))
+    }
+}
+
+impl fmt::Display for FromGateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source MAC {}", self.gateway)
+    }
+}

@@ -1,0 +1,371 @@
+//! The NAT layer: the addresses by which the guest is known outside (RFC 4787, RFC 5382, RFC 5508).
+//!
+//! A floating or ephemeral address stands for the guest one to one; of a SNAT address the guest has some ports. The first
+//! that is configured takes what the router sends to an internet gateway, in this order.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use opte::Direction;
+use opte::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, StatefulAction};
+use opte::layer::Layer;
+use opte::nat::{End, NatLease, Share, Transport, set_destination, set_source};
+use opte::predicate::{IpPrefix, Predicate};
+use opte::rule::{DefaultAction, Rule};
+use opte::sync::KRwLock;
+use opte_headers::program::Program;
+use opte_headers::{Ethertype, FlowKey};
+use uuid::Uuid;
+
+use super::router::ToGateway;
+use crate::api::{ExternalIpCfg, InternetGatewayMap, RouterTarget, SNatCfg};
+use crate::network::{Meta, VpcNetwork};
+use crate::spread;
+
+/// The layer of a port without external addresses.
+pub(crate) fn layer() -> Layer<VpcNetwork> {
+    Layer::new(super::NAT, DefaultAction::Allow, DefaultAction::Allow)
+}
+
+/// What a port is known as outside, at present: asked by the state of live flows whether it still holds.
+#[derive(Default)]
+pub(crate) struct External(KRwLock<Known>);
+
+/// External addresses, and the pools of those that are shared.
+#[derive(Clone, Default)]
+pub(crate) struct Known {
+    whole: Vec<IpAddr>,
+    shared: Vec<Arc<Share>>,
+}
+
+impl External {
+    /// Puts `known` in the place of what was, which is given back.
+    pub(crate) fn replace(&self, known: Known) -> Known {
+        core::mem::replace(&mut *self.0.write(), known)
+    }
+
+    fn has(&self, address: IpAddr) -> bool {
+        self.0.read().whole.contains(&address)
+    }
+
+    fn shares(&self, share: &Arc<Share>) -> bool {
+        self.0
+            .read()
+            .shared
+            .iter()
+            .any(|present| Arc::ptr_eq(present, share))
+    }
+
+    /// The share as it is if it is configured the same, so that the ports in use stay in use; or else a new one.
+    fn share<A: Copy + Into<IpAddr>>(&self, cfg: &SNatCfg<A>) -> Option<Arc<Share>> {
+        let address = cfg.external_ip.into();
+        let same = |share: &&Arc<Share>| share.address() == address && share.ports() == cfg.ports;
+        let present = self.0.read().shared.iter().find(same).map(Arc::clone);
+        present.or_else(|| Share::new(address, cfg.ports))
+    }
+}
+
+/// The rules and state that a change of external addresses leads to. Nothing is changed by making it.
+pub(crate) struct Plan {
+    /// What the port is then known as.
+    pub(crate) known: Known,
+    /// The inbound rules.
+    pub(crate) inbound: Vec<Rule<VpcNetwork>>,
+    /// The outbound rules.
+    pub(crate) outbound: Vec<Rule<VpcNetwork>>,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        external: &Arc<External>,
+        (private_v4, private_v6): (Option<Ipv4Addr>, Option<Ipv6Addr>),
+        v4: &ExternalIpCfg<Ipv4Addr>,
+        v6: &ExternalIpCfg<Ipv6Addr>,
+        gateways: &InternetGatewayMap,
+    ) -> Self {
+        let mut plan = Self {
+            known: Known::default(),
+            inbound: Vec::new(),
+            outbound: Vec::new(),
+        };
+        if let Some(private) = private_v4 {
+            plan.family(external, private, v4, gateways);
+        }
+        if let Some(private) = private_v6 {
+            plan.family(external, private, v6, gateways);
+        }
+        // What should leave the VPC and has no address for it must not leave it as it is.
+        let to_gateway = Predicate::Meta(Arc::new(ToGateway::Any));
+        plan.outbound
+            .push(Rule::new(NO_ADDRESS, [to_gateway], Action::Deny));
+        plan
+    }
+
+    fn family<A: Copy + Into<IpAddr>>(
+        &mut self,
+        external: &Arc<External>,
+        private: A,
+        cfg: &ExternalIpCfg<A>,
+        gateways: &InternetGatewayMap,
+    ) {
+        let private = private.into();
+        let floating: Vec<IpAddr> = cfg
+            .floating_ips
+            .iter()
+            .map(|&address| address.into())
+            .collect();
+        let ephemeral: Vec<IpAddr> = cfg
+            .ephemeral_ip
+            .iter()
+            .map(|&address| address.into())
+            .collect();
+        for (priority, addresses) in [(FLOATING, &floating), (EPHEMERAL, &ephemeral)] {
+            for (gateway, addresses) in by_gateway(addresses, gateways) {
+                self.outbound.push(outbound(
+                    priority,
+                    private,
+                    gateway,
+                    OneToOne::new(private, addresses, external),
+                ));
+            }
+            for &address in addresses {
+                let action = OneToOne::new(private, Vec::from([address]), external);
+                let to_address = Predicate::Destination(IpPrefix::exact(address));
+                self.inbound
+                    .push(Rule::new(priority, [to_address], Action::Stateful(action)));
+            }
+            self.known.whole.extend(addresses);
+        }
+        let Some(share) = cfg.snat.as_ref().and_then(|snat| external.share(snat)) else {
+            return;
+        };
+        for (gateway, _) in by_gateway(&[share.address()], gateways) {
+            let action = Snat {
+                private,
+                share: Arc::clone(&share),
+                external: Arc::clone(external),
+            };
+            self.outbound
+                .push(outbound(SNAT, private, gateway, Arc::new(action)));
+        }
+        self.known.shared.push(share);
+    }
+}
+
+/// The addresses of each internet gateway. An address not mapped belongs to the gateway without a name.
+fn by_gateway(
+    addresses: &[IpAddr],
+    gateways: &InternetGatewayMap,
+) -> Vec<(Option<Uuid>, Vec<IpAddr>)> {
+    let mut groups: Vec<(Option<Uuid>, Vec<IpAddr>)> = Vec::new();
+    for &address in addresses {
+        let named = gateways
+            .get(&address)
+            .into_iter()
+            .flatten()
+            .map(|&id| Some(id));
+        let unnamed = (!gateways.contains_key(&address)).then_some(None);
+        for gateway in named.chain(unnamed) {
+            match groups.iter_mut().find(|(of, _)| *of == gateway) {
+                Some((_, group)) => group.push(address),
+                None => groups.push((gateway, Vec::from([address]))),
+            }
+        }
+    }
+    groups
+}
+
+fn outbound(
+    priority: u16,
+    private: IpAddr,
+    gateway: Option<Uuid>,
+    action: Arc<dyn StatefulAction<VpcNetwork>>,
+) -> Rule<VpcNetwork> {
+    let family = if private.is_ipv4() {
+        Ethertype::IPV4
+    } else {
+        Ethertype::IPV6
+    };
+    let to_gateway = ToGateway::Exactly(RouterTarget::InternetGateway(gateway));
+    Rule::new(
+        priority,
+        [
+            Predicate::Ethertype(family),
+            Predicate::Meta(Arc::new(to_gateway)),
+        ],
+        Action::Stateful(action),
+    )
+}
+
+const FLOATING: u16 = 5;
+const EPHEMERAL: u16 = 10;
+const SNAT: u16 = 100;
+const NO_ADDRESS: u16 = 255;
+
+/// One of some addresses for the guest's private address.
+struct OneToOne {
+    private: IpAddr,
+    addresses: Vec<IpAddr>,
+    /// The state of the flows of each address, which is one for all of a transport.
+    flows: Vec<[Arc<OneToOneFlow>; Transport::ALL.len()]>,
+}
+
+impl OneToOne {
+    fn new(private: IpAddr, addresses: Vec<IpAddr>, external: &Arc<External>) -> Arc<Self> {
+        let flow = |public, transport| {
+            let external = Arc::clone(external);
+            Arc::new(OneToOneFlow {
+                private,
+                public,
+                transport,
+                external,
+            })
+        };
+        let flows = addresses
+            .iter()
+            .map(|&public| Transport::ALL.map(|transport| flow(public, transport)))
+            .collect();
+        Arc::new(Self {
+            private,
+            addresses,
+            flows,
+        })
+    }
+
+    fn flow(&self, address: IpAddr, transport: Transport) -> Option<&Arc<OneToOneFlow>> {
+        let mut flows = self.flows.iter().flatten();
+        flows.find(|flow| flow.public == address && flow.transport == transport)
+    }
+}
+
+impl StatefulAction<VpcNetwork> for OneToOne {
+    fn descriptor(
+        &self,
+        dir: Direction,
+        key: &FlowKey,
+        meta: &mut Meta,
+        _: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
+        let address = match dir {
+            Direction::In => Some(key.destination_ip()),
+            Direction::Out => spread::choose(&self.addresses, spread::entropy(key), |address| {
+                u128::from_be_bytes(FlowKey::octets_of(*address))
+            }),
+        };
+        let Some(flow) = address.and_then(|address| self.flow(address, Transport::of(key))) else {
+            return Ok(AllowOrDeny::Deny);
+        };
+        flow.mark(dir, meta);
+        Ok(AllowOrDeny::Allow(Arc::<OneToOneFlow>::clone(flow)))
+    }
+}
+
+impl fmt::Display for OneToOne {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} <=> ", self.private)?;
+        for (i, address) in self.addresses.iter().enumerate() {
+            write!(f, "{}{address}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+struct OneToOneFlow {
+    private: IpAddr,
+    public: IpAddr,
+    transport: Transport,
+    external: Arc<External>,
+}
+
+impl Descriptor<VpcNetwork> for OneToOneFlow {
+    fn program(&self, dir: Direction) -> Result<Program, ActionError> {
+        Ok(match dir {
+            Direction::Out => set_source(End::address(self.public), self.transport),
+            Direction::In => set_destination(End::address(self.private), self.transport),
+        }?)
+    }
+
+    fn mark(&self, dir: Direction, meta: &mut Meta) {
+        meta.external_source |= dir == Direction::Out;
+    }
+
+    fn is_valid(&self) -> bool {
+        self.external.has(self.public)
+    }
+
+    fn name(&self) -> &'static str {
+        "NAT"
+    }
+}
+
+/// A port of a shared address for the guest's private address and port.
+struct Snat {
+    private: IpAddr,
+    share: Arc<Share>,
+    external: Arc<External>,
+}
+
+impl StatefulAction<VpcNetwork> for Snat {
+    fn descriptor(
+        &self,
+        _: Direction,
+        key: &FlowKey,
+        meta: &mut Meta,
+        context: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
+        let AllowOrDeny::Allow(lease) = self.share.lease(key, context)? else {
+            return Ok(AllowOrDeny::Deny);
+        };
+        meta.external_source = true;
+        Ok(AllowOrDeny::Allow(Arc::new(SnatFlow {
+            private: End::port(key.source_ip(), key.source_port),
+            lease,
+            transport: Transport::of(key),
+            share: Arc::clone(&self.share),
+            external: Arc::clone(&self.external),
+        })))
+    }
+}
+
+impl fmt::Display for Snat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} => {}", self.private, self.share)
+    }
+}
+
+struct SnatFlow {
+    private: End,
+    lease: Arc<NatLease>,
+    transport: Transport,
+    share: Arc<Share>,
+    external: Arc<External>,
+}
+
+impl Descriptor<VpcNetwork> for SnatFlow {
+    fn program(&self, dir: Direction) -> Result<Program, ActionError> {
+        Ok(match dir {
+            Direction::Out => set_source(
+                End::port(self.share.address(), self.lease.port()),
+                self.transport,
+            ),
+            Direction::In => set_destination(self.private, self.transport),
+        }?)
+    }
+
+    fn mark(&self, dir: Direction, meta: &mut Meta) {
+        meta.external_source |= dir == Direction::Out;
+    }
+
+    fn is_valid(&self) -> bool {
+        self.external.shares(&self.share)
+    }
+
+    fn name(&self) -> &'static str {
+        match self.transport {
+            Transport::Icmp | Transport::Icmp6 => "SNAT_ICMP_ECHO",
+            _ => "SNAT",
+        }
+    }
+}

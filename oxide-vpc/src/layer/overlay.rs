@@ -1,0 +1,211 @@
+//! The overlay layer: into Geneve and out of it (RFC 8926).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv6Addr};
+
+use opte::action::{Action, ActionError, AllowOrDeny, StaticAction};
+use opte::layer::Layer;
+use opte::rule::{DefaultAction, Rule};
+use opte::{Direction, DropReason};
+use opte_headers::program::Program;
+use opte_headers::transform::{Set, Transform};
+use opte_headers::{Ethernet, FlowKey, Geneve, Ipv6, Udp, Vni, ethernet, ipv6, stack, udp};
+
+use crate::api::RouterTarget;
+use crate::mapping::{Virt2Boundary, VpcGuests};
+use crate::network::{
+    BOUNDARY_VNI, MULTICAST_VNI, Meta, TUNNEL_ENDPOINT_MAC, Tunnel, VpcNetwork, flag,
+};
+use crate::spread;
+
+/// The tables by which the overlay finds far ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    /// The port's own VPC.
+    pub(crate) vni: Vni,
+    /// Its guests.
+    pub(crate) own: Arc<VpcGuests>,
+    /// VPCs that it exchanges packets with, and their guests.
+    pub(crate) peers: Vec<(Vni, Arc<VpcGuests>)>,
+    /// The way outside.
+    pub(crate) boundary: Arc<Virt2Boundary>,
+}
+
+impl Reach {
+    /// The VPC, of the own one and its peers, that has a guest with this address, and where that guest is.
+    pub(crate) fn guest(&self, ip: IpAddr) -> Option<Tunnel> {
+        let tables = core::iter::once((self.vni, &self.own))
+            .chain(self.peers.iter().map(|(vni, guests)| (*vni, guests)));
+        tables
+            .filter_map(|(vni, guests)| {
+                guests.get(ip).map(|guest| Tunnel {
+                    underlay: guest.ip,
+                    vni,
+                    mac: guest.ether,
+                })
+            })
+            .next()
+    }
+
+    fn knows(&self, vni: Vni) -> bool {
+        vni == self.vni || self.peers.iter().any(|(peer, _)| *peer == vni)
+    }
+}
+
+/// The layer of a port on the host with the underlay address `local`.
+pub(crate) fn layer(reach: Arc<Reach>, local: Ipv6Addr) -> Layer<VpcNetwork> {
+    let decap = Transform::on::<stack![Ethernet, Ipv6, Udp, Geneve, Ethernet]>()
+        .pop::<Ethernet>()
+        .pop::<Ipv6>()
+        .pop::<Udp>()
+        .pop::<Geneve>()
+        .compile();
+    let mut layer = Layer::new(super::OVERLAY, DefaultAction::Deny, DefaultAction::Deny);
+    layer.add_rule(
+        Direction::Out,
+        Rule::match_any(
+            1,
+            Action::Static(Arc::new(Encap {
+                reach: Arc::clone(&reach),
+                local,
+            })),
+        ),
+    );
+    layer.add_rule(
+        Direction::In,
+        Rule::match_any(
+            1,
+            Action::Static(Arc::new(Decap {
+                reach,
+                program: decap,
+            })),
+        ),
+    );
+    layer
+}
+
+/// Puts a packet into the tunnel to its destination.
+struct Encap {
+    reach: Arc<Reach>,
+    local: Ipv6Addr,
+}
+
+impl Encap {
+    /// The tunnel for what the router decided.
+    fn tunnel(&self, key: &FlowKey, meta: &Meta) -> Result<Option<Tunnel>, ActionError> {
+        let destination = key.destination_ip();
+        // Groups need a mapping of their own; a guest or the boundary is never the far end of one.
+        if destination.is_multicast() {
+            return Ok(None);
+        }
+        let guest = match meta.target {
+            None => return Err(ActionError::MissingMeta("the router target")),
+            Some(RouterTarget::Drop) => return Ok(None),
+            Some(RouterTarget::InternetGateway(_)) => {
+                let far = self
+                    .reach
+                    .boundary
+                    .lookup(destination, spread::entropy(key));
+                let far = far.filter(|_| meta.external_source);
+                return Ok(far.map(|far| Tunnel {
+                    underlay: far.ip,
+                    vni: far.vni,
+                    mac: TUNNEL_ENDPOINT_MAC,
+                }));
+            }
+            Some(RouterTarget::Ip(ip)) => ip,
+            Some(RouterTarget::VpcSubnet(_)) => destination,
+        };
+        // An address from outside never goes to a guest as a source inside the VPC.
+        Ok(if meta.external_source {
+            None
+        } else {
+            self.reach.guest(guest)
+        })
+    }
+}
+
+impl StaticAction<VpcNetwork> for Encap {
+    fn transform(
+        &self,
+        _: Direction,
+        key: &FlowKey,
+        meta: &mut Meta,
+    ) -> Result<AllowOrDeny<Program>, ActionError> {
+        let tunnel = self
+            .tunnel(key, meta)?
+            .ok_or(ActionError::Refused(DropReason::NoMapping))?;
+        meta.tunnel = Some(tunnel);
+        let encap = Transform::on::<stack![Ethernet]>()
+            .set::<ethernet::Destination>(tunnel.mac)
+            .push(Geneve {
+                vni: tunnel.vni,
+                ..Geneve::default()
+            })
+            .push_varying::<udp::Source>(Udp {
+                source: DYNAMIC_PORTS,
+                ..Udp::default()
+            })
+            .push_varying::<ipv6::FlowLabel>(Ipv6 {
+                source: self.local,
+                destination: tunnel.underlay,
+                hop_limit: HOP_LIMIT,
+                ..Ipv6::default()
+            })
+            // The driver knows the next hop.
+            .push(Ethernet::default());
+        Ok(AllowOrDeny::Allow(encap.try_compile()?))
+    }
+}
+
+/// Takes a packet out of its tunnel.
+struct Decap {
+    reach: Arc<Reach>,
+    program: Program,
+}
+
+impl StaticAction<VpcNetwork> for Decap {
+    fn transform(
+        &self,
+        _: Direction,
+        key: &FlowKey,
+        meta: &mut Meta,
+    ) -> Result<AllowOrDeny<Program>, ActionError> {
+        let vni = key.vni();
+        let external = key.flags & flag::EXTERNAL != 0;
+        let multicast = key.destination_ip().is_multicast();
+        let admitted = match (multicast, external) {
+            // The network of all groups carries nothing else, and no other carries groups.
+            (true, _) => vni == MULTICAST_VNI,
+            (false, true) => vni == BOUNDARY_VNI,
+            (false, false) => self.reach.knows(vni),
+        };
+        if !admitted {
+            return Err(ActionError::Refused(DropReason::ForeignNetwork));
+        }
+        if !external {
+            let sender = self.reach.guest(key.source_ip());
+            meta.peer = Some(sender.map_or(vni, |guest| guest.vni));
+        }
+        Ok(AllowOrDeny::Allow(self.program))
+    }
+}
+
+impl fmt::Display for Encap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "encap (Geneve from {})", self.local)
+    }
+}
+
+impl fmt::Display for Decap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "decap (Geneve, VNI {})", self.reach.vni)
+    }
+}
+
+const HOP_LIMIT: u8 = 128;
+
+/// The source ports that flows are spread over: those that no service has (RFC 8926, section 3.3).
+const DYNAMIC_PORTS: u16 = 0xc000;
