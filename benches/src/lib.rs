@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod frames;
 pub mod meter;
 pub mod parse;
 
