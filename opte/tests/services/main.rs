@@ -5,6 +5,7 @@
 mod any_bytes;
 mod arp;
 mod captures;
+mod dhcp4;
 mod echo;
 mod frames;
 mod ndp;
