@@ -64,6 +64,15 @@ impl Frame {
         self.offload = offload;
     }
 
+    /// Makes it a copy of `other`.
+    pub fn copy_from(&mut self, other: &Frame) {
+        let bytes = other.bytes();
+        if let Some(space) = self.space().get_mut(..bytes.len()) {
+            space.copy_from_slice(bytes);
+            self.received(bytes.len(), other.offload);
+        }
+    }
+
     /// Lets the engine at the frame, and takes over where the frame lies afterwards.
     #[inline]
     pub fn with_packet<R>(&mut self, work: impl FnOnce(&mut Packet<'_>) -> R) -> Option<R> {

@@ -1,3 +1,74 @@
 //! The Linux host driver.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use opte::provider::Random as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::filter::LevelFilter;
+use xde::Driver;
+use xde::linux::control::{ControlServer, Limits};
+use xde::linux::datapath::{DataPath, Orders};
+use xde::linux::platform::{Linux, SystemRandom};
+
+/// A virtual switch for the guests of this host. Runs until it gets SIGTERM or SIGINT; programmed by `opteadm`.
+#[derive(Debug, Parser)]
+#[command(name = "xde", version)]
+struct Arguments {
+    /// Where commands come in.
+    #[arg(
+        long,
+        env = "XDE_SOCKET",
+        value_name = "PATH",
+        default_value = "/run/xde/xde.sock"
+    )]
+    socket: PathBuf,
+    /// Pass the frames of every port on as they are, without the engine.
+    #[arg(long)]
+    passthrough: bool,
+    /// How much to tell on standard error: error, warn, info, debug, trace or off.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log: LevelFilter,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_max_level(arguments.log)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    // Before anything is made: a signal that comes early must not leave it behind.
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let orders = Arc::new(Orders::new()?);
+    let platform = Linux::new(Arc::clone(&orders))?;
+    let driver = Arc::new(Driver::new(platform, arguments.passthrough));
+    let data_path = DataPath::start(Arc::clone(&driver), orders)?;
+    if let Some(directory) = arguments.socket.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    let instance = SystemRandom::open()?.next_u64();
+    let control = Arc::clone(&driver) as Arc<_>;
+    let server = ControlServer::bind(&arguments.socket, instance, control, Limits::default())?;
+    tracing::info!(socket = %arguments.socket.display(), "ready");
+
+    let signal = signals.forever().next();
+    tracing::info!(signal, "ending");
+    drop(server);
+    driver.shut_down();
+    drop(data_path);
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! What the core asks of the system it runs on.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,8 +15,6 @@ use opte_headers::MacAddr;
 pub trait Platform: Send + Sync + 'static {
     /// The link of a port.
     type Link: fmt::Debug + Send + Sync;
-    /// Why a link could not be made or deleted.
-    type Error: fmt::Display;
 
     /// The time now.
     fn now(&self) -> Moment;
@@ -27,16 +26,19 @@ pub trait Platform: Send + Sync + 'static {
     fn log(&self) -> Arc<dyn Log>;
 
     /// Makes the link of a port. All or nothing.
-    fn create_link(&self, link: &LinkRequest<'_>) -> Result<Self::Link, Self::Error>;
+    fn create_link(&self, link: &LinkRequest<'_>) -> Result<Self::Link, PlatformError>;
 
     /// Starts to move the frames of a link whose port is now known to the driver by `id`.
-    fn start_link(&self, id: PortId, link: &Arc<Self::Link>) -> Result<(), Self::Error>;
+    fn start_link(&self, id: PortId, link: &Arc<Self::Link>) -> Result<(), PlatformError>;
 
     /// Deletes the link of a port. All or nothing.
-    fn delete_link(&self, id: PortId, link: &Arc<Self::Link>) -> Result<(), Self::Error>;
+    fn delete_link(&self, id: PortId, link: &Arc<Self::Link>) -> Result<(), PlatformError>;
 
     /// Takes the named links for the underlay and starts to move their frames. All or nothing.
-    fn open_underlay(&self, names: &[&str]) -> Result<Vec<UnderlayLink>, Self::Error>;
+    fn open_underlay(&self, names: &[&str]) -> Result<Vec<UnderlayLink>, PlatformError>;
+
+    /// Whether the underlay's links are to hand over all frames, whomever they are addressed to, or tunnelled ones alone.
+    fn take_all_frames(&self, all: bool) -> Result<(), PlatformError>;
 
     /// Lets go of the underlay's links.
     fn close_underlay(&self);
@@ -44,6 +46,34 @@ pub trait Platform: Send + Sync + 'static {
     /// The way to `destination` for a flow with hash `hash`. Never waits.
     fn next_hop(&self, destination: Ipv6Addr, hash: u32) -> Result<NextHop, NoNextHop>;
 }
+
+/// Why the system did not do what the core asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlatformError {
+    /// There is no link of this name.
+    LinkNotFound {
+        /// The name.
+        link: String,
+    },
+    /// The system refused.
+    Refused {
+        /// Its error number, 0 if it gave none.
+        errno: i32,
+        /// What was asked of it and what it said.
+        message: String,
+    },
+}
+
+impl fmt::Display for PlatformError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlatformError::LinkNotFound { link } => write!(f, "there is no link '{link}'"),
+            PlatformError::Refused { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl core::error::Error for PlatformError {}
 
 /// Names a port in the driver, for as long as the driver runs: no two ports ever have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +129,8 @@ pub struct NextHop {
 /// Why there is no next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoNextHop {
+    /// The underlay is not configured.
+    NoUnderlay,
     /// No route leads to the destination over the underlay's links.
     NoRoute,
     /// A route leads there, but the next machine's address is not known (yet); it is being asked for.

@@ -4,10 +4,13 @@
 //! system calls that no safe wrapper covers; it stands in the private module `sys` alone.
 
 pub mod control;
+pub mod datapath;
 pub mod link;
 pub mod namespace;
 pub mod netlink;
 pub mod packet_socket;
+pub mod platform;
+pub mod port_link;
 pub mod routes;
 mod sys;
 pub mod tap;

@@ -17,11 +17,14 @@ pub struct Namespace {
 const NAMES: &str = "/run/netns";
 
 impl Namespace {
-    /// The namespace `name`.
+    /// The namespace `name`, or the one at this path if it begins with a slash.
     ///
     /// # Errors
     /// `InvalidInput` if the name would leave the directory of names; else if there is none.
     pub fn open(name: &str) -> io::Result<Self> {
+        if name.starts_with('/') && !name.contains('\0') {
+            return File::open(name).map(|file| Self { file });
+        }
         let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
         if !plain {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));

@@ -46,6 +46,22 @@ pub struct Outgoing<'a> {
     pub payload: &'a [u8],
 }
 
+impl Outgoing<'_> {
+    /// No frame.
+    pub const NONE: Self = Self {
+        header: VirtioNetHeader {
+            flags: 0,
+            gso_type: 0,
+            header_len: 0,
+            gso_size: 0,
+            checksum_start: 0,
+            checksum_offset: 0,
+        },
+        head: &[],
+        payload: &[],
+    };
+}
+
 /// Bytes that may wait at a socket: a burst of super-packets from each of several guests.
 const WAITING: usize = 32 * 1024 * 1024;
 

@@ -107,8 +107,8 @@ impl Routes {
                     let place = (u64::from(hash) * hops.len() as u64) >> 32;
                     return hops.get(place as usize).copied().ok_or(NoNextHop::NoRoute);
                 }
-                Some(Err(NoNextHop::NoRoute)) => return Err(NoNextHop::NoRoute),
                 Some(Err(NoNextHop::Unresolved)) | None => {}
+                Some(Err(why)) => return Err(*why),
             }
         }
         let mut wanted = self.shared.wanted();

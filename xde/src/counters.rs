@@ -1,0 +1,110 @@
+//! What the driver counts: frames, bytes, and drops by reason.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use opte::DropReason;
+use opte::api::Stats;
+
+/// Counters that the thread that moves frames writes and others read.
+#[derive(Debug)]
+pub struct Counters {
+    counts: [AtomicU64; Count::NAMES.len()],
+    drops: Box<[AtomicU64]>,
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// What is counted beside drops.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Count { $($(#[$doc])* $variant,)* }
+
+        impl Count {
+            const NAMES: &'static [&'static str] = &[$($name,)*];
+        }
+    };
+}
+
+counts! {
+    /// Frames from a guest.
+    FromGuest = "from_guest_frames",
+    /// Bytes of them.
+    FromGuestBytes = "from_guest_bytes",
+    /// Frames to a guest.
+    ToGuest = "to_guest_frames",
+    /// Bytes of them.
+    ToGuestBytes = "to_guest_bytes",
+    /// Frames from another port of this host.
+    Local = "local_frames",
+    /// Replies made by a port for its guest.
+    Replies = "reply_frames",
+    /// Frames from the underlay.
+    FromUnderlay = "from_underlay_frames",
+    /// Bytes of them.
+    FromUnderlayBytes = "from_underlay_bytes",
+    /// Frames to the underlay, before they are cut into segments.
+    ToUnderlay = "to_underlay_frames",
+    /// Bytes of them.
+    ToUnderlayBytes = "to_underlay_bytes",
+    /// Super-packets among them.
+    ToUnderlaySuper = "to_underlay_super_packets",
+    /// Frames that had to wait for a neighbour to be found.
+    Waited = "waited_for_neighbour",
+}
+
+impl Counters {
+    /// Adds to a count.
+    #[inline]
+    pub fn add(&self, count: Count, amount: u64) {
+        if let Some(counter) = self.counts.get(count as usize) {
+            counter.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a frame and its bytes.
+    #[inline]
+    pub fn frame(&self, frames: Count, bytes: Count, len: usize) {
+        self.add(frames, 1);
+        self.add(bytes, len as u64);
+    }
+
+    /// Counts a frame that was dropped.
+    #[inline]
+    pub fn dropped(&self, reason: DropReason) {
+        if let Some(counter) = self.drops.get(reason as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many frames were dropped for `reason`.
+    pub fn drops(&self, reason: DropReason) -> u64 {
+        let counter = self.drops.get(reason as usize);
+        counter.map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// All of them, by their stable names; drops that have not happened are left out.
+    pub fn stats(&self) -> Stats {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = Count::NAMES.iter().zip(&self.counts);
+        let drops = DropReason::ALL.iter().zip(self.drops.iter());
+        Stats {
+            counters: counts
+                .map(|(name, counter)| (String::from(*name), value(counter)))
+                .collect(),
+            drops: drops
+                .map(|(reason, counter)| (String::from(reason.name()), value(counter)))
+                .filter(|(_, count)| *count != 0)
+                .collect(),
+        }
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            counts: Default::default(),
+            drops: DropReason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}

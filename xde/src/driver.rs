@@ -1,0 +1,480 @@
+//! The driver: bursts of frames in from guests and underlay, bursts out.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::Ipv6Addr;
+use core::time::Duration;
+
+use opte::packet::Gso;
+use opte::port::Verdict;
+use opte::sync::{KMutex, KRwLock};
+use opte::time::Moment;
+use opte::{Direction, DropReason};
+use opte_headers::program::Sums;
+use opte_headers::{Ethernet, EthernetGet, Header};
+use oxide_vpc::network::BOUNDARY_VNI;
+
+use crate::counters::{Count, Counters};
+use crate::frame::Frame;
+use crate::outbox::{Cut, GuestFrame, Outbox, UnderlayFrame};
+use crate::platform::{NextHop, NoNextHop, Platform, PortId};
+use crate::segment::{Layout, Segments};
+use crate::switch::{Switch, SwitchPort};
+use crate::tunnel::{self, TunnelEnds};
+
+/// The driver. Its data path takes no lock for longer than it takes to copy a pointer, beside those of the ports' engines.
+pub struct Driver<P: Platform> {
+    pub(crate) platform: P,
+    pub(crate) counters: Counters,
+    pub(crate) management: KMutex<crate::management::Management<P::Link>>,
+    pub(crate) host: oxide_vpc::port::Host,
+    switch: KRwLock<Arc<Switch<P::Link>>>,
+    waiting: KMutex<VecDeque<Waiting<P::Link>>>,
+    /// Every port that is created from now on passes frames as they are.
+    pub(crate) passthrough: bool,
+}
+
+/// A frame whose next hop's address is being found out.
+struct Waiting<L> {
+    frame: Frame,
+    port: Arc<SwitchPort<L>>,
+    destination: Ipv6Addr,
+    hash: u32,
+    since: Moment,
+}
+
+/// Frames that may wait. A neighbour is found within milliseconds; more than a few bursts need not be kept.
+const MAX_WAITING: usize = 128;
+
+/// How long a frame may wait.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Flows of a port that are looked at in one go when the time of some is over: a burst's worth of work.
+const EXPIRY_SLICE: u32 = 512;
+
+/// Bytes of an Ethernet header with a VLAN tag, which a link takes beside the packets its MTU speaks of.
+const ETHERNET: usize = 18;
+
+impl<P: Platform> Driver<P> {
+    /// A driver without ports and underlay. With `passthrough` every port that is created passes frames as they are.
+    pub fn new(platform: P, passthrough: bool) -> Self {
+        let host = oxide_vpc::port::Host {
+            mappings: Default::default(),
+            random: platform.random(),
+            log: platform.log(),
+            limits: Default::default(),
+        };
+        Self {
+            platform,
+            counters: Counters::default(),
+            management: KMutex::default(),
+            host,
+            switch: KRwLock::new(Arc::new(Switch::new([], Vec::new()))),
+            waiting: KMutex::default(),
+            passthrough,
+        }
+    }
+
+    /// The system it runs on.
+    pub fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// What it counts of frames that belong to no port.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The ports and links at this moment.
+    #[inline]
+    pub fn switch(&self) -> Arc<Switch<P::Link>> {
+        Arc::clone(&self.switch.read())
+    }
+
+    pub(crate) fn replace_switch(&self, switch: Switch<P::Link>) {
+        *self.switch.write() = Arc::new(switch);
+    }
+
+    /// Takes a burst of frames that a guest has sent. An empty frame stands for one that came with a request that nobody can fulfil.
+    pub fn from_guest(
+        &self,
+        id: PortId,
+        frames: impl IntoIterator<Item = Frame>,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        let now = self.platform.now();
+        let switch = self.switch();
+        let Some(port) = switch.port(id) else {
+            for frame in frames {
+                self.counters.dropped(DropReason::NoSuchPort);
+                outbox.pool.put(frame);
+            }
+            return;
+        };
+        for frame in frames {
+            let len = frame.bytes().len();
+            port.counters
+                .frame(Count::FromGuest, Count::FromGuestBytes, len);
+            self.outbound(now, &switch, port, frame, outbox);
+        }
+    }
+
+    /// Takes a burst of frames that came in over link `link` of the underlay.
+    pub fn from_underlay(
+        &self,
+        link: usize,
+        frames: impl IntoIterator<Item = Frame>,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        let now = self.platform.now();
+        let switch = self.switch();
+        for frame in frames {
+            let len = frame.bytes().len();
+            self.counters
+                .frame(Count::FromUnderlay, Count::FromUnderlayBytes, len);
+            let ends = match TunnelEnds::of(frame.bytes()) {
+                Ok(Some(ends)) if switch.is_own(ends.destination) => ends,
+                _ if !switch.passthrough().is_empty() => {
+                    self.pass_to_guests(&switch, frame, outbox);
+                    continue;
+                }
+                other => {
+                    let reason =
+                        other.map_or_else(|e| DropReason::from(&e), |_| DropReason::NotForUs);
+                    self.drop_frame(&self.counters, reason, frame, outbox);
+                    continue;
+                }
+            };
+            match port_of(&switch, &ends) {
+                Some(port) => self.inbound(now, port, Origin::Underlay(link), frame, outbox),
+                None => self.drop_frame(&self.counters, DropReason::NoSuchPort, frame, outbox),
+            }
+        }
+    }
+
+    /// Takes up the frames that wait for a neighbour: those whose neighbour was found go, those that have waited too long are
+    /// dropped. To be called when the platform has learnt something, and every second.
+    pub fn retry_waiting(&self, outbox: &mut Outbox<P::Link>) {
+        let now = self.platform.now();
+        let waiting = core::mem::take(&mut *self.waiting.lock());
+        for one in waiting {
+            match self.platform.next_hop(one.destination, one.hash) {
+                Ok(hop) => self.send(&one.port, hop, one.frame, outbox),
+                Err(NoNextHop::Unresolved) if now.since(one.since) < MAX_WAIT => {
+                    self.waiting.lock().push_back(one);
+                }
+                Err(_) => {
+                    let reason = DropReason::NoNeighbour;
+                    self.drop_frame(&one.port.counters, reason, one.frame, outbox);
+                }
+            }
+        }
+    }
+
+    /// Drops the frames of a port that wait.
+    pub(crate) fn forget_waiting(&self, id: PortId) {
+        self.waiting.lock().retain(|one| one.port.id != id);
+    }
+
+    /// Frames wait for a neighbour.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
+    /// Removes flows whose time is over, a slice of each port's. Whether there is more to do at once.
+    pub fn expire(&self) -> bool {
+        let now = self.platform.now();
+        let switch = self.switch();
+        let engines = switch.ports().filter_map(|port| port.engine.as_ref());
+        engines.fold(false, |more, engine| {
+            more | engine.expire(now, EXPIRY_SLICE).more
+        })
+    }
+
+    /// A frame from a guest.
+    fn outbound(
+        &self,
+        now: Moment,
+        switch: &Switch<P::Link>,
+        port: &Arc<SwitchPort<P::Link>>,
+        mut frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        if frame.bytes().is_empty() {
+            return self.drop_frame(&port.counters, DropReason::LinkError, frame, outbox);
+        }
+        let Some(engine) = &port.engine else {
+            return self.pass_to_underlay(switch, port, frame, outbox);
+        };
+        let reply = outbox.reply.space();
+        let verdict =
+            frame.with_packet(|packet| engine.process(Direction::Out, now, packet, reply));
+        match verdict {
+            Some(Verdict::Forward { hash }) => {
+                let Ok(Some(ends)) = TunnelEnds::of(frame.bytes()) else {
+                    return self.drop_frame(&port.counters, DropReason::NoRoute, frame, outbox);
+                };
+                if !switch.is_own(ends.destination) {
+                    return self.route(now, port, ends.destination, hash, frame, outbox);
+                }
+                match port_of(switch, &ends) {
+                    Some(to) => {
+                        to.counters.add(Count::Local, 1);
+                        self.inbound(now, to, Origin::Port(port), frame, outbox);
+                    }
+                    None => self.drop_frame(&port.counters, DropReason::NoSuchPort, frame, outbox),
+                }
+            }
+            Some(Verdict::Hairpin(len)) => {
+                let reply = take_reply(outbox, len);
+                outbox.pool.put(frame);
+                port.counters.add(Count::Replies, 1);
+                self.deliver(port, reply, outbox);
+            }
+            // The engine has counted it.
+            Some(Verdict::Drop(_)) | None => outbox.pool.put(frame),
+        }
+    }
+
+    /// A tunnelled frame to a guest of this host.
+    fn inbound(
+        &self,
+        now: Moment,
+        port: &Arc<SwitchPort<P::Link>>,
+        origin: Origin<'_, P::Link>,
+        mut frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        let Some(engine) = &port.engine else {
+            return self.drop_frame(&port.counters, DropReason::NoSuchPort, frame, outbox);
+        };
+        if matches!(origin, Origin::Underlay(_)) {
+            restore_super_packet(port.mtu, &mut frame);
+        }
+        let reply = outbox.reply.space();
+        let verdict = frame.with_packet(|packet| engine.process(Direction::In, now, packet, reply));
+        match verdict {
+            Some(Verdict::Forward { .. }) => self.deliver(port, frame, outbox),
+            Some(Verdict::Hairpin(len)) => {
+                let reply = take_reply(outbox, len);
+                outbox.pool.put(frame);
+                match origin {
+                    Origin::Underlay(link) => self.emit(link, reply, None, outbox),
+                    Origin::Port(from) => self.deliver(from, reply, outbox),
+                }
+            }
+            Some(Verdict::Drop(_)) | None => outbox.pool.put(frame),
+        }
+    }
+
+    /// A tunnelled frame to another host.
+    fn route(
+        &self,
+        now: Moment,
+        port: &Arc<SwitchPort<P::Link>>,
+        destination: Ipv6Addr,
+        hash: u32,
+        frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        match self.platform.next_hop(destination, hash) {
+            Ok(hop) => self.send(port, hop, frame, outbox),
+            Err(NoNextHop::NoUnderlay) => {
+                self.drop_frame(&port.counters, DropReason::NoUnderlay, frame, outbox);
+            }
+            Err(NoNextHop::NoRoute) => {
+                self.drop_frame(&port.counters, DropReason::NoRoute, frame, outbox);
+            }
+            Err(NoNextHop::Unresolved) => {
+                let mut waiting = self.waiting.lock();
+                if waiting.len() >= MAX_WAITING {
+                    drop(waiting);
+                    let reason = DropReason::NoNeighbour;
+                    return self.drop_frame(&port.counters, reason, frame, outbox);
+                }
+                port.counters.add(Count::Waited, 1);
+                waiting.push_back(Waiting {
+                    frame,
+                    port: Arc::clone(port),
+                    destination,
+                    hash,
+                    since: now,
+                });
+            }
+        }
+    }
+
+    /// A tunnelled frame on its way: completed or cut as the link needs it.
+    fn send(
+        &self,
+        port: &Arc<SwitchPort<P::Link>>,
+        hop: NextHop,
+        mut frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        tunnel::address(frame.bytes_mut(), hop.source, hop.destination);
+        let layout = Layout::of_tunnelled;
+        match prepare(&mut frame, hop.mtu as usize, layout) {
+            Ok(cut) => self.emit(hop.link, frame, cut, outbox),
+            Err(reason) => self.drop_frame(&port.counters, reason, frame, outbox),
+        }
+    }
+
+    fn emit(&self, link: usize, frame: Frame, cut: Option<Cut>, outbox: &mut Outbox<P::Link>) {
+        let len = frame.bytes().len();
+        self.counters
+            .frame(Count::ToUnderlay, Count::ToUnderlayBytes, len);
+        self.counters
+            .add(Count::ToUnderlaySuper, u64::from(cut.is_some()));
+        outbox.to_underlay.push(UnderlayFrame { link, frame, cut });
+    }
+
+    /// A frame, as the guest is to see it.
+    fn deliver(&self, port: &Arc<SwitchPort<P::Link>>, frame: Frame, outbox: &mut Outbox<P::Link>) {
+        let len = frame.bytes().len();
+        if frame.offload.gso.is_none() && len > port.mtu as usize + ETHERNET {
+            return self.drop_frame(&port.counters, DropReason::TooBig, frame, outbox);
+        }
+        port.counters
+            .frame(Count::ToGuest, Count::ToGuestBytes, len);
+        outbox.to_guests.push(GuestFrame {
+            port: Arc::clone(port),
+            frame,
+        });
+    }
+
+    /// A frame of a port without engine: it leaves by the underlay link that its addresses choose, always the same.
+    fn pass_to_underlay(
+        &self,
+        switch: &Switch<P::Link>,
+        port: &Arc<SwitchPort<P::Link>>,
+        mut frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        let Ok((ethernet, _)) = Ethernet::parse(frame.bytes()) else {
+            return self.drop_frame(&port.counters, DropReason::ParseTruncated, frame, outbox);
+        };
+        let ends = [ethernet.source(), ethernet.destination()];
+        let hash = ends
+            .iter()
+            .flat_map(|mac| mac.octets())
+            .fold(0, |hash: usize, octet| {
+                hash.wrapping_mul(31).wrapping_add(usize::from(octet))
+            });
+        let links = switch.underlay();
+        let Some(link) = hash.checked_rem(links.len()) else {
+            return self.drop_frame(&port.counters, DropReason::NoUnderlay, frame, outbox);
+        };
+        let mtu = links.get(link).map_or(0, |link| link.mtu as usize);
+        match prepare(&mut frame, mtu, Layout::of_guest) {
+            Ok(cut) => self.emit(link, frame, cut, outbox),
+            Err(reason) => self.drop_frame(&port.counters, reason, frame, outbox),
+        }
+    }
+
+    /// A frame from the underlay to ports without engine: to the one it is addressed to, or to all if to a group.
+    fn pass_to_guests(&self, switch: &Switch<P::Link>, frame: Frame, outbox: &mut Outbox<P::Link>) {
+        let destination = match Ethernet::parse(frame.bytes()) {
+            Ok((ethernet, _)) => ethernet.destination(),
+            Err(error) => {
+                return self.drop_frame(&self.counters, DropReason::from(&error), frame, outbox);
+            }
+        };
+        if destination.is_multicast() {
+            for port in switch.passthrough() {
+                let mut copy = outbox.pool.take();
+                copy.copy_from(&frame);
+                self.deliver(port, copy, outbox);
+            }
+            return outbox.pool.put(frame);
+        }
+        let port = switch.passthrough().iter().find(|p| p.mac == destination);
+        match port {
+            Some(port) => self.deliver(port, frame, outbox),
+            None => self.drop_frame(&self.counters, DropReason::NotForUs, frame, outbox),
+        }
+    }
+
+    fn drop_frame(
+        &self,
+        counters: &Counters,
+        reason: DropReason,
+        frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        counters.dropped(reason);
+        outbox.pool.put(frame);
+    }
+}
+
+/// Where a frame to a guest of this host comes from.
+enum Origin<'a, L> {
+    Underlay(usize),
+    Port(&'a Arc<SwitchPort<L>>),
+}
+
+/// The port a tunnelled frame is for. What comes from outside the overlay may come in the network of the boundary,
+/// which all guests share.
+fn port_of<'a, L>(switch: &'a Switch<L>, ends: &TunnelEnds) -> Option<&'a Arc<SwitchPort<L>>> {
+    if ends.vni == BOUNDARY_VNI {
+        return switch.find_in_any(ends.mac);
+    }
+    switch.find(ends.vni, ends.mac)
+}
+
+/// Makes a frame what a wire of `mtu` takes: its checksum complete, or known how to be cut.
+fn prepare(
+    frame: &mut Frame,
+    mtu: usize,
+    layout: impl Fn(&[u8]) -> Option<Layout>,
+) -> Result<Option<Cut>, DropReason> {
+    let offload = frame.offload;
+    if let Some(gso) = offload.gso {
+        let layout = layout(frame.bytes()).ok_or(DropReason::ProgramApply)?;
+        let size = layout.segment_size(gso, mtu);
+        if layout.wire_len(size.min(layout.payload_len())) > mtu {
+            return Err(DropReason::TooBig);
+        }
+        let cut = Cut { layout, gso, size };
+        let segments = Segments::new(frame.bytes(), layout, gso, size);
+        return segments.map(|_| Some(cut)).ok_or(DropReason::LinkError);
+    }
+    if frame.bytes().len() > mtu + ETHERNET {
+        return Err(DropReason::TooBig);
+    }
+    if offload.sums == Sums::Partial {
+        let layout = layout(frame.bytes()).ok_or(DropReason::ProgramApply)?;
+        layout
+            .complete_checksum(frame.bytes_mut())
+            .ok_or(DropReason::ProgramApply)?;
+    }
+    frame.offload = Default::default();
+    Ok(None)
+}
+
+/// A segment that the sending host made larger than the guest's own segments becomes a super-packet of those again.
+fn restore_super_packet(mtu: u32, frame: &mut Frame) {
+    // Most frames are not: no more than this is looked at for them.
+    if frame.bytes().len() <= mtu as usize + ETHERNET || frame.offload.gso.is_some() {
+        return;
+    }
+    let Some(layout) = Layout::of_tunnelled(frame.bytes()) else {
+        return;
+    };
+    let (Some(size), Some(kind)) = (layout.told_segment_size(frame.bytes()), layout.tcp_kind())
+    else {
+        return;
+    };
+    if layout.payload_len() > usize::from(size) {
+        frame.offload.gso = Some(Gso { kind, size });
+    }
+}
+
+/// The reply that a port has written becomes a frame.
+fn take_reply<L>(outbox: &mut Outbox<L>, len: usize) -> Frame {
+    let fresh = outbox.pool.take();
+    let mut reply = core::mem::replace(&mut outbox.reply, fresh);
+    reply.received(len, Default::default());
+    reply
+}

@@ -1,0 +1,557 @@
+//! What the driver is told: ports come and go, and are programmed.
+//!
+//! Commands are done one after another. One that fails has changed nothing.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use opte::api::{
+    ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
+    DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, ListLayersReq, ListLayersResp,
+    NoResp, OpteError, Page, PortStats,
+};
+use opte::flow::Expired;
+use opte::port::{PortError, Verdict};
+use opte::time::Moment;
+use opte::{Direction, Packet};
+use oxide_vpc::api::{
+    AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
+    CreateXdeReq, DEFAULT_MTU, DelRouterEntryReq, DeleteXdeReq, DumpVirt2BoundaryReq,
+    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink, ListPortsReq,
+    ListPortsResp, PortInfo, RemFwRuleReq, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping, Virt2PhysMapping, VpcCfg,
+};
+use oxide_vpc::port::VpcPort;
+
+use crate::Driver;
+use crate::command::Control;
+use crate::counters::Counters;
+use crate::platform::{LinkKind, LinkRequest, Platform, PlatformError, PortId};
+use crate::switch::{Engine, Switch, SwitchPort};
+
+/// What commands have made so far.
+pub(crate) struct Management<L> {
+    ports: BTreeMap<String, Managed<L>>,
+    underlay: Vec<String>,
+    last_id: u64,
+}
+
+/// A port.
+struct Managed<L> {
+    switch: Arc<SwitchPort<L>>,
+    /// `None` for a port whose frames pass as they are.
+    vpc: Option<Arc<VpcPort>>,
+    cfg: VpcCfg,
+    mtu: u16,
+}
+
+impl<L> Default for Management<L> {
+    fn default() -> Self {
+        Self {
+            ports: BTreeMap::new(),
+            underlay: Vec::new(),
+            last_id: 0,
+        }
+    }
+}
+
+impl Engine for VpcPort {
+    #[inline]
+    fn process(
+        &self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        self.port().process(dir, now, packet, reply)
+    }
+
+    fn expire(&self, now: Moment, slice: u32) -> Expired {
+        self.port().expire(now, slice)
+    }
+}
+
+impl<L> Management<L> {
+    fn port(&self, name: &str) -> Result<&Managed<L>, OpteError> {
+        let port = self.ports.get(name);
+        port.ok_or_else(|| OpteError::PortNotFound { port: name.into() })
+    }
+
+    /// The port's engine; a port without is in no state to be programmed.
+    fn vpc(&self, name: &str) -> Result<Arc<VpcPort>, OpteError> {
+        let vpc = self.port(name)?.vpc.as_ref();
+        vpc.cloned().ok_or_else(|| OpteError::BadState {
+            port: name.into(),
+            state: PASSTHROUGH.into(),
+        })
+    }
+
+    /// Refuses a name or address that is taken.
+    fn must_be_new(&self, req: &CreateXdeReq) -> Result<(), OpteError> {
+        if self.ports.contains_key(&req.name) {
+            return Err(OpteError::PortExists {
+                port: req.name.clone(),
+            });
+        }
+        let (vni, mac) = (req.cfg.vni, req.cfg.guest_mac);
+        let same = |port: &&Managed<L>| port.switch.vni == vni && port.switch.mac == mac;
+        match self.ports.values().find(same) {
+            Some(port) => Err(OpteError::MacExists {
+                port: port.switch.name.clone(),
+                vni,
+                mac,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The state of a port without engine.
+const PASSTHROUGH: &str = "passthrough";
+
+impl<P: Platform> Driver<P> {
+    /// Deletes all ports and lets go of the underlay: what is to be done before the driver ends. What cannot be deleted is
+    /// left behind.
+    pub fn shut_down(&self) {
+        let mut management = self.management.lock();
+        self.replace_switch(Switch::new([], Vec::new()));
+        for (name, port) in core::mem::take(&mut management.ports) {
+            let deleted = self.platform.delete_link(port.switch.id, &port.switch.link);
+            if let Err(error) = deleted {
+                self.warn(format_args!("the link of port {name} stays: {error}"));
+            }
+        }
+        if !core::mem::take(&mut management.underlay).is_empty() {
+            self.platform.close_underlay();
+        }
+    }
+
+    fn warn(&self, text: core::fmt::Arguments<'_>) {
+        self.host.log.log(opte::provider::Level::Warn, text);
+    }
+
+    /// Makes what management holds visible to the data path.
+    fn show(&self, management: &Management<P::Link>) {
+        let ports = management.ports.values();
+        let ports = ports.map(|port| Arc::clone(&port.switch));
+        let underlay = self.switch().underlay().to_vec();
+        self.replace_switch(Switch::new(ports, underlay));
+    }
+
+    /// Makes the underlay's links hand over what the ports there are need.
+    fn listen_for(&self, management: &Management<P::Link>) -> Result<(), PlatformError> {
+        let all = management.ports.values().any(|port| port.vpc.is_none());
+        self.platform.take_all_frames(all)
+    }
+
+    fn create(&self, req: &CreateXdeReq) -> Result<(), OpteError> {
+        let mut management = self.management.lock();
+        management.must_be_new(req)?;
+        let failed = |error: PlatformError| OpteError::PortCreate {
+            port: req.name.clone(),
+            reason: error.to_string(),
+        };
+        let vpc = if req.passthrough || self.passthrough {
+            None
+        } else {
+            let peers = [];
+            let vpc = VpcPort::new(&req.name, req.cfg.clone(), &peers, &self.host)?;
+            Some(Arc::new(vpc))
+        };
+        let mtu = req.mtu.unwrap_or(DEFAULT_MTU);
+        let (kind, namespace) = match &req.link {
+            GuestLink::Veth { netns } => (LinkKind::Veth, netns.as_deref()),
+            GuestLink::Tap => (LinkKind::Tap, None),
+        };
+        let request = LinkRequest {
+            name: &req.name,
+            mac: req.cfg.guest_mac,
+            mtu: mtu.into(),
+            namespace,
+            kind,
+        };
+        let link = Arc::new(self.platform.create_link(&request).map_err(failed)?);
+        management.last_id += 1;
+        let id = PortId(management.last_id);
+        let switch = Arc::new(SwitchPort {
+            id,
+            name: req.name.clone(),
+            mac: req.cfg.guest_mac,
+            vni: req.cfg.vni,
+            mtu: mtu.into(),
+            underlay_address: req.cfg.phys_ip,
+            engine: vpc.clone().map(|vpc| vpc as Arc<dyn Engine>),
+            link: Arc::clone(&link),
+            counters: Counters::default(),
+        });
+        if let Some(vpc) = &vpc {
+            vpc.port().start();
+        }
+        let port = Managed {
+            switch,
+            vpc,
+            cfg: req.cfg.clone(),
+            mtu,
+        };
+        management.ports.insert(req.name.clone(), port);
+        self.show(&management);
+        let started = self
+            .listen_for(&management)
+            .and_then(|()| self.platform.start_link(id, &link));
+        started.map_err(|error| {
+            management.ports.remove(&req.name);
+            self.show(&management);
+            let undone = [
+                self.listen_for(&management),
+                self.platform.delete_link(id, &link),
+            ];
+            for error in undone.into_iter().filter_map(Result::err) {
+                self.warn(format_args!("while undoing port {}: {error}", req.name));
+            }
+            failed(error)
+        })
+    }
+
+    fn delete(&self, name: &str) -> Result<(), OpteError> {
+        let mut management = self.management.lock();
+        management.port(name)?;
+        let Some(port) = management.ports.remove(name) else {
+            return Ok(());
+        };
+        // First no frame finds the port any more, then its link goes.
+        self.show(&management);
+        let (id, link) = (port.switch.id, Arc::clone(&port.switch.link));
+        if let Err(error) = self.platform.delete_link(id, &link) {
+            management.ports.insert(name.into(), port);
+            self.show(&management);
+            return Err(system(error));
+        }
+        self.forget_waiting(id);
+        // The links hear less from now on; if not, the frames are dropped here.
+        if let Err(error) = self.listen_for(&management) {
+            self.warn(format_args!("underlay: {error}"));
+        }
+        Ok(())
+    }
+
+    fn open_underlay(&self, names: Vec<String>) -> Result<(), OpteError> {
+        let mut management = self.management.lock();
+        if !management.underlay.is_empty() {
+            return Err(OpteError::UnderlayExists {
+                links: management.underlay.join(", "),
+            });
+        }
+        let given: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        if given.len() < names.len() {
+            return Err(OpteError::InvalidArgument {
+                name: "underlay".into(),
+                reason: "a link is given twice".into(),
+            });
+        }
+        let links: Vec<&str> = names.iter().map(String::as_str).collect();
+        let links = self.platform.open_underlay(&links).map_err(system)?;
+        if let Err(error) = self.listen_for(&management) {
+            self.platform.close_underlay();
+            return Err(system(error));
+        }
+        management.underlay = names;
+        let ports = management.ports.values();
+        let ports = ports.map(|port| Arc::clone(&port.switch));
+        self.replace_switch(Switch::new(ports, links));
+        Ok(())
+    }
+
+    fn close_underlay(&self) -> Result<(), OpteError> {
+        let mut management = self.management.lock();
+        if management.underlay.is_empty() {
+            return Err(OpteError::UnderlayNotSet);
+        }
+        if !management.ports.is_empty() {
+            return Err(OpteError::UnderlayInUse {
+                ports: management.ports.len() as u64,
+            });
+        }
+        management.underlay.clear();
+        self.replace_switch(Switch::new([], Vec::new()));
+        self.platform.close_underlay();
+        Ok(())
+    }
+
+    fn vpc(&self, name: &str) -> Result<Arc<VpcPort>, OpteError> {
+        self.management.lock().vpc(name)
+    }
+}
+
+impl<P: Platform> Control for Driver<P> {
+    fn list_ports(&self, req: ListPortsReq) -> Result<ListPortsResp, OpteError> {
+        let management = self.management.lock();
+        let (ports, next) = page_of(management.ports.iter(), req.page, |(name, port)| {
+            port_info(name, port)
+        });
+        Ok(ListPortsResp { ports, next })
+    }
+
+    fn create_xde(&self, req: CreateXdeReq) -> Result<NoResp, OpteError> {
+        self.create(&req).map(|()| NoResp {})
+    }
+
+    fn delete_xde(&self, req: DeleteXdeReq) -> Result<NoResp, OpteError> {
+        self.delete(&req.name).map(|()| NoResp {})
+    }
+
+    fn set_xde_underlay(&self, req: SetXdeUnderlayReq) -> Result<NoResp, OpteError> {
+        let names = [Some(req.u1), req.u2].into_iter().flatten().collect();
+        self.open_underlay(names).map(|()| NoResp {})
+    }
+
+    fn clear_xde_underlay(&self, _: ClearXdeUnderlayReq) -> Result<NoResp, OpteError> {
+        self.close_underlay().map(|()| NoResp {})
+    }
+
+    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        port.add_firewall_rule(&req.rule).map(|_| NoResp {})
+    }
+
+    fn rem_fw_rule(&self, req: RemFwRuleReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        port.remove_firewall_rule(req.dir, req.id)
+            .map(|()| NoResp {})
+    }
+
+    fn set_fw_rules(&self, req: SetFwRulesReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        port.set_firewall_rules(&req.rules).map(|()| NoResp {})
+    }
+
+    fn add_router_entry(&self, req: AddRouterEntryReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        port.add_router_entry(&req.entry).map(|()| NoResp {})
+    }
+
+    fn del_router_entry(&self, req: DelRouterEntryReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        port.remove_router_entry(&req.entry).map(|()| NoResp {})
+    }
+
+    fn set_external_ips(&self, req: SetExternalIpsReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        port.set_external_ips(req.external_ips_v4, req.external_ips_v6, req.inet_gw_map)
+            .map(|()| NoResp {})
+    }
+
+    fn set_v2p(&self, req: SetVirt2PhysReq) -> Result<NoResp, OpteError> {
+        let v2p = &self.host.mappings.v2p;
+        v2p.set(req.phys.vni, req.vip, req.phys.into());
+        Ok(NoResp {})
+    }
+
+    fn clear_v2p(&self, req: ClearVirt2PhysReq) -> Result<NoResp, OpteError> {
+        let v2p = &self.host.mappings.v2p;
+        if v2p.clear_exact(req.phys.vni, req.vip, req.phys.into()) {
+            return Ok(NoResp {});
+        }
+        Err(OpteError::MappingNotFound {
+            what: req.vip.to_string(),
+        })
+    }
+
+    fn dump_v2p(&self, req: DumpVirt2PhysReq) -> Result<DumpVirt2PhysResp, OpteError> {
+        let (skip, limit) = (place(req.page.cursor), req.page.limit());
+        let found = self.host.mappings.v2p.page(skip, limit);
+        let next = next_page(req.page, found.len());
+        let mappings =
+            found
+                .into_iter()
+                .map(|(vni, vip, phys)| Virt2PhysMapping { vni, vip, phys });
+        Ok(DumpVirt2PhysResp {
+            mappings: mappings.collect(),
+            next,
+        })
+    }
+
+    fn set_v2b(&self, req: SetVirt2BoundaryReq) -> Result<NoResp, OpteError> {
+        self.host.mappings.v2b.set(req.vip, &req.tep);
+        Ok(NoResp {})
+    }
+
+    fn clear_v2b(&self, req: ClearVirt2BoundaryReq) -> Result<NoResp, OpteError> {
+        if self.host.mappings.v2b.clear(req.vip, &req.tep) {
+            return Ok(NoResp {});
+        }
+        Err(OpteError::MappingNotFound {
+            what: req.vip.to_string(),
+        })
+    }
+
+    fn dump_v2b(&self, req: DumpVirt2BoundaryReq) -> Result<DumpVirt2BoundaryResp, OpteError> {
+        let (skip, limit) = (place(req.page.cursor), req.page.limit());
+        let found = self.host.mappings.v2b.page(skip, limit);
+        let next = next_page(req.page, found.len());
+        let mappings = found
+            .into_iter()
+            .map(|(vip, tep)| Virt2BoundaryMapping { vip, tep });
+        Ok(DumpVirt2BoundaryResp {
+            mappings: mappings.collect(),
+            next,
+        })
+    }
+
+    fn list_layers(&self, req: ListLayersReq) -> Result<ListLayersResp, OpteError> {
+        Ok(self.vpc(&req.port_name)?.port().list_layers())
+    }
+
+    fn dump_layer(&self, req: DumpLayerReq) -> Result<DumpLayerResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        let dump = port.port().dump_layer(&req.name, req.page);
+        dump.map_err(|error| refused(&req.port_name, error))
+    }
+
+    fn dump_uft(&self, req: DumpUftReq) -> Result<DumpUftResp, OpteError> {
+        Ok(self.vpc(&req.port_name)?.port().dump_uft(req.page))
+    }
+
+    fn dump_tcp_flows(&self, req: DumpTcpFlowsReq) -> Result<DumpTcpFlowsResp, OpteError> {
+        Ok(self.vpc(&req.port_name)?.port().dump_tcp_flows(req.page))
+    }
+
+    fn dump_stats(&self, req: DumpStatsReq) -> Result<DumpStatsResp, OpteError> {
+        let management = self.management.lock();
+        if let Some(name) = &req.port_name {
+            management.port(name)?;
+        }
+        let wanted = |name: &&String| req.port_name.as_ref().is_none_or(|port| port == *name);
+        let ports = management.ports.iter().filter(|(name, _)| wanted(name));
+        let (ports, next) = page_of(ports, req.page, |(name, port)| port_stats(name, port));
+        Ok(DumpStatsResp {
+            driver: self.counters.stats(),
+            ports,
+            next,
+        })
+    }
+
+    fn clear_uft(&self, req: ClearUftReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        let cleared = port.port().clear_uft();
+        cleared
+            .map(|()| NoResp {})
+            .map_err(|error| refused(&req.port_name, error))
+    }
+
+    fn clear_lft(&self, req: ClearLftReq) -> Result<NoResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        let cleared = port.port().clear_lft(&req.layer_name);
+        cleared
+            .map(|()| NoResp {})
+            .map_err(|error| refused(&req.port_name, error))
+    }
+}
+
+fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
+    let vpc = port.vpc.as_ref();
+    let v4 = vpc.map(|vpc| vpc.external_ips_v4());
+    let v6 = vpc.map(|vpc| vpc.external_ips_v6());
+    PortInfo {
+        name: name.into(),
+        mac_addr: port.switch.mac,
+        vni: port.switch.vni,
+        mtu: port.mtu,
+        passthrough: vpc.is_none(),
+        ip4_addr: port.cfg.ipv4().map(|v4| v4.private_ip),
+        ephemeral_ip4_addr: v4.as_ref().and_then(|v4| v4.ephemeral_ip),
+        floating_ip4_addrs: v4.map(|v4| v4.floating_ips).unwrap_or_default(),
+        ip6_addr: port.cfg.ipv6().map(|v6| v6.private_ip),
+        ephemeral_ip6_addr: v6.as_ref().and_then(|v6| v6.ephemeral_ip),
+        floating_ip6_addrs: v6.map(|v6| v6.floating_ips).unwrap_or_default(),
+        state: vpc.map_or_else(
+            || PASSTHROUGH.to_string(),
+            |vpc| vpc.port().state().to_string(),
+        ),
+    }
+}
+
+/// The counters of a port: the driver's of it, and its engine's.
+fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
+    let mut stats = port.switch.counters.stats();
+    if let Some(vpc) = &port.vpc {
+        let engine = vpc.port().counters();
+        let mut set = |name: String, value: u64| stats.counters.insert(name, value);
+        for (dir, prefix) in [(Direction::In, "in"), (Direction::Out, "out")] {
+            let traffic = engine.traffic.get(dir);
+            for (what, value) in [
+                ("forwarded", traffic.forwarded),
+                ("bytes", traffic.bytes),
+                ("hairpins", traffic.hairpins),
+                ("uft_hit", traffic.uft_hit),
+                ("uft_miss", traffic.uft_miss),
+                ("revalidated", traffic.revalidated),
+            ] {
+                set(alloc::format!("{prefix}_{what}"), value);
+            }
+        }
+        for (what, value) in [
+            ("flows", engine.flows.into()),
+            ("flow_limit", engine.flow_limit.into()),
+            ("tcp_connections", engine.tcp_connections.into()),
+            ("programs", engine.programs as u64),
+        ] {
+            set(what.into(), value);
+        }
+        for dir in Direction::BOTH {
+            for (reason, count) in engine.traffic.get(dir).drops.iter() {
+                *stats.drops.entry(reason.name().into()).or_default() += count;
+            }
+        }
+    }
+    PortStats {
+        name: name.into(),
+        drops: stats.drops,
+        counters: stats.counters,
+    }
+}
+
+/// The part of a listing that a page asks for, and where to go on.
+fn page_of<T, U>(
+    all: impl Iterator<Item = T>,
+    page: Page,
+    show: impl FnMut(T) -> U,
+) -> (Vec<U>, Option<u64>) {
+    let mut rest = all.skip(place(page.cursor));
+    let shown: Vec<U> = rest.by_ref().take(page.limit()).map(show).collect();
+    let next = rest.next().map(|_| page.cursor + shown.len() as u64);
+    (shown, next)
+}
+
+/// Where to go on after a page that may have been the last.
+fn next_page(page: Page, shown: usize) -> Option<u64> {
+    (shown >= page.limit()).then(|| page.cursor.saturating_add(shown as u64))
+}
+
+fn place(cursor: u64) -> usize {
+    usize::try_from(cursor).unwrap_or(usize::MAX)
+}
+
+fn refused(port: &str, error: PortError) -> OpteError {
+    let port = String::from(port);
+    match error {
+        PortError::BadState(state) => OpteError::BadState {
+            port,
+            state: state.to_string(),
+        },
+        PortError::LayerNotFound(layer) => OpteError::LayerNotFound { port, layer },
+        other => OpteError::System {
+            errno: 0,
+            message: other.to_string(),
+        },
+    }
+}
+
+fn system(error: PlatformError) -> OpteError {
+    match error {
+        PlatformError::LinkNotFound { link } => OpteError::LinkNotFound { link },
+        PlatformError::Refused { errno, message } => OpteError::System { errno, message },
+    }
+}

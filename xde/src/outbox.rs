@@ -1,0 +1,103 @@
+//! Frames that leave the core, and how they are to be cut for a wire.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use opte::packet::Gso;
+
+use crate::frame::{Frame, FramePool};
+use crate::segment::{Layout, MAX_HEADERS, Segments};
+use crate::switch::SwitchPort;
+
+/// What the core makes of a burst, for the platform to send. Kept from burst to burst, so that nothing is allocated.
+#[derive(Debug)]
+pub struct Outbox<L> {
+    /// Frames to guests, in order.
+    pub to_guests: Vec<GuestFrame<L>>,
+    /// Frames to the underlay, in order.
+    pub to_underlay: Vec<UnderlayFrame>,
+    /// Where frames come from and go back to.
+    pub pool: FramePool,
+    /// A port writes its replies here.
+    pub(crate) reply: Frame,
+}
+
+/// A frame to a guest, with what the guest's link is to do for it.
+#[derive(Debug)]
+pub struct GuestFrame<L> {
+    /// The guest's port.
+    pub port: Arc<SwitchPort<L>>,
+    /// The frame.
+    pub frame: Frame,
+}
+
+/// A frame to the underlay.
+#[derive(Debug)]
+pub struct UnderlayFrame {
+    /// Which of the underlay's links it leaves by.
+    pub link: usize,
+    /// The frame; its checksums are complete, unless it is to be cut.
+    pub frame: Frame,
+    /// How it is to be cut.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// How a super-packet is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) layout: Layout,
+    pub(crate) gso: Gso,
+    /// Bytes of payload in a segment.
+    pub(crate) size: usize,
+}
+
+impl<L> Outbox<L> {
+    /// An empty one, whose pool keeps at most `kept` free frames.
+    pub fn new(kept: usize) -> Self {
+        let mut pool = FramePool::new(kept);
+        Self {
+            to_guests: Vec::new(),
+            to_underlay: Vec::new(),
+            reply: pool.take(),
+            pool,
+        }
+    }
+
+    /// Nothing is to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.to_guests.is_empty() && self.to_underlay.is_empty()
+    }
+}
+
+impl UnderlayFrame {
+    /// Whether it is more than one frame on the wire.
+    pub fn is_super_packet(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// Hands over each frame for the wire, its first bytes and the rest. `headers` is scratch space.
+    pub fn for_each_wire_frame(
+        &self,
+        headers: &mut [u8; MAX_HEADERS],
+        mut send: impl FnMut(&[u8], &[u8]),
+    ) {
+        let bytes = self.frame.bytes();
+        let Some(mut segments) = self.segments() else {
+            send(bytes, &[]);
+            return;
+        };
+        while let Some(segment) = segments.next_into(headers) {
+            if let (Some(head), Some(payload)) =
+                (headers.get(..segment.headers), bytes.get(segment.payload))
+            {
+                send(head, payload);
+            }
+        }
+    }
+
+    /// The segments of a super-packet.
+    pub fn segments(&self) -> Option<Segments<'_>> {
+        let cut = self.cut?;
+        Segments::new(self.frame.bytes(), cut.layout, cut.gso, cut.size)
+    }
+}

@@ -1,0 +1,165 @@
+//! The virtual switch: which port a frame belongs to.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv6Addr;
+
+use opte::flow::Expired;
+use opte::network::Network;
+use opte::port::{Port, Verdict};
+use opte::time::Moment;
+use opte::{Direction, Packet};
+use opte_headers::{MacAddr, Vni};
+
+use crate::counters::Counters;
+use crate::platform::{PortId, UnderlayLink};
+
+/// The engine of a port, whatever its network is.
+pub trait Engine: Send + Sync {
+    /// As [`Port::process`].
+    fn process(
+        &self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict;
+
+    /// As [`Port::expire`].
+    fn expire(&self, now: Moment, slice: u32) -> Expired;
+}
+
+impl<N: Network> Engine for Port<N> {
+    fn process(
+        &self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        Port::process(self, dir, now, packet, reply)
+    }
+
+    fn expire(&self, now: Moment, slice: u32) -> Expired {
+        Port::expire(self, now, slice)
+    }
+}
+
+/// A port in the switch.
+pub struct SwitchPort<L> {
+    /// Its name in the driver.
+    pub id: PortId,
+    /// Its name to its users.
+    pub name: String,
+    /// The guest's address.
+    pub mac: MacAddr,
+    /// The guest's network.
+    pub vni: Vni,
+    /// Bytes of the largest network-layer packet of the guest's link.
+    pub mtu: u32,
+    /// The address of this host on the underlay, as the port's configuration has it.
+    pub underlay_address: Ipv6Addr,
+    /// What processes its packets; `None` if they pass as they are.
+    pub engine: Option<Arc<dyn Engine>>,
+    /// Its link.
+    pub link: Arc<L>,
+    /// What the driver counts of it.
+    pub counters: Counters,
+}
+
+impl<L> fmt::Debug for SwitchPort<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SwitchPort")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The ports and links there are at one moment. Never changed: a change makes another.
+pub struct Switch<L> {
+    by_id: BTreeMap<PortId, Arc<SwitchPort<L>>>,
+    by_address: BTreeMap<(u32, [u8; 6]), Arc<SwitchPort<L>>>,
+    own_addresses: BTreeSet<Ipv6Addr>,
+    passthrough: Vec<Arc<SwitchPort<L>>>,
+    underlay: Vec<UnderlayLink>,
+}
+
+impl<L> Switch<L> {
+    /// The switch of these ports and underlay links.
+    pub fn new(
+        ports: impl IntoIterator<Item = Arc<SwitchPort<L>>>,
+        underlay: Vec<UnderlayLink>,
+    ) -> Self {
+        let mut switch = Self {
+            by_id: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            own_addresses: BTreeSet::new(),
+            passthrough: Vec::new(),
+            underlay,
+        };
+        for port in ports {
+            if port.engine.is_some() {
+                let address = (port.vni.as_u32(), port.mac.octets());
+                switch.by_address.insert(address, Arc::clone(&port));
+                switch.own_addresses.insert(port.underlay_address);
+            } else {
+                switch.passthrough.push(Arc::clone(&port));
+            }
+            switch.by_id.insert(port.id, port);
+        }
+        switch
+    }
+
+    /// The port that is `id` in the driver.
+    #[inline]
+    pub fn port(&self, id: PortId) -> Option<&Arc<SwitchPort<L>>> {
+        self.by_id.get(&id)
+    }
+
+    /// All ports.
+    pub fn ports(&self) -> impl Iterator<Item = &Arc<SwitchPort<L>>> {
+        self.by_id.values()
+    }
+
+    /// The port of the guest with address `mac` in network `vni`.
+    #[inline]
+    pub fn find(&self, vni: Vni, mac: MacAddr) -> Option<&Arc<SwitchPort<L>>> {
+        self.by_address.get(&(vni.as_u32(), mac.octets()))
+    }
+
+    /// The port of the guest with address `mac`, in whichever network, if there is but one: for frames of a network
+    /// that all guests share.
+    pub fn find_in_any(&self, mac: MacAddr) -> Option<&Arc<SwitchPort<L>>> {
+        let mut found = self.by_address.values().filter(|port| port.mac == mac);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
+    /// Whether a tunnel that ends at `address` ends on this host.
+    #[inline]
+    pub fn is_own(&self, address: Ipv6Addr) -> bool {
+        self.own_addresses.contains(&address)
+    }
+
+    /// The ports whose frames pass as they are.
+    #[inline]
+    pub fn passthrough(&self) -> &[Arc<SwitchPort<L>>] {
+        &self.passthrough
+    }
+
+    /// The underlay's links.
+    #[inline]
+    pub fn underlay(&self) -> &[UnderlayLink] {
+        &self.underlay
+    }
+}
+
+impl<L> fmt::Debug for Switch<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.ports()).finish()
+    }
+}
