@@ -169,6 +169,18 @@ pub const fn end<F: Field>() -> usize {
     F::BIT_OFFSET + F::BITS
 }
 
+/// The least of some lengths.
+pub const fn least(lengths: &[usize]) -> usize {
+    match lengths {
+        [] => 0,
+        [only] => *only,
+        [first, rest @ ..] => {
+            let least = least(rest);
+            if *first < least { *first } else { least }
+        }
+    }
+}
+
 /// Holds if the header has no field that tells what follows.
 pub const fn without_selector<H: Header<Selector = NoSelector>>() {}
 

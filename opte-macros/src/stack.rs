@@ -5,7 +5,7 @@
 
 use crate::diagnostics::Errors;
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, Path, Token, Visibility, bracketed, parenthesized};
@@ -246,61 +246,110 @@ impl Parser {
         let Some((Item::Header(first), behind)) = stack.split_first() else {
             return TokenStream::new();
         };
-        let mut states = Vec::new();
-        let body = self.enter(first, behind, &mut states);
+        let quick = self.enter(first, behind, Care::Quick);
+        let shortest = self.shortest(stack);
+        let thorough = self.enter(first, behind, Care::Thorough);
         quote! {
             #(#docs)*
             #[inline]
             #vis fn #name(bytes: &[u8]) -> ::core::result::Result<#krate::Parsed, #krate::ParseError> {
-                #(#states)*
-                let mut state = #krate::frame::Walk::new(bytes.len());
-                let walk = &mut state;
-                #body
-                state.finish()
+                #[cold]
+                #[inline(never)]
+                fn thorough(bytes: &[u8]) -> ::core::result::Result<#krate::Parsed, #krate::ParseError> {
+                    let mut state = #krate::frame::Walk::<false>::new(bytes.len());
+                    let walk = &mut state;
+                    #thorough
+                    ::core::result::Result::Ok(state.finish())
+                }
+
+                'quick: {
+                    // One look at the length serves the headers that are always there.
+                    if bytes.len() < #shortest {
+                        break 'quick;
+                    }
+                    let mut state = #krate::frame::Walk::<true>::new(bytes.len());
+                    let (walk, bytes) = (&mut state, bytes);
+                    #quick
+                }
+                thorough(bytes)
             }
         }
     }
 
-    /// Goes through `header`, at the start of `bytes`, and what is behind it.
-    fn enter(&self, header: &Path, behind: &[Item], states: &mut Vec<TokenStream>) -> TokenStream {
+    /// Bytes of the shortest stack that the quick parser takes.
+    fn shortest(&self, stack: &[Item]) -> TokenStream {
         let krate = &self.krate;
-        let next = self.dispatch(header, behind, states);
-        let enter = quote_spanned!(header.span()=> <#header as #krate::frame::Stacked>::enter(bytes, walk)?);
-        if next.is_empty() {
-            return quote!(#enter;);
-        }
-        quote! {
-            if let ::core::option::Option::Some((selector, bytes)) = #enter {
-                #next
+        let parts = stack.iter().map(|item| match item {
+            Item::Header(header) => quote!(<#header as #krate::Header>::MIN_LEN),
+            Item::Between(_) => quote!(0),
+            Item::Choice { alternatives, .. } => {
+                let alternatives = alternatives
+                    .iter()
+                    .map(|alternative| self.shortest(alternative));
+                quote!(#krate::derive::least(&[#(#alternatives),*]))
             }
+        });
+        quote!(const { 0 #(+ #parts)* })
+    }
+
+    /// Goes through `header`, at the start of `bytes`, and what is behind it.
+    fn enter(&self, header: &Path, behind: &[Item], care: Care) -> TokenStream {
+        let krate = &self.krate;
+        let next = self.dispatch(header, behind, care);
+        let quick = care == Care::Quick;
+        let enter = quote_spanned! {header.span()=>
+            <#header as #krate::frame::Stacked>::enter::<#quick>(bytes, walk)
+        };
+        let step = match care {
+            Care::Quick => quote! {
+                let step = match #enter {
+                    ::core::result::Result::Ok(step) if step.more => step,
+                    _ => break 'quick,
+                };
+            },
+            Care::Thorough => quote!(let step = #enter?;),
+        };
+        match (care, next.is_empty()) {
+            // Every way through ends by itself, so that what is known on it stays a constant.
+            (Care::Quick, true) => {
+                quote!(#step let _ = step; return ::core::result::Result::Ok(state.finish());)
+            }
+            (Care::Quick, false) => {
+                quote!(#step let (selector, bytes) = (step.selector, step.bytes); #next)
+            }
+            (Care::Thorough, true) => quote!(#step let _ = step;),
+            (Care::Thorough, false) => quote! {
+                #step
+                if step.more {
+                    let (selector, bytes) = (step.selector, step.bytes);
+                    #next
+                }
+            },
         }
     }
 
     /// Chooses what follows `parent` by `selector`.
-    fn dispatch(
-        &self,
-        parent: &Path,
-        stack: &[Item],
-        states: &mut Vec<TokenStream>,
-    ) -> TokenStream {
+    fn dispatch(&self, parent: &Path, stack: &[Item], care: Care) -> TokenStream {
         let krate = &self.krate;
         if stack.is_empty() {
             return TokenStream::new();
         }
         let (candidates, optional) = candidates(stack);
-        let mut tree = if optional {
-            quote!(<#parent as #krate::frame::Stacked>::unknown(selector, bytes, walk)?;)
-        } else {
-            quote!(return ::core::result::Result::Err(<#parent as #krate::Header>::unsupported(selector));)
+        let mut tree = match care {
+            Care::Quick => quote!(break 'quick;),
+            Care::Thorough if optional => {
+                quote!(<#parent as #krate::frame::Stacked>::unknown(selector, bytes, walk)?;)
+            }
+            Care::Thorough => {
+                quote!(return ::core::result::Result::Err(<#parent as #krate::Header>::unsupported(selector));)
+            }
         };
-        for candidate in candidates.iter().rev() {
+        let candidates = candidates
+            .iter()
+            .filter(|candidate| care == Care::Thorough || !candidate.seldom);
+        for candidate in candidates.rev() {
             let child = &candidate.header;
-            let enter = self.enter(child, &candidate.behind, states);
-            let enter = if candidate.seldom {
-                self.state(&enter, states)
-            } else {
-                enter
-            };
+            let enter = self.enter(child, &candidate.behind, care);
             let follows = quote_spanned! {child.span()=>
                 <#child as #krate::Follows<#parent>>::follows(selector)
             };
@@ -308,19 +357,11 @@ impl Parser {
         }
         tree
     }
+}
 
-    /// Puts what is seldom there out of the way, into a function of its own.
-    fn state(&self, enter: &TokenStream, states: &mut Vec<TokenStream>) -> TokenStream {
-        let krate = &self.krate;
-        let name = format_ident!("seldom{}", states.len());
-        states.push(quote! {
-            #[cold]
-            #[inline(never)]
-            fn #name(bytes: &[u8], walk: &mut #krate::frame::Walk) -> ::core::result::Result<(), #krate::ParseError> {
-                #enter
-                ::core::result::Result::Ok(())
-            }
-        });
-        quote!(#name(bytes, walk)?;)
-    }
+/// Which of the two parsers is made: the one of the common case, which gives up on any other, or the one of all cases.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    Quick,
+    Thorough,
 }

@@ -38,6 +38,7 @@ pub mod port;
 pub mod predicate;
 pub mod provider;
 pub mod rule;
+pub mod services;
 pub mod sync;
 pub mod tcp;
 pub mod time;

@@ -1,1 +1,27 @@
-//! Programs xde: a command line and a client library
+//! Programs `xde`: a client of its control socket. The command line `opteadm` is made of it.
+//!
+//! ```no_run
+//! use opteadm::{Client, DEFAULT_SOCKET};
+//! use oxide_vpc::api::{AddFwRuleReq, FirewallRule};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut client = Client::connect(DEFAULT_SOCKET)?;
+//! for port in client.list_ports()? {
+//!     println!("{} has {}", port.name, port.mac_addr);
+//! }
+//! let rule: FirewallRule = "dir=in action=allow priority=100 protocol=tcp port=22".parse()?;
+//! client.call(&AddFwRuleReq { port_name: "opte0".into(), rule })?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A request that fails has changed nothing, with one exception: [`Error::Gone`], when the driver ended before it answered. A connection
+//! that breaks while the driver lives is made anew, and the request sent again under its number, so that the
+//! driver does it once.
+#![forbid(unsafe_code)]
+
+mod client;
+mod error;
+
+pub use client::{Client, DEFAULT_SOCKET};
+pub use error::Error;

@@ -11,4 +11,4 @@ pub use key::{FlowKey, KeyKind};
 pub use offsets::{HeaderKind, MAX_HEADERS, Offsets, Shape};
 pub use parsed::{Fragment, Parsed, TunnelOptions};
 pub use parsers::{parse_geneve, parse_guest};
-pub use walk::{Entered, Stacked, Walk};
+pub use walk::{Entered, Stacked, Step, Walk};

@@ -30,7 +30,7 @@ pub struct Parsed {
     /// Bytes of the frame without what pads it behind the innermost IP packet.
     pub frame_len: u32,
     /// Byte at which the payload of the innermost header starts.
-    pub payload: u16,
+    pub payload: u32,
     /// Which of the tunnel's options are there.
     pub tunnel: TunnelOptions,
 }

@@ -6,7 +6,7 @@
 use super::key::{FlowKey, KeyKind};
 use super::offsets::HeaderKind;
 use super::parsed::{Fragment, TunnelOptions};
-use super::walk::{Entered, Stacked, Walk};
+use super::walk::{Entered, Stacked, Step, Walk};
 use crate::error::{Cause, ParseError};
 use crate::ethertype::Ethertype;
 use crate::header::{Header, NoSelector};
@@ -21,19 +21,27 @@ use crate::protocol::{
 /// Extension headers that an IPv6 packet may have (RFC 8883 lets a node limit them).
 const MAX_EXTENSIONS: usize = 8;
 
+/// Whether this is IPv4 without options, whole.
+#[inline(always)]
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes
+        .first_chunk::<{ Ipv4::MIN_LEN }>()
+        .is_some_and(|[first, ..]| *first == 0x45)
+}
+
 impl Stacked for Ethernet {
     const KIND: HeaderKind = HeaderKind::Ethernet;
 
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         let index = walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
         walk.start_frame(index);
         walk.parsed.ethertype = view.ethertype();
-        Ok(Some((view.ethertype(), rest)))
+        Ok(Step::then(view.ethertype(), rest))
     }
 
-    fn unknown(ethertype: Ethertype, _: &[u8], walk: &mut Walk) -> Result<(), ParseError> {
+    fn unknown(ethertype: Ethertype, _: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
         not_ip(ethertype, walk);
         Ok(())
     }
@@ -43,20 +51,20 @@ impl Stacked for Vlan {
     const KIND: HeaderKind = HeaderKind::Vlan;
 
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
         walk.parsed.ethertype = view.ethertype();
-        Ok(Some((view.ethertype(), rest)))
+        Ok(Step::then(view.ethertype(), rest))
     }
 
-    fn unknown(ethertype: Ethertype, _: &[u8], walk: &mut Walk) -> Result<(), ParseError> {
+    fn unknown(ethertype: Ethertype, _: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
         not_ip(ethertype, walk);
         Ok(())
     }
 }
 
-fn not_ip(ethertype: Ethertype, walk: &mut Walk) {
+fn not_ip<const QUICK: bool>(ethertype: Ethertype, walk: &mut Walk<QUICK>) {
     walk.parsed.key.kind = KeyKind::NOT_IP;
     walk.parsed.key.destination_port = ethertype.0;
 }
@@ -64,7 +72,7 @@ fn not_ip(ethertype: Ethertype, walk: &mut Walk) {
 impl Stacked for Arp {
     const KIND: HeaderKind = HeaderKind::Arp;
 
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, _) = Self::parse(bytes)?;
         let index = walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
         walk.set_l3(index);
@@ -72,7 +80,7 @@ impl Stacked for Arp {
         not_ip(Ethertype::ARP, walk);
         walk.parsed.key.source = FlowKey::octets_of_v4(view.sender_ip());
         walk.parsed.key.destination = FlowKey::octets_of_v4(view.target_ip());
-        Ok(None)
+        Ok(Step::accept(NoSelector))
     }
 }
 
@@ -80,7 +88,10 @@ impl Stacked for Ipv4 {
     const KIND: HeaderKind = HeaderKind::Ipv4;
 
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
+        if !is_plain(bytes) {
+            walk.seldom()?;
+        }
         let (view, rest) = Self::parse(bytes)?;
         let len = bytes.len() - rest.len();
         let total = usize::from(view.total_len());
@@ -99,25 +110,38 @@ impl Stacked for Ipv4 {
         key.source = FlowKey::octets_of_v4(view.source());
         key.destination = FlowKey::octets_of_v4(view.destination());
         key.protocol = view.protocol().0;
-        if view.more_fragments() || view.fragment_offset().value() != 0 {
-            return Ok(ipv4_fragment(&view, walk).then_some((view.protocol(), body)));
+        if is_fragment(&view) {
+            walk.seldom()?;
+            let more = ipv4_fragment(&view, walk);
+            return Ok(Step {
+                selector: view.protocol(),
+                bytes: body,
+                more,
+            });
         }
-        Ok(Some((view.protocol(), body)))
+        Ok(Step::then(view.protocol(), body))
     }
 
-    fn unknown(_: IpProtocol, bytes: &[u8], walk: &mut Walk) -> Result<(), ParseError> {
+    fn unknown(_: IpProtocol, bytes: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
         unknown_transport(bytes, walk)
     }
 }
 
+/// Whether more fragments follow or this is not the first: both in one look, for every packet is asked.
+#[inline(always)]
+fn is_fragment(view: &Ipv4View<&[u8]>) -> bool {
+    let [_, _, _, _, _, _, flags, offset, ..] = *view.fixed();
+    u16::from_be_bytes([flags, offset]) & 0x3fff != 0
+}
+
 /// Records a fragment; whether it is the first, so that a transport header follows.
 #[cold]
-fn ipv4_fragment(view: &Ipv4View<&[u8]>, walk: &mut Walk) -> bool {
+fn ipv4_fragment<const QUICK: bool>(view: &Ipv4View<&[u8]>, walk: &mut Walk<QUICK>) -> bool {
     walk.parsed.fragment_id = view.identification().into();
     record_fragment(view.fragment_offset().value() == 0, walk)
 }
 
-fn record_fragment(first: bool, walk: &mut Walk) -> bool {
+fn record_fragment<const QUICK: bool>(first: bool, walk: &mut Walk<QUICK>) -> bool {
     if first {
         walk.parsed.fragment = Fragment::First;
     } else {
@@ -128,7 +152,7 @@ fn record_fragment(first: bool, walk: &mut Walk) -> bool {
 }
 
 /// A transport protocol that no header type stands for: a flow on addresses and protocol.
-fn unknown_transport(_: &[u8], walk: &mut Walk) -> Result<(), ParseError> {
+fn unknown_transport(_: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
     let index = walk.push("transport", HeaderKind::Other, 0)?;
     walk.set_l4(index);
     Ok(())
@@ -138,7 +162,7 @@ impl Stacked for Ipv6 {
     const KIND: HeaderKind = HeaderKind::Ipv6;
 
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         let len = usize::from(view.payload_len());
         let Some(body) = rest.get(..len) else {
@@ -150,7 +174,10 @@ impl Stacked for Ipv6 {
             ));
         };
         let (source, destination) = (view.source().octets(), view.destination().octets());
-        if is_v4_mapped(&source) || is_v4_mapped(&destination) {
+        if may_be_v4_mapped(&source) || may_be_v4_mapped(&destination) {
+            walk.seldom()?;
+        }
+        if !QUICK && (is_v4_mapped(&source) || is_v4_mapped(&destination)) {
             return Err(v4_mapped(is_v4_mapped(&source)));
         }
         let index = walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
@@ -160,12 +187,15 @@ impl Stacked for Ipv6 {
         let key = &mut walk.parsed.key;
         (key.source, key.destination, key.protocol) = (source, destination, next.0);
         match next {
-            IpProtocol::TCP | IpProtocol::UDP | IpProtocol::ICMPV6 => Ok(Some((next, body))),
-            _ => extensions(next, body, walk),
+            IpProtocol::TCP | IpProtocol::UDP | IpProtocol::ICMPV6 => Ok(Step::then(next, body)),
+            _ => {
+                walk.seldom()?;
+                extensions(next, body, walk)
+            }
         }
     }
 
-    fn unknown(_: IpProtocol, bytes: &[u8], walk: &mut Walk) -> Result<(), ParseError> {
+    fn unknown(_: IpProtocol, bytes: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
         unknown_transport(bytes, walk)
     }
 }
@@ -176,6 +206,13 @@ impl Stacked for Ipv6 {
 fn is_v4_mapped(address: &[u8; 16]) -> bool {
     let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *address;
     u64::from_be_bytes([a, b, c, d, e, f, g, h]) == 0 && u32::from_be_bytes([i, j, k, l]) == 0xffff
+}
+
+/// Whether an address is worth a closer look: part of what [`is_v4_mapped`] asks.
+#[inline(always)]
+const fn may_be_v4_mapped(address: &[u8; 16]) -> bool {
+    let [_, _, _, _, _, _, _, _, i, j, k, l, ..] = *address;
+    u32::from_be_bytes([i, j, k, l]) == 0xffff
 }
 
 #[cold]
@@ -189,11 +226,15 @@ const fn v4_mapped(source: bool) -> ParseError {
 
 /// Goes through the extension headers, which belong to the IPv6 header.
 #[cold]
-fn extensions<'a>(mut next: IpProtocol, mut bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Ipv6> {
+fn extensions<'a, const QUICK: bool>(
+    mut next: IpProtocol,
+    mut bytes: &'a [u8],
+    walk: &mut Walk<QUICK>,
+) -> Entered<'a, Ipv6> {
     for count in 0..=MAX_EXTENSIONS {
         walk.parsed.key.protocol = next.0;
         if !next.is_ipv6_extension() {
-            return Ok(Some((next, bytes)));
+            return Ok(Step::then(next, bytes));
         }
         // RFC 8200, section 4.1: hop-by-hop options are allowed right behind the IPv6 header only.
         if next == IpProtocol::HOP_BY_HOP && count > 0 {
@@ -209,7 +250,7 @@ fn extensions<'a>(mut next: IpProtocol, mut bytes: &'a [u8], walk: &mut Walk) ->
                 walk.parsed.fragment_id = view.identification();
                 if !record_fragment(first, walk) {
                     walk.parsed.key.protocol = next.0;
-                    return Ok(None);
+                    return Ok(Step::accept(next));
                 }
             }
             continue;
@@ -232,7 +273,7 @@ impl Stacked for Tcp {
     const KIND: HeaderKind = HeaderKind::Tcp;
 
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         let index = walk.push(Self::NAME, Self::KIND, bytes.len() - rest.len())?;
         walk.set_l4(index);
@@ -240,7 +281,7 @@ impl Stacked for Tcp {
             walk.parsed.key.source_port,
             walk.parsed.key.destination_port,
         ) = (view.source(), view.destination());
-        Ok(Some((NoSelector, rest)))
+        Ok(Step::then(NoSelector, rest))
     }
 }
 
@@ -248,7 +289,7 @@ impl Stacked for Udp {
     const KIND: HeaderKind = HeaderKind::Udp;
 
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         let len = usize::from(view.length());
         // The length of a first fragment's datagram counts the other fragments too.
@@ -270,7 +311,7 @@ impl Stacked for Udp {
             walk.parsed.key.source_port,
             walk.parsed.key.destination_port,
         ) = (view.source(), view.destination());
-        Ok(Some((view.destination(), body)))
+        Ok(Step::then(view.destination(), body))
     }
 }
 
@@ -278,7 +319,8 @@ impl Stacked for Icmpv4 {
     const KIND: HeaderKind = HeaderKind::Icmpv4;
 
     #[inline]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
+        walk.seldom()?;
         let (view, rest) = Self::parse(bytes)?;
         let kind = match view.ty() {
             Icmpv4Type::ECHO_REQUEST if view.code() == 0 => KeyKind::ECHO_REQUEST,
@@ -288,7 +330,7 @@ impl Stacked for Icmpv4 {
         let index = walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
         walk.set_l4(index);
         icmp_key(kind, view.ty().0, view.code(), view.identifier(), walk);
-        Ok(Some((NoSelector, rest)))
+        Ok(Step::then(NoSelector, rest))
     }
 }
 
@@ -296,7 +338,8 @@ impl Stacked for Icmpv6 {
     const KIND: HeaderKind = HeaderKind::Icmpv6;
 
     #[inline]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
+        walk.seldom()?;
         let (view, rest) = Self::parse(bytes)?;
         let kind = match view.ty() {
             Icmpv6Type::ECHO_REQUEST if view.code() == 0 => KeyKind::ECHO_REQUEST,
@@ -306,12 +349,18 @@ impl Stacked for Icmpv6 {
         let index = walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
         walk.set_l4(index);
         icmp_key(kind, view.ty().0, view.code(), view.identifier(), walk);
-        Ok(Some((NoSelector, rest)))
+        Ok(Step::then(NoSelector, rest))
     }
 }
 
 #[inline]
-const fn icmp_key(kind: KeyKind, ty: u8, code: u8, identifier: u16, walk: &mut Walk) {
+const fn icmp_key<const QUICK: bool>(
+    kind: KeyKind,
+    ty: u8,
+    code: u8,
+    identifier: u16,
+    walk: &mut Walk<QUICK>,
+) {
     let key = &mut walk.parsed.key;
     key.kind = kind;
     (key.source_port, key.destination_port) = match kind {
@@ -324,14 +373,14 @@ impl Stacked for Geneve {
     const KIND: HeaderKind = HeaderKind::Geneve;
 
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         walk.push(Self::NAME, Self::KIND, bytes.len() - rest.len())?;
         walk.parsed.key = walk.parsed.key.with_vni(view.vni());
         if !view.tail().is_empty() {
             walk.parsed.tunnel = tunnel_options(&view)?;
         }
-        Ok(Some((view.protocol(), rest)))
+        Ok(Step::then(view.protocol(), rest))
     }
 }
 

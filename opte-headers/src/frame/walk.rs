@@ -13,15 +13,15 @@ pub trait Stacked: Header {
     const KIND: HeaderKind = HeaderKind::Other;
 
     /// Goes through the header at the start of `bytes`, which end with the packet: checks it, records it, and gives what it
-    /// says follows, and the bytes of that. `None` where nothing behind it is to be looked at.
+    /// says follows, and the bytes of that.
     ///
     /// # Errors
     /// The header is cut off or contradicts the bytes there are.
     #[inline(always)]
-    fn enter<'a>(bytes: &'a [u8], walk: &mut Walk) -> Entered<'a, Self> {
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         walk.push(Self::NAME, Self::KIND, bytes.len() - rest.len())?;
-        Ok(Some((Self::view_selector(&view), rest)))
+        Ok(Step::then(Self::view_selector(&view), rest))
     }
 
     /// What follows is none of the headers the parser knows, and it may be so.
@@ -32,24 +32,60 @@ pub trait Stacked: Header {
     fn unknown(
         _selector: Self::Selector,
         _bytes: &[u8],
-        _walk: &mut Walk,
+        _walk: &mut Walk<false>,
     ) -> Result<(), ParseError> {
         Ok(())
     }
 }
 
-/// What follows a header, and its bytes.
-pub type Entered<'a, H> = Result<Option<(<H as Header>::Selector, &'a [u8])>, ParseError>;
+/// What a header comes to.
+pub type Entered<'a, H> = Result<Step<'a, <H as Header>::Selector>, ParseError>;
+
+/// What follows a header.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a, S> {
+    /// What the header says follows.
+    pub selector: S,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Whether it is to be looked at.
+    pub more: bool,
+}
+
+impl<'a, S> Step<'a, S> {
+    /// Look at what follows.
+    #[inline(always)]
+    pub const fn then(selector: S, bytes: &'a [u8]) -> Self {
+        Self {
+            selector,
+            bytes,
+            more: true,
+        }
+    }
+
+    /// Nothing behind this is to be looked at.
+    #[inline(always)]
+    pub const fn accept(selector: S) -> Self {
+        Self {
+            selector,
+            bytes: &[],
+            more: false,
+        }
+    }
+}
 
 /// How far a stack parser has come.
+///
+/// Every parser is made twice. The quick one (`QUICK`) knows the common case only, in which nearly every offset is a constant;
+/// where it meets anything else, an error too, it gives up, and the thorough one starts over.
 #[derive(Debug)]
-pub struct Walk {
+pub struct Walk<const QUICK: bool> {
     /// What it will give.
     pub parsed: Parsed,
     at: usize,
 }
 
-impl Walk {
+impl<const QUICK: bool> Walk<QUICK> {
     /// At the start of a frame of this many bytes.
     #[inline(always)]
     pub const fn new(frame_len: usize) -> Self {
@@ -92,6 +128,19 @@ impl Walk {
         Ok(index)
     }
 
+    /// Leaves what is seldom seen to the thorough parser: gives up in the quick one.
+    ///
+    /// # Errors
+    /// Always in the quick parser, where no one sees the error; never in the thorough one.
+    #[inline(always)]
+    pub const fn seldom(&self) -> Result<(), ParseError> {
+        if QUICK {
+            Err(ParseError::unsupported("", "", 0))
+        } else {
+            Ok(())
+        }
+    }
+
     /// The byte that comes next.
     #[inline(always)]
     pub const fn at(&self) -> usize {
@@ -132,22 +181,9 @@ impl Walk {
     }
 
     /// What was learnt.
-    ///
-    /// # Errors
-    /// The payload starts too far into the frame.
     #[inline(always)]
-    pub fn finish(mut self) -> Result<Parsed, ParseError> {
-        match u16::try_from(self.at) {
-            Ok(payload) => self.parsed.payload = payload,
-            Err(_) => {
-                return Err(ParseError::bad_length(
-                    "",
-                    "",
-                    self.at,
-                    usize::from(u16::MAX),
-                ));
-            }
-        }
-        Ok(self.parsed)
+    pub const fn finish(mut self) -> Parsed {
+        self.parsed.payload = self.at as u32;
+        self.parsed
     }
 }

@@ -4,6 +4,8 @@
 // The plain names belong to the modules of field tokens that the derive makes: `ipv4::Source`.
 #[path = "arp.rs"]
 mod arp_header;
+#[path = "dhcp4.rs"]
+mod dhcp4_header;
 #[path = "ethernet.rs"]
 mod ethernet_header;
 #[path = "geneve.rs"]
@@ -17,6 +19,7 @@ mod ipv4_header;
 mod ipv6_extension;
 #[path = "ipv6.rs"]
 mod ipv6_header;
+mod ndp;
 #[path = "tcp.rs"]
 mod tcp_header;
 #[path = "udp.rs"]
@@ -25,6 +28,7 @@ mod udp_header;
 mod vlan_header;
 
 pub use arp_header::*;
+pub use dhcp4_header::*;
 pub use ethernet_header::*;
 pub use geneve_header::*;
 pub use icmpv4_header::*;
@@ -32,6 +36,7 @@ pub use icmpv6_header::*;
 pub use ipv4_header::*;
 pub use ipv6_extension::*;
 pub use ipv6_header::*;
+pub use ndp::*;
 pub use tcp_header::*;
 pub use udp_header::*;
 pub use vlan_header::*;

@@ -93,6 +93,12 @@ macro_rules! cidr {
             /// The length of a prefix that holds one address.
             pub const MAX_LENGTH: u8 = $max;
 
+            /// Every address.
+            pub const ALL: Self = Self {
+                network: <$address>::UNSPECIFIED,
+                length: 0,
+            };
+
             /// The prefix of `length` bits that `address` lies in.
             pub fn new(address: $address, length: u8) -> Result<Self, CidrError> {
                 if length > Self::MAX_LENGTH {

@@ -1,0 +1,177 @@
+//! Neighbour discovery for IPv6 (RFC 4861): the messages, each with its ICMPv6 header, and their options.
+
+use crate::options::{Options, RawOption, TypeUnits};
+use crate::protocol::Ipv6;
+use crate::{Header, IpProtocol, MacAddr, OptionSet, field_value};
+use arbitrary_int::u24;
+use core::net::Ipv6Addr;
+
+/// Router Solicitation (RFC 4861, section 4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
+pub struct RouterSolicitation {
+    /// 133.
+    #[header(const = 133)]
+    pub ty: u8,
+    /// 0.
+    #[header(const = 0)]
+    pub code: u8,
+    /// Over the pseudo-header and the message.
+    #[header(checksum(pseudo))]
+    pub checksum: u16,
+    /// Zero.
+    #[header(reserved)]
+    pub reserved: u32,
+    /// The sender's link-layer address.
+    #[header(options(rest))]
+    pub options: NdpOptions,
+}
+
+/// Router Advertisement (RFC 4861, section 4.2).
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 16)]
+pub struct RouterAdvertisement {
+    /// 134.
+    #[header(const = 134)]
+    pub ty: u8,
+    /// 0.
+    #[header(const = 0)]
+    pub code: u8,
+    /// Over the pseudo-header and the message.
+    #[header(checksum(pseudo))]
+    pub checksum: u16,
+    /// The hop limit hosts should send with; zero: unspecified.
+    pub current_hop_limit: u8,
+    /// How addresses and other configuration are to be had.
+    #[header(bits = 8)]
+    pub flags: RouterFlags,
+    /// Seconds for which the sender is a default router; zero: it is none.
+    pub router_lifetime: u16,
+    /// Milliseconds a neighbour counts as reachable; zero: unspecified.
+    pub reachable_time: u32,
+    /// Milliseconds between solicitations; zero: unspecified.
+    pub retransmit_timer: u32,
+    /// The sender's link-layer address, the link's MTU and prefixes.
+    #[header(options(rest))]
+    pub options: NdpOptions,
+}
+
+/// Neighbour Solicitation (RFC 4861, section 4.3).
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 24)]
+pub struct NeighbourSolicitation {
+    /// 135.
+    #[header(const = 135)]
+    pub ty: u8,
+    /// 0.
+    #[header(const = 0)]
+    pub code: u8,
+    /// Over the pseudo-header and the message.
+    #[header(checksum(pseudo))]
+    pub checksum: u16,
+    /// Zero.
+    #[header(reserved)]
+    pub reserved: u32,
+    /// The address whose link-layer address is asked for.
+    pub target: Ipv6Addr,
+    /// The sender's link-layer address.
+    #[header(options(rest))]
+    pub options: NdpOptions,
+}
+
+/// Neighbour Advertisement (RFC 4861, section 4.4).
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 24)]
+pub struct NeighbourAdvertisement {
+    /// 136.
+    #[header(const = 136)]
+    pub ty: u8,
+    /// 0.
+    #[header(const = 0)]
+    pub code: u8,
+    /// Over the pseudo-header and the message.
+    #[header(checksum(pseudo))]
+    pub checksum: u16,
+    /// Who answers, and why.
+    #[header(bits = 8)]
+    pub flags: NeighbourFlags,
+    /// Zero.
+    #[header(reserved)]
+    pub reserved: u24,
+    /// The address whose link-layer address is told.
+    pub target: Ipv6Addr,
+    /// The target's link-layer address.
+    #[header(options(rest))]
+    pub options: NdpOptions,
+}
+
+/// The options of a message.
+pub type NdpOptions = Options<NdpOption<'static>, 64>;
+
+bitflags::bitflags! {
+    /// Flags of a [`RouterAdvertisement`].
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct RouterFlags: u8 {
+        /// Addresses are to be had by DHCPv6.
+        const MANAGED = 0x80;
+        /// Other configuration is to be had by DHCPv6.
+        const OTHER = 0x40;
+        const _ = !0;
+    }
+
+    /// Flags of a [`NeighbourAdvertisement`].
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct NeighbourFlags: u8 {
+        /// The sender is a router.
+        const ROUTER = 0x80;
+        /// The message answers a solicitation.
+        const SOLICITED = 0x40;
+        /// The message overrides what is cached.
+        const OVERRIDE = 0x20;
+        const _ = !0;
+    }
+}
+field_value!(RouterFlags as u8: RouterFlags::from_bits_retain, RouterFlags::bits);
+field_value!(NeighbourFlags as u8: NeighbourFlags::from_bits_retain, NeighbourFlags::bits);
+
+/// Options of neighbour discovery (RFC 4861, section 4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, OptionSet)]
+#[options(framing = TypeUnits)]
+pub enum NdpOption<'a> {
+    /// The link-layer address of who sends a solicitation or a router advertisement.
+    #[option(1)]
+    SourceLinkLayer(MacAddr),
+    /// The link-layer address of the target of a neighbour advertisement or redirect.
+    #[option(2)]
+    TargetLinkLayer(MacAddr),
+    /// A prefix on the link or for addresses of its hosts.
+    #[option(3)]
+    Prefix {
+        /// Bits of the prefix.
+        length: u8,
+        /// On-link 0x80, autonomous 0x40.
+        flags: u8,
+        /// Seconds for which the prefix is on the link.
+        valid: u32,
+        /// Seconds for which addresses made of it are preferred.
+        preferred: u32,
+        /// Zero.
+        reserved: u32,
+        /// The prefix.
+        prefix: Ipv6Addr,
+    },
+    /// MTU of the link.
+    #[option(5)]
+    Mtu {
+        /// Zero.
+        reserved: u16,
+        /// Bytes.
+        mtu: u32,
+    },
+    /// A number by which a host knows its own solicitation again (RFC 3971, section 5.3.2; RFC 7527).
+    #[option(14)]
+    Nonce(&'a [u8]),
+    /// Any other.
+    #[option(unknown)]
+    Unknown(RawOption<'a, u8>),
+}

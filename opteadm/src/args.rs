@@ -1,0 +1,277 @@
+//! The arguments.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Args, Parser, Subcommand};
+use opteadm::DEFAULT_SOCKET;
+use oxide_vpc::api::{
+    API_VERSION, Direction, FirewallAction, Hosts, IpCidr, MacAddr, Ports, ProtoFilter,
+    RouterClass, RouterTarget, Vni,
+};
+
+/// Programs xde, the driver of OPTE.
+#[derive(Debug, Parser)]
+#[command(name = "opteadm", version = VERSION.as_str(), arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// The socket at which xde listens.
+    #[arg(long, global = true, env = "XDE_SOCKET", default_value = DEFAULT_SOCKET)]
+    pub(crate) socket: PathBuf,
+
+    /// Print JSON in place of tables.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the ports.
+    ListPorts,
+    /// List the layers of a port.
+    ListLayers(OfPort),
+    /// List the rules and flows of a layer.
+    DumpLayer {
+        #[command(flatten)]
+        of: OfPort,
+        /// The layer.
+        name: String,
+    },
+    /// Empty the unified flow table of a port.
+    ClearUft(OfPort),
+    /// Empty the flow table of a layer.
+    ClearLft {
+        #[command(flatten)]
+        of: OfPort,
+        /// The layer.
+        layer: String,
+    },
+    /// List the unified flow table of a port.
+    DumpUft(OfPort),
+    /// List the TCP flows of a port.
+    DumpTcpFlows(OfPort),
+    /// Show the counters of xde and its ports, drops by reason. Tables leave out what is zero.
+    #[command(visible_alias = "show-stats")]
+    DumpStats {
+        /// Show this port alone.
+        #[arg(short, long)]
+        port: Option<String>,
+    },
+    /// Add a firewall rule.
+    AddFwRule {
+        #[command(flatten)]
+        of: OfPort,
+        #[command(flatten)]
+        rule: Rule,
+    },
+    /// Remove a firewall rule.
+    RmFwRule {
+        #[command(flatten)]
+        of: OfPort,
+        /// The direction of the rule: in or out.
+        #[arg(long)]
+        dir: Direction,
+        /// The number of the rule, as `dump-layer` shows it.
+        id: u64,
+    },
+    /// Replace all firewall rules by those on standard input, one a line.
+    ///
+    /// A rule is dir=in|out action=allow|deny priority=N [hosts=any|ip=IP|subnet=CIDR|vni=N]
+    /// [protocol=any|arp|tcp|udp|icmp[:TYPE[,CODE[-CODE]]]|icmp6[:..]|N] [port=any|N[-N][,..]]. Blank lines and what follows a # are
+    /// passed over.
+    SetFwRules(OfPort),
+    /// Create a port and its link.
+    #[command(visible_alias = "xde-create")]
+    CreateXde(Box<CreateXde>),
+    /// Delete a port and its link.
+    #[command(visible_alias = "xde-delete")]
+    DeleteXde {
+        /// The port.
+        name: String,
+    },
+    /// Name the links to the other hosts.
+    SetXdeUnderlay {
+        /// The first link.
+        u1: String,
+        /// The second link.
+        u2: Option<String>,
+    },
+    /// Let go of the links to the other hosts.
+    ClearXdeUnderlay,
+    /// List which host each guest is on.
+    DumpV2p,
+    /// Map a guest's address to its host.
+    SetV2p(V2p),
+    /// Remove the mapping of a guest's address.
+    ClearV2p(V2p),
+    /// List the tunnel endpoints at the boundary.
+    DumpV2b,
+    /// Add tunnel endpoints to those that lead to a prefix.
+    SetV2b(V2b),
+    /// Remove tunnel endpoints from those that lead to a prefix.
+    ClearV2b(V2b),
+    /// Add a route.
+    AddRouterEntry(Route),
+    /// Remove a route.
+    DelRouterEntry(Route),
+    /// Set the external addresses of a port; those not given are taken away.
+    SetExternalIps {
+        #[command(flatten)]
+        of: OfPort,
+        #[command(flatten)]
+        external: External,
+        /// An internet gateway that an external address belongs to; may be repeated.
+        #[arg(long = "internet-gateway", value_name = "IP=UUID", value_parser = crate::external::parse_gateway)]
+        gateways: Vec<(IpAddr, uuid::Uuid)>,
+    },
+}
+
+/// Which port.
+#[derive(Debug, Args)]
+pub(crate) struct OfPort {
+    /// The port.
+    #[arg(short, long)]
+    pub(crate) port: String,
+}
+
+/// A firewall rule by its parts.
+#[derive(Debug, Args)]
+pub(crate) struct Rule {
+    /// Which packets the rule looks at: in or out.
+    #[arg(long)]
+    pub(crate) dir: Direction,
+    /// Who is at the other end: any, ip=IP, subnet=CIDR or vni=N.
+    #[arg(long)]
+    pub(crate) hosts: Hosts,
+    /// The protocol: any, arp, tcp, udp, icmp[:TYPE[,CODE[-CODE]]], icmp6[:..] or a number.
+    #[arg(long)]
+    pub(crate) protocol: ProtoFilter,
+    /// The destination ports: any or N[-N][,..].
+    #[arg(long)]
+    pub(crate) ports: Ports,
+    /// What the rule does: allow or deny.
+    #[arg(long)]
+    pub(crate) action: FirewallAction,
+    /// The lower number decides first.
+    #[arg(long)]
+    pub(crate) priority: u16,
+}
+
+/// A guest and its host.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct V2p {
+    /// The guest's address in its VPC.
+    pub(crate) vpc_ip: IpAddr,
+    /// The guest's MAC address.
+    pub(crate) vpc_mac: MacAddr,
+    /// The underlay address of its host.
+    pub(crate) underlay_ip: Ipv6Addr,
+    /// The VPC.
+    pub(crate) vni: Vni,
+}
+
+/// A prefix and its tunnel endpoints.
+#[derive(Debug, Args)]
+pub(crate) struct V2b {
+    /// The prefix.
+    pub(crate) prefix: IpCidr,
+    /// Underlay addresses of tunnel endpoints.
+    #[arg(required = true)]
+    pub(crate) tep: Vec<Ipv6Addr>,
+}
+
+/// A route of a port.
+#[derive(Debug, Args)]
+pub(crate) struct Route {
+    #[command(flatten)]
+    pub(crate) of: OfPort,
+    /// The prefix.
+    pub(crate) dest: IpCidr,
+    /// Where it leads: drop, ig, ig=UUID, ip4=IP, ip6=IP, sub4=CIDR or sub6=CIDR.
+    pub(crate) target: RouterTarget,
+    /// Who made it: system or custom.
+    pub(crate) class: RouterClass,
+}
+
+/// External addresses. Each belongs to the family it is of.
+#[derive(Debug, Default, Args)]
+pub(crate) struct External {
+    /// Address of source NAT; one of each family.
+    #[arg(long, value_name = "IP", requires_all = ["snat_start", "snat_end"])]
+    pub(crate) snat_ip: Vec<IpAddr>,
+    /// First port of source NAT; one for all addresses or one for each.
+    #[arg(long, value_name = "PORT", requires_all = ["snat_ip", "snat_end"])]
+    pub(crate) snat_start: Vec<u16>,
+    /// Last port of source NAT; one for all addresses or one for each.
+    #[arg(long, value_name = "PORT", requires_all = ["snat_ip", "snat_start"])]
+    pub(crate) snat_end: Vec<u16>,
+    /// Ephemeral address; one of each family.
+    #[arg(long, value_name = "IP")]
+    pub(crate) ephemeral_ip: Vec<IpAddr>,
+    /// Floating addresses, repeated or with commas between them.
+    #[arg(long, value_name = "IP", value_delimiter = ',')]
+    pub(crate) floating_ip: Vec<IpAddr>,
+}
+
+/// A port to be created: its name and options, or the eleven values of the old form.
+#[derive(Debug, Args)]
+pub(crate) struct CreateXde {
+    /// The port; or: NAME U1 U2 GUEST_MAC PRIVATE_IP GATEWAY_MAC GATEWAY_IP BOUNDARY_ADDR BOUNDARY_VNI VPC_VNI SRC_UNDERLAY_ADDR.
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) positional: Vec<String>,
+    /// Let frames pass between the guest and the first underlay link as they are.
+    #[arg(long)]
+    pub(crate) passthrough: bool,
+    /// The guest's MAC address.
+    #[arg(long)]
+    pub(crate) guest_mac: Option<MacAddr>,
+    /// The guest's address; one of each family.
+    #[arg(long, value_name = "IP")]
+    pub(crate) private_ip: Vec<IpAddr>,
+    /// The subnet of the VPC the guest is in; one of each family.
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) vpc_subnet: Vec<IpCidr>,
+    /// The MAC address the gateway shows to the guest.
+    #[arg(long)]
+    pub(crate) gateway_mac: Option<MacAddr>,
+    /// The gateway's address; one of each family.
+    #[arg(long, value_name = "IP")]
+    pub(crate) gateway_ip: Vec<IpAddr>,
+    /// The VPC.
+    #[arg(long)]
+    pub(crate) vpc_vni: Option<Vni>,
+    /// The underlay address of this host.
+    #[arg(long)]
+    pub(crate) src_underlay_addr: Option<Ipv6Addr>,
+    /// The guest's MTU in octets.
+    #[arg(long)]
+    pub(crate) mtu: Option<u16>,
+    #[command(flatten)]
+    pub(crate) external: External,
+    /// The guest's host name.
+    #[arg(long)]
+    pub(crate) hostname: Option<oxide_vpc::api::DomainName>,
+    /// The domain of the guest's host name.
+    #[arg(long)]
+    pub(crate) host_domain: Option<oxide_vpc::api::DomainName>,
+    /// Name servers, with commas between them.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) dns_servers: Vec<IpAddr>,
+    /// Domains to look short names up in, with commas between them.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) domain_search_list: Vec<oxide_vpc::api::DomainName>,
+    /// The network namespace the guest's end of the link is moved to: a name or a path.
+    #[arg(long, conflicts_with = "tap")]
+    pub(crate) netns: Option<String>,
+    /// Make the link a TAP for a virtual machine.
+    #[arg(long)]
+    pub(crate) tap: bool,
+}
+
+/// Two versions of the crate may have the same commands; what matters for talking to a driver is these.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (API {API_VERSION:016x})", env!("CARGO_PKG_VERSION")));

@@ -1,0 +1,312 @@
+//! Each command: the request it makes, and what is printed of the answer.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use opte::api::{ClearLftReq, ClearUftReq, ListLayersReq, NoResp, OpteError, Request};
+use opteadm::{Client, Error};
+use oxide_vpc::api::{
+    AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
+    DelRouterEntryReq, DeleteXdeReq, FirewallRule, InternetGatewayMap, PhysNet, RemFwRuleReq,
+    RouterEntry, RuleFileError, RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, parse_rules,
+};
+use oxide_vpc::network::BOUNDARY_VNI;
+use serde::Serialize;
+
+use crate::args::{Cli, Command, Route, Rule, V2b, V2p};
+use crate::create::Plan;
+use crate::external::Families;
+use crate::table;
+
+/// Has the command done; what is to be printed of it.
+pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
+    let Cli {
+        socket,
+        json,
+        command,
+    } = cli;
+    // What is wrong with the arguments is said whether or not a driver runs.
+    let action = Action::new(command)?;
+    let mut client = Client::connect(socket)?;
+    match action {
+        Action::List(command) => read(&mut client, command, json),
+        Action::Change(change) => done(change(&mut client), json),
+    }
+}
+
+/// Why the command was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An argument is wrong.
+    Argument(OpteError),
+    /// A rule on standard input is wrong.
+    Rules(RuleFileError),
+    /// Standard input could not be read.
+    Input(io::Error),
+    /// The driver did not do it.
+    Client(Error),
+    /// The answer could not be printed as JSON.
+    Json(serde_json::Error),
+    /// The answer could not be printed as a table.
+    Table(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument(error) => error.fmt(f),
+            Self::Rules(error) => write!(f, "rules, {error}"),
+            Self::Input(error) => write!(f, "cannot read rules: {error}"),
+            Self::Client(error) => error.fmt(f),
+            Self::Json(error) => write!(f, "cannot print the answer: {error}"),
+            Self::Table(error) => write!(f, "cannot print the answer: {error}"),
+        }
+    }
+}
+
+impl From<OpteError> for Failure {
+    fn from(error: OpteError) -> Self {
+        Self::Argument(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+/// A command with its arguments understood.
+enum Action {
+    List(Listing),
+    Change(Change),
+}
+
+/// What changes something when it is done.
+type Change = Box<dyn FnOnce(&mut Client) -> Result<NoResp, Error>>;
+
+/// What is to be listed.
+enum Listing {
+    Ports,
+    Layers(String),
+    Layer { port: String, name: String },
+    Uft(String),
+    TcpFlows(String),
+    Stats(Option<String>),
+    V2p,
+    V2b,
+}
+
+impl Action {
+    fn new(command: Command) -> Result<Self, Failure> {
+        Ok(match command {
+            Command::ListPorts => Self::List(Listing::Ports),
+            Command::ListLayers(of) => Self::List(Listing::Layers(of.port)),
+            Command::DumpLayer { of, name } => Self::List(Listing::Layer {
+                port: of.port,
+                name,
+            }),
+            Command::DumpUft(of) => Self::List(Listing::Uft(of.port)),
+            Command::DumpTcpFlows(of) => Self::List(Listing::TcpFlows(of.port)),
+            Command::DumpStats { port } => Self::List(Listing::Stats(port)),
+            Command::DumpV2p => Self::List(Listing::V2p),
+            Command::DumpV2b => Self::List(Listing::V2b),
+            Command::ClearUft(of) => change(ClearUftReq { port_name: of.port }),
+            Command::ClearLft { of, layer } => change(ClearLftReq {
+                port_name: of.port,
+                layer_name: layer,
+            }),
+            Command::AddFwRule { of, rule } => change(AddFwRuleReq {
+                port_name: of.port,
+                rule: rule.into(),
+            }),
+            Command::RmFwRule { of, dir, id } => change(RemFwRuleReq {
+                port_name: of.port,
+                dir,
+                id,
+            }),
+            Command::SetFwRules(of) => change(SetFwRulesReq {
+                port_name: of.port,
+                rules: rules()?,
+            }),
+            Command::CreateXde(args) => {
+                let plan = Plan::new(*args)?;
+                Self::Change(Box::new(move |client| plan.run(client)))
+            }
+            Command::DeleteXde { name } => change(DeleteXdeReq { name }),
+            Command::SetXdeUnderlay { u1, u2 } => change(SetXdeUnderlayReq { u1, u2 }),
+            Command::ClearXdeUnderlay => change(ClearXdeUnderlayReq {}),
+            Command::SetV2p(v2p) => change(SetVirt2PhysReq {
+                vip: v2p.vpc_ip,
+                phys: v2p.into(),
+            }),
+            Command::ClearV2p(v2p) => change(ClearVirt2PhysReq {
+                vip: v2p.vpc_ip,
+                phys: v2p.into(),
+            }),
+            Command::SetV2b(v2b) => change(SetVirt2BoundaryReq {
+                vip: v2b.prefix,
+                tep: v2b.endpoints(),
+            }),
+            Command::ClearV2b(v2b) => change(ClearVirt2BoundaryReq {
+                vip: v2b.prefix,
+                tep: v2b.endpoints(),
+            }),
+            Command::AddRouterEntry(route) => change(AddRouterEntryReq {
+                entry: route.entry(),
+                port_name: route.of.port,
+            }),
+            Command::DelRouterEntry(route) => change(DelRouterEntryReq {
+                entry: route.entry(),
+                port_name: route.of.port,
+            }),
+            Command::SetExternalIps {
+                of,
+                external,
+                gateways,
+            } => {
+                let Families { v4, v6 } = external.families()?;
+                let mut map = InternetGatewayMap::new();
+                for (ip, gateway) in gateways {
+                    map.entry(ip).or_default().insert(gateway);
+                }
+                change(SetExternalIpsReq {
+                    port_name: of.port,
+                    external_ips_v4: v4,
+                    external_ips_v6: v6,
+                    inet_gw_map: Some(map).filter(|map| !map.is_empty()),
+                })
+            }
+        })
+    }
+}
+
+fn change<R: Request<Response = NoResp> + 'static>(request: R) -> Action {
+    Action::Change(Box::new(move |client| client.call(&request)))
+}
+
+fn done(result: Result<NoResp, Error>, as_json: bool) -> Result<String, Failure> {
+    let NoResp {} = result?;
+    // No news is good news; to a program no text is no JSON.
+    Ok(if as_json {
+        "{}\n".into()
+    } else {
+        String::new()
+    })
+}
+
+fn read(client: &mut Client, command: Listing, as_json: bool) -> Result<String, Failure> {
+    match command {
+        Listing::Ports => {
+            let mut ports = client.list_ports()?;
+            table::sort_ports(&mut ports);
+            show(as_json, &ports, || table::ports(&ports))
+        }
+        Listing::Layers(port) => {
+            let layers = client.call(&ListLayersReq { port_name: port })?.layers;
+            show(as_json, &layers, || table::layers(&layers))
+        }
+        Listing::Layer { port, name } => {
+            let layer = client.dump_layer(&port, &name)?;
+            show(as_json, &layer, || table::layer(&port, &layer))
+        }
+        Listing::Uft(port) => {
+            let uft = client.dump_uft(&port)?;
+            show(as_json, &uft, || table::uft(&uft))
+        }
+        Listing::TcpFlows(port) => {
+            let flows = client.dump_tcp_flows(&port)?;
+            show(as_json, &flows, || table::tcp_flows(&flows))
+        }
+        Listing::Stats(port) => {
+            let stats = client.dump_stats(port.as_deref())?;
+            show(as_json, &stats, || table::stats(&stats))
+        }
+        Listing::V2p => {
+            let mappings = client.dump_v2p()?;
+            show(as_json, &mappings, || table::v2p(&mappings))
+        }
+        Listing::V2b => {
+            let mappings = client.dump_v2b()?;
+            show(as_json, &mappings, || table::v2b(&mappings))
+        }
+    }
+}
+
+fn show(
+    as_json: bool,
+    answer: &impl Serialize,
+    as_table: impl FnOnce() -> io::Result<String>,
+) -> Result<String, Failure> {
+    if !as_json {
+        return as_table().map_err(Failure::Table);
+    }
+    let mut value = serde_json::to_value(answer)?;
+    if let Some(object) = value.as_object_mut() {
+        // All pages are here.
+        object.remove("next");
+    }
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+fn rules() -> Result<Vec<FirewallRule>, Failure> {
+    let mut text = String::new();
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(Failure::Input)?;
+    parse_rules(&text).map_err(Failure::Rules)
+}
+
+impl From<Rule> for FirewallRule {
+    fn from(rule: Rule) -> Self {
+        Self {
+            direction: rule.dir,
+            filters: RuleFilters {
+                hosts: rule.hosts,
+                protocol: rule.protocol,
+                ports: rule.ports,
+            },
+            action: rule.action,
+            priority: rule.priority,
+        }
+    }
+}
+
+impl From<V2p> for PhysNet {
+    fn from(v2p: V2p) -> Self {
+        Self {
+            ether: v2p.vpc_mac,
+            ip: v2p.underlay_ip,
+            vni: v2p.vni,
+        }
+    }
+}
+
+impl V2b {
+    fn endpoints(&self) -> Vec<TunnelEndpoint> {
+        self.tep
+            .iter()
+            .map(|ip| TunnelEndpoint {
+                ip: *ip,
+                vni: BOUNDARY_VNI,
+            })
+            .collect()
+    }
+}
+
+impl Route {
+    fn entry(&self) -> RouterEntry {
+        RouterEntry {
+            dest: self.dest,
+            target: self.target,
+            class: self.class,
+        }
+    }
+}
