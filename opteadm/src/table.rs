@@ -135,7 +135,7 @@ pub(crate) fn uft(uft: &DumpUftResp) -> io::Result<String> {
         let flows = uft_flows(uft.flows.iter().filter(|flow| flow.dir == dir))?;
         out += &section(&format!("{title}: {count}/{limit}"), &flows);
     }
-    Ok(out)
+    Ok(out.trim_start().to_owned())
 }
 
 /// The TCP flows of a port.
@@ -187,7 +187,7 @@ pub(crate) fn stats(stats: &DumpStatsResp) -> io::Result<String> {
         }
         out += &section(&title, &table.finish()?);
     }
-    Ok(out)
+    Ok(out.trim_start().to_owned())
 }
 
 /// Where guests are, by VPC.

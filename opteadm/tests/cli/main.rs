@@ -1,0 +1,527 @@
+//! `opteadm` against a driver at a real socket.
+
+mod driver;
+
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::thread;
+
+use driver::{CONFIG, FLOWS, Host};
+use opte::api::frame::{FLAG_ERROR, MAGIC, ResponseHeader};
+use opteadm::{Client, Error};
+use oxide_vpc::api::{API_VERSION, DeleteXdeReq, GuestLink, RouterEntry};
+use serde_json::Value;
+use zerocopy::IntoBytes;
+
+/// Commands that change something, in an order in which each can be done, all on one host.
+const CHANGES: [&str; 21] = [
+    "set-xde-underlay eth0 eth1",
+    "set-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
+    "set-v2p fd10::12 a8:40:25:f0:00:02 fd00:2::1 10",
+    "clear-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
+    "set-v2b 0.0.0.0/0 fd00:99::1 fd00:99::2",
+    "clear-v2b 0.0.0.0/0 fd00:99::2",
+    "xde-create opte1 --tap --guest-mac a8:40:25:f0:00:03 --private-ip 10.0.0.13 --vpc-subnet 10.0.0.0/24 \
+     --gateway-mac a8:40:25:ff:77:77 --gateway-ip 10.0.0.1 --vpc-vni 10 --src-underlay-addr fd00:1::1 --mtu 9000",
+    "add-fw-rule -p opte1 --dir in --hosts any --protocol tcp --ports 22,8000-8100 --action allow --priority 100",
+    "add-fw-rule -p opte1 --dir out --hosts subnet=10.0.0.0/8 --protocol icmp:8,0-3 --ports any --action deny --priority 1",
+    "rm-fw-rule -p opte1 --dir out 1",
+    "add-router-entry -p opte1 0.0.0.0/0 ig system",
+    "add-router-entry -p opte1 10.0.0.0/24 sub4=10.0.0.0/24 custom",
+    "add-router-entry -p opte1 ::/0 ig=6e1b9c7e-6a3c-4d5b-9d0e-000000000001 system",
+    "del-router-entry -p opte1 0.0.0.0/0 ig system",
+    "set-external-ips -p opte1 --ephemeral-ip 203.0.113.9 --floating-ip 203.0.113.10",
+    "set-external-ips -p opte1",
+    "clear-uft -p opte1",
+    "clear-lft -p opte1 firewall",
+    "set-fw-rules -p opte1",
+    "xde-delete opte1",
+    "clear-xde-underlay",
+];
+
+#[test]
+fn changes_are_silent() {
+    let host = Host::new();
+    for command in CHANGES {
+        assert_eq!(host.ok(command), "", "{command}");
+    }
+}
+
+#[test]
+fn every_command_has_json() {
+    let host = Host::new();
+    let (last, changes) = CHANGES.split_last().unwrap();
+    let lists = [
+        "list-ports",
+        "dump-v2p",
+        "dump-v2b",
+        "dump-stats",
+        "show-stats -p opte1",
+    ];
+    let of_port = [
+        "list-layers -p opte1",
+        "dump-layer -p opte1 firewall",
+        "dump-uft -p opte1",
+        "dump-tcp-flows -p opte1",
+    ];
+    for command in changes.iter().chain(&lists) {
+        let (command, is_delete) = (*command, *command == "xde-delete opte1");
+        if is_delete {
+            for list in of_port {
+                serde_json::from_str::<Value>(&host.ok(&format!("{list} --json"))).unwrap();
+            }
+        }
+        serde_json::from_str::<Value>(&host.ok(&format!("--json {command}"))).unwrap();
+    }
+    assert_eq!(host.ok(&format!("{last} --json")), "{}\n");
+}
+
+#[test]
+fn a_port_of_both_families_is_what_its_options_say() {
+    let host = Host::with_port();
+    let state = host.driver.state();
+    let request = &state.ports["opte0"].request;
+    assert_eq!(
+        request.link,
+        GuestLink::Veth {
+            netns: Some("guest0".into())
+        }
+    );
+    let (ipv4, ipv6) = (request.cfg.ipv4().unwrap(), request.cfg.ipv6().unwrap());
+    assert_eq!(ipv4.private_ip.to_string(), "10.0.0.11");
+    assert_eq!(ipv6.vpc_subnet.to_string(), "fd10::/64");
+    let (snat4, snat6) = (
+        ipv4.external_ips.snat.unwrap(),
+        ipv6.external_ips.snat.unwrap(),
+    );
+    assert_eq!(
+        (snat4.external_ip.to_string(), snat4.ports.to_string()),
+        ("203.0.113.1".into(), "1024-2047".into())
+    );
+    assert_eq!(
+        (snat6.external_ip.to_string(), snat6.ports),
+        ("2001:db8::1".into(), snat4.ports)
+    );
+    assert_eq!(ipv4.external_ips.floating_ips.len(), 2);
+    assert_eq!(request.cfg.dhcp.dns4_servers.len(), 1);
+    assert_eq!(request.cfg.dhcp.dns6_servers.len(), 1);
+    drop(state);
+    let table = host.ok("list-ports");
+    assert_eq!(
+        table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .nth(1)
+            .unwrap(),
+        [
+            "opte0",
+            "A8:40:25:F0:00:01",
+            "10.0.0.11",
+            "None",
+            "203.0.113.7",
+            "fd10::11",
+            "None",
+            "None",
+            "running"
+        ]
+    );
+}
+
+#[test]
+fn the_old_form_sets_up_the_host_too() {
+    let host = Host::new();
+    let old = |name: &str, mac: &str| {
+        format!(
+            "xde-create --passthrough {name} vioif0 vioif1 {mac} 10.0.0.1 A8:40:25:00:00:01 172.30.0.5 fd00:99::1 99 10 fd00:1::1"
+        )
+    };
+    assert_eq!(host.ok(&old("xde0", "A8:40:25:ff:00:01")), "");
+    // A second port finds the links taken, by the same names.
+    assert_eq!(host.ok(&old("xde1", "A8:40:25:ff:00:02")), "");
+    {
+        let state = host.driver.state();
+        assert_eq!(
+            state.underlay.as_ref().unwrap().u2.as_deref(),
+            Some("vioif1")
+        );
+        let port = &state.ports["xde0"].request;
+        assert!(port.passthrough);
+        assert_eq!(port.cfg.vni.to_string(), "10");
+        assert_eq!(port.cfg.phys_ip.to_string(), "fd00:1::1");
+        let ipv4 = port.cfg.ipv4().unwrap();
+        assert_eq!(
+            (
+                ipv4.private_ip.to_string(),
+                ipv4.vpc_subnet.to_string(),
+                ipv4.gateway_ip.to_string()
+            ),
+            ("10.0.0.1".into(), "10.0.0.0/24".into(), "172.30.0.5".into())
+        );
+    }
+    assert!(
+        host.ok("dump-v2b")
+            .contains("0.0.0.0/0        fd00:99::1   99")
+    );
+    assert_eq!(
+        host.complaint(&old("xde1", "A8:40:25:ff:00:02")),
+        "port 'xde1' exists already"
+    );
+}
+
+#[test]
+fn the_old_form_that_fails_leaves_the_host_as_it_was() {
+    let host = Host::new();
+    let complaint = host.complaint(
+        "xde-create xde0 u0 u1 A8:40:25:ff:00:01 10.0.0.1 A8:40:25:ff:00:01 10.0.0.2 fd00:99::1 99 10 fd00:1::1",
+    );
+    assert!(
+        complaint.ends_with("guest and gateway have the same MAC address A8:40:25:FF:00:01"),
+        "{complaint}"
+    );
+    assert!(host.driver.state().underlay.is_none());
+    assert_eq!(host.ok("dump-v2b").lines().count(), 3);
+}
+
+#[test]
+fn rules_from_standard_input() {
+    let host = Host::with_port();
+    let rules = "# web\n\ndir=in action=allow priority=10 protocol=tcp port=443,80\ndir=out action=deny priority=20\n";
+    assert!(host.run("set-fw-rules -p opte0", rules).status.success());
+    assert_eq!(
+        host.ok("dump-layer -p opte0 firewall"),
+        "\
+Port opte0 - Layer firewall
+======================================================================
+
+Inbound Flows
+----------------------------------------------------------------------
+PROTO  SRC IP  SPORT/TY  DST IP  DPORT  HITS  ACTION
+
+Outbound Flows
+----------------------------------------------------------------------
+PROTO  SRC IP  SPORT/TY  DST IP  DPORT  HITS  ACTION
+
+Inbound Rules
+----------------------------------------------------------------------
+ID   PRI  HITS  PREDICATES                          ACTION
+0    10   0     hosts=any protocol=tcp port=80,443  \"allow\"
+DEF  --   1     --                                  \"deny\"
+
+Outbound Rules
+----------------------------------------------------------------------
+ID   PRI  HITS  PREDICATES                       ACTION
+1    20   0     hosts=any protocol=any port=any  \"deny\"
+DEF  --   2     --                               \"stateful allow\"
+"
+    );
+    let output = host.run(
+        "set-fw-rules -p opte0",
+        "dir=in action=allow priority=10\ndir=in action=allow\n",
+    );
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "opteadm: rules, line 2: missing 'priority' key\n"
+    );
+    // What was wrong with one rule has changed none.
+    assert_eq!(host.driver.state().ports["opte0"].rules.len(), 2);
+}
+
+#[test]
+fn listings_longer_than_a_page_are_whole() {
+    let host = Host::with_port();
+    let uft: Value = serde_json::from_str(&host.ok("dump-uft -p opte0 --json")).unwrap();
+    let hits: Vec<u64> = uft["flows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|flow| flow["hits"].as_u64().unwrap())
+        .collect();
+    assert_eq!(hits, (0..FLOWS).collect::<Vec<_>>());
+    assert!(
+        host.ok("dump-uft -p opte0")
+            .contains("\nUFT Outbound: 2500/8192\n")
+    );
+    assert_eq!(
+        host.ok("dump-tcp-flows -p opte0").lines().count() as u64,
+        FLOWS + 1
+    );
+}
+
+#[test]
+fn drops_are_by_reason() {
+    let host = Host::with_port();
+    let stats: Value = serde_json::from_str(&host.ok("dump-stats --json")).unwrap();
+    assert_eq!(stats["driver"]["drops"]["no_such_port"], 1);
+    assert_eq!(stats["ports"][0]["drops"]["layer_default_deny"], 7);
+    assert_eq!(stats["driver"]["counters"]["command_malformed"], 0);
+    assert!(
+        stats["driver"]["counters"]["command_done"]
+            .as_u64()
+            .unwrap()
+            >= 2
+    );
+    assert!(
+        host.ok("show-stats")
+            .contains("drop layer_default_deny  7\n")
+    );
+}
+
+#[test]
+fn external_addresses_replace_those_before() {
+    let host = Host::with_port();
+    host.ok(
+        "set-external-ips -p opte0 --ephemeral-ip 203.0.113.9 --ephemeral-ip 2001:db8::9 \
+             --internet-gateway 203.0.113.9=6e1b9c7e-6a3c-4d5b-9d0e-000000000001",
+    );
+    let external = host.driver.state().ports["opte0"].external.clone().unwrap();
+    assert_eq!(
+        external
+            .external_ips_v4
+            .unwrap()
+            .ephemeral_ip
+            .unwrap()
+            .to_string(),
+        "203.0.113.9"
+    );
+    assert_eq!(
+        external
+            .external_ips_v6
+            .unwrap()
+            .ephemeral_ip
+            .unwrap()
+            .to_string(),
+        "2001:db8::9"
+    );
+    assert_eq!(external.inet_gw_map.unwrap().len(), 1);
+    // Without addresses both families have none.
+    host.ok("set-external-ips -p opte0");
+    let external = host.driver.state().ports["opte0"].external.clone().unwrap();
+    assert_eq!(
+        (external.external_ips_v4, external.external_ips_v6),
+        (None, None)
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    let host = Host::with_port();
+    let create = |name: &str, change: (&str, &str)| {
+        format!("create-xde {name} {}", CONFIG.replace(change.0, change.1))
+    };
+    for (command, complaint) in [
+        ("list-layers -p nope".to_owned(), "port 'nope' not found"),
+        (
+            "dump-layer -p opte0 nope".into(),
+            "port 'opte0' has no layer 'nope'",
+        ),
+        (
+            "rm-fw-rule -p opte0 --dir in 7".into(),
+            "layer 'firewall' has no rule 7 in direction IN",
+        ),
+        (
+            "del-router-entry -p opte0 0.0.0.0/0 ig system".into(),
+            "router entry 0.0.0.0/0 -> ig of class system not found",
+        ),
+        (
+            "add-router-entry -p opte0 0.0.0.0/0 ip6=fd00::1 system".into(),
+            "invalid router entry 0.0.0.0/0 -> ip6=fd00::1: destination and target are of different families",
+        ),
+        (
+            "clear-v2p 10.0.0.9 a8:40:25:f0:00:02 fd00:2::1 10".into(),
+            "no mapping for 10.0.0.9 in VNI 10",
+        ),
+        (
+            "set-xde-underlay eth0 eth0".into(),
+            "invalid underlay: link 'eth0' is given twice",
+        ),
+        (
+            "set-xde-underlay eth0".into(),
+            "underlay links are set already: eth0,eth1",
+        ),
+        (
+            "clear-xde-underlay".into(),
+            "the underlay links are in use by 1 port(s)",
+        ),
+        (create("opte0", ("", "")), "port 'opte0' exists already"),
+        (
+            create("a/b", ("", "")),
+            "bad name 'a/b': only letters, digits, '_', '-' and '.' may stand in it",
+        ),
+        (
+            create("x", ("--vpc-vni 10", "")),
+            "invalid arguments: --vpc-vni is missing",
+        ),
+        (
+            create("x", ("--private-ip 10.0.0.11", "--private-ip 10.1.0.11")),
+            "invalid IP configuration: private address 10.1.0.11 is not in the subnet 10.0.0.0/24",
+        ),
+        (
+            create("x", ("--private-ip fd10::11", "--private-ip 10.0.0.12")),
+            "invalid --private-ip: 10.0.0.12 is a second one of its family",
+        ),
+        (
+            create("x", ("--netns guest0", "--mtu 1000")),
+            "invalid MTU: 1000 is less than 1280",
+        ),
+        (
+            create("x", ("--snat-end 2047", "--snat-end 1")),
+            "invalid SNAT ports: invalid port range: 1024-1 ends before it starts",
+        ),
+        (
+            "create-xde a b".into(),
+            "invalid arguments: expected NAME and options, or the 11 values NAME U1 U2 GUEST_MAC PRIVATE_IP GATEWAY_MAC \
+             GATEWAY_IP BOUNDARY_ADDR BOUNDARY_VNI VPC_VNI SRC_UNDERLAY_ADDR; got 2",
+        ),
+        (
+            "rm-fw-rule -p opte0 --dir up 7".into(),
+            "invalid value 'up' for '--dir <DIR>': a direction is `in` or `out`",
+        ),
+        (
+            "add-router-entry -p opte0 10.0.0.0/33 ig system".into(),
+            "invalid value '10.0.0.0/33' for '<DEST>': prefix length 33 is longer than 32",
+        ),
+        (
+            "list-layers".into(),
+            "the following required arguments were not provided: --port <PORT>",
+        ),
+        ("frobnicate".into(), "unrecognized subcommand 'frobnicate'"),
+    ] {
+        assert_eq!(host.complaint(&command), complaint, "{command}");
+    }
+    assert_eq!(host.driver.state().ports.len(), 1);
+}
+
+#[test]
+fn a_driver_that_is_not_there() {
+    let mut host = Host::new();
+    let socket = host.socket();
+    host.stop();
+    assert_eq!(
+        host.complaint("list-ports"),
+        format!(
+            "xde is not running: there is no socket {}",
+            socket.display()
+        )
+    );
+    // As a killed driver leaves it.
+    drop(UnixListener::bind(&socket).unwrap());
+    assert_eq!(
+        host.complaint("list-ports"),
+        format!(
+            "xde is not running: it left {} behind, killed or crashed",
+            socket.display()
+        )
+    );
+}
+
+#[test]
+fn a_driver_that_ends_or_is_restarted_between_two_requests() {
+    let mut host = Host::with_port();
+    let mut client = Client::connect(host.socket()).unwrap();
+    assert_eq!(client.list_ports().unwrap().len(), 1);
+    host.stop();
+    assert!(matches!(client.list_ports(), Err(Error::Gone { .. })));
+
+    host.start(2);
+    let error = client
+        .call(&DeleteXdeReq {
+            name: "opte0".into(),
+        })
+        .unwrap_err();
+    assert!(matches!(error, Error::Restarted { .. }));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "xde at {} was restarted in the midst of DeleteXde; run the command again",
+            host.socket().display()
+        )
+    );
+    // Who starts anew talks to the new one.
+    assert!(
+        Client::connect(host.socket())
+            .unwrap()
+            .list_ports()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_connection_that_breaks_while_the_driver_lives_is_made_anew() {
+    let mut host = Host::with_port();
+    let mut client = Client::connect(host.socket()).unwrap();
+    client.list_ports().unwrap();
+    // The same run of the driver, as far as a client can see, over another connection.
+    host.stop();
+    host.start(1);
+    assert_eq!(client.list_ports().unwrap(), []);
+}
+
+#[test]
+fn a_driver_that_dies_before_it_answers() {
+    let mut host = Host::new();
+    host.stop();
+    let listener = UnixListener::bind(host.socket()).unwrap();
+    let dying = thread::spawn(move || drop(listener.accept().unwrap()));
+    assert_eq!(
+        host.complaint("clear-uft -p opte0"),
+        format!(
+            "xde at {} was killed or restarted before it answered ClearUft; whether that was done is not known",
+            host.socket().display()
+        )
+    );
+    dying.join().unwrap();
+}
+
+#[test]
+fn a_driver_of_another_version_and_no_driver_at_all() {
+    let mut host = Host::new();
+    host.stop();
+    let listener = UnixListener::bind(host.socket()).unwrap();
+    let other = thread::spawn(move || {
+        let header = ResponseHeader {
+            magic: MAGIC.into(),
+            api_version: 41.into(),
+            body_len: 1.into(),
+            flags: FLAG_ERROR.into(),
+            ..ResponseHeader::default()
+        };
+        let mut frame = header.as_bytes().to_vec();
+        frame.push(0xff);
+        for answer in [
+            frame.as_slice(),
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        ] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 56];
+            std::io::Read::read_exact(&mut stream, &mut request).unwrap();
+            stream.write_all(answer).unwrap();
+        }
+    });
+    assert_eq!(
+        host.complaint("list-ports"),
+        format!("API version mismatch: opteadm has {API_VERSION:016x}, xde has 0000000000000029")
+    );
+    assert_eq!(
+        host.complaint("list-ports"),
+        format!(
+            "what listens at {} is no xde: its answer begins with 0x50545448",
+            host.socket().display()
+        )
+    );
+    other.join().unwrap();
+}
+
+#[test]
+fn routes_are_removed_by_all_they_are() {
+    let host = Host::with_port();
+    host.ok("add-router-entry -p opte0 0.0.0.0/0 ig system");
+    host.ok("add-router-entry -p opte0 0.0.0.0/0 drop custom");
+    host.ok("del-router-entry -p opte0 0.0.0.0/0 ig system");
+    let expected = RouterEntry {
+        dest: "0.0.0.0/0".parse().unwrap(),
+        target: "drop".parse().unwrap(),
+        class: "custom".parse().unwrap(),
+    };
+    assert_eq!(host.driver.state().ports["opte0"].routes, [expected]);
+}
