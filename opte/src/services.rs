@@ -12,6 +12,7 @@
 //! | [`ndp::RouterResponder`] | router solicitations | ICMPv6 type 133 |
 //! | [`ndp::NeighbourResponder`] | neighbour solicitations for the gateway | ICMPv6 type 135 |
 //! | [`dhcp4::Server`] | every message of a DHCPv4 client | UDP port 68 to 67, to 255.255.255.255 or to the gateway |
+//! | [`dhcp6::Server`] | every message of a DHCPv6 client | UDP port 546 to 547, to ff02::1:2, ff05::1:3 or the gateway |
 //!
 //! What is not for a service passes on to the following rules; what is, but gets no answer, is dropped. A service checks
 //! addresses itself as far as its standard asks; a rule that matches too much does no harm.
@@ -31,6 +32,7 @@
 
 pub mod arp;
 pub mod dhcp4;
+pub mod dhcp6;
 pub mod icmp4;
 pub mod icmp6;
 pub mod ndp;

@@ -6,6 +6,8 @@
 mod arp_header;
 #[path = "dhcp4.rs"]
 mod dhcp4_header;
+#[path = "dhcp6.rs"]
+mod dhcp6_header;
 #[path = "ethernet.rs"]
 mod ethernet_header;
 #[path = "geneve.rs"]
@@ -29,6 +31,7 @@ mod vlan_header;
 
 pub use arp_header::*;
 pub use dhcp4_header::*;
+pub use dhcp6_header::*;
 pub use ethernet_header::*;
 pub use geneve_header::*;
 pub use icmpv4_header::*;

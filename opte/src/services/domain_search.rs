@@ -33,6 +33,11 @@ pub(super) fn compressed(names: &[DomainName]) -> Vec<u8> {
     out
 }
 
+/// The names one behind the other, in full: DHCPv6 forbids pointers (RFC 8415, section 10).
+pub(super) fn uncompressed(names: &[DomainName]) -> Vec<u8> {
+    names.iter().flat_map(DomainName::encoded).collect()
+}
+
 /// The two upper bits that tell a pointer from a label's length.
 const POINTER: u16 = 0xc000;
 
@@ -59,5 +64,9 @@ mod tests {
         for (texts, expected) in cases {
             assert_eq!(compressed(&names(texts)), *expected, "{texts:?}");
         }
+        assert_eq!(
+            uncompressed(&names(&["x.y", "z.y"])),
+            b"\x01x\x01y\0\x01z\x01y\0"
+        );
     }
 }

@@ -89,6 +89,21 @@ impl<'a> Reply<'a> {
         Ok(self.complete())
     }
 
+    /// The finished frame of Ethernet, IPv6 and UDP.
+    pub(super) fn complete_udp6(mut self) -> Result<Answer, ServiceError> {
+        let (mut ip, datagram) = Ipv6::parse_mut(self.packet()?)?;
+        let len = datagram.len() as u16;
+        ip.set_payload_len(len);
+        let pseudo = pseudo_v6(
+            ip.source(),
+            ip.destination(),
+            ip.next_header().0,
+            len.into(),
+        );
+        seal_udp(datagram, len, pseudo)?;
+        Ok(self.complete())
+    }
+
     /// The finished frame of Ethernet, IPv6 and ICMPv6, whose checksum is zero so far.
     pub(super) fn complete_icmpv6(mut self) -> Result<Answer, ServiceError> {
         let (mut ip, message) = Ipv6::parse_mut(self.packet()?)?;

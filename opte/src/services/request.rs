@@ -115,6 +115,17 @@ impl<'a> Ipv6Request<'a> {
         }
         Ok(())
     }
+
+    /// The UDP datagram in the packet, if it is from and to these ports: its data.
+    pub(super) fn udp(
+        &self,
+        source: u16,
+        destination: u16,
+    ) -> Result<Option<&'a [u8]>, ParseError> {
+        let (from, to) = (self.ip.source(), self.ip.destination());
+        let pseudo = |len: u16| pseudo_v6(from, to, IpProtocol::UDP.0, len.into());
+        datagram(self.payload, source, destination, pseudo)
+    }
 }
 
 /// Whether a packet from this address may be answered: that of one host (RFC 1122, section 3.2.1.3).

@@ -1,11 +1,13 @@
 //! Whatever the bytes: no panic, and a reply that is right.
 
+use std::net::Ipv6Addr;
+
 use proptest::prelude::*;
 
-use opte::services::{Answer, Gateway6, Service, arp, dhcp4, icmp4, icmp6, ndp};
+use opte::services::{Answer, Gateway6, Service, arp, dhcp4, dhcp6, icmp4, icmp6, ndp};
 
 use crate::captures::{
-    ARP_REQUEST, DHCP_DISCOVER, ECHO_REQUEST, ECHO_REQUEST6, NEIGHBOUR_SOLICITATION,
+    ARP_REQUEST, DHCP_DISCOVER, DHCP6_SOLICIT, ECHO_REQUEST, ECHO_REQUEST6, NEIGHBOUR_SOLICITATION,
     ROUTER_SOLICITATION,
 };
 use crate::frames::{assert_right, with_checksums};
@@ -32,6 +34,11 @@ fn services() -> Vec<Box<dyn Service>> {
             GATEWAY_MAC,
             GATEWAY_IP,
         ))),
+        Box::new(dhcp6::Server::new(&dhcp6::Config::new(
+            GUEST_MAC,
+            Ipv6Addr::LOCALHOST,
+            gateway,
+        ))),
     ]
 }
 
@@ -44,13 +51,14 @@ fn answer_all(request: &[u8], room: usize) {
     }
 }
 
-const CAPTURES: [&str; 6] = [
+const CAPTURES: [&str; 7] = [
     ARP_REQUEST,
     ECHO_REQUEST,
     ECHO_REQUEST6,
     ROUTER_SOLICITATION,
     NEIGHBOUR_SOLICITATION,
     DHCP_DISCOVER,
+    DHCP6_SOLICIT,
 ];
 
 proptest! {

@@ -6,6 +6,7 @@ mod any_bytes;
 mod arp;
 mod captures;
 mod dhcp4;
+mod dhcp6;
 mod echo;
 mod frames;
 mod ndp;
