@@ -42,6 +42,12 @@ impl Moment {
         self.0 / 1_000_000
     }
 
+    /// The moment `nanoseconds` after this one.
+    #[inline]
+    pub const fn plus_nanos(self, nanoseconds: u64) -> Self {
+        Self(self.0.saturating_add(nanoseconds))
+    }
+
     /// The time that has passed since `earlier`, zero if `earlier` is later.
     #[inline]
     pub const fn since(self, earlier: Moment) -> Duration {

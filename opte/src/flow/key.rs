@@ -80,12 +80,15 @@ impl Key for FlowKey {
 
     #[inline]
     fn hash(&self, seed: &HashSeed) -> u32 {
-        let mut padded = [0; 48];
-        if let Some(place) = padded.first_chunk_mut::<{ size_of::<FlowKey>() }>() {
-            place.copy_from_slice(self.as_bytes());
+        let (words, tail) = self.as_bytes().as_chunks::<8>();
+        let mut whole = [0; 6];
+        for (place, word) in whole.iter_mut().zip(words) {
+            *place = u64::from_ne_bytes(*word);
         }
-        let words: [u64; 6] = zerocopy::transmute!(padded);
-        seed.hash(&words)
+        if let ([.., last], [first, second]) = (&mut whole, tail) {
+            *last = u64::from(u16::from_ne_bytes([*first, *second]));
+        }
+        seed.hash(whole)
     }
 
     fn rewritten(&self, program: &Program, l3_index: u8) -> Self {

@@ -1,7 +1,5 @@
 //! The flow table of a port.
 
-use core::time::Duration;
-
 use opte_headers::program::Program;
 
 use super::hash::HashSeed;
@@ -32,7 +30,7 @@ pub(crate) struct FlowTable<N: Network> {
     programs: Interner,
     seed: HashSeed,
     limit: u32,
-    lifetimes: [Duration; Class::COUNT],
+    lifetimes: Lifetimes,
     revoked: u32,
     decided_by: [u32; MAX_LAYERS],
     counters: TableCounters,
@@ -81,6 +79,44 @@ pub struct Expired {
     /// Whether the slice was used up: there may be more to expire already.
     pub more: bool,
 }
+
+/// What a packet of a known flow changes.
+pub(crate) struct Parts<'a, N: Network> {
+    pub(crate) flow: &'a mut Flow<N>,
+    /// Its TCP connection, if it has one.
+    pub(crate) connection: Option<&'a mut Connection>,
+    lifetimes: &'a Lifetimes,
+}
+
+impl<N: Network> Parts<'_, N> {
+    /// Counts a packet of `len` bytes and prolongs the flow. Says whether the flow is of its class still: if not,
+    /// [`FlowTable::touch`] is to follow.
+    #[inline]
+    pub(crate) fn count(&mut self, dir: Direction, len: usize, now: Moment) -> bool {
+        let side = self.flow.sides.get_mut(dir);
+        side.packets += 1;
+        side.bytes += len as u64;
+        let settled = match &self.connection {
+            Some(connection) => {
+                self.flow.class == Class::TcpEstablished
+                    && connection.state() == TcpState::Established
+            }
+            None => side.packets > 1,
+        };
+        if settled {
+            let lifetime = self
+                .lifetimes
+                .get(self.flow.class as usize)
+                .copied()
+                .unwrap_or_default();
+            self.flow.deadline = now.plus_nanos(lifetime);
+        }
+        settled
+    }
+}
+
+/// Nanoseconds, by class.
+type Lifetimes = [u64; Class::COUNT];
 
 /// No connection.
 const NO_CONNECTION: u32 = u32::MAX;
@@ -181,9 +217,20 @@ impl<N: Network> FlowTable<N> {
         self.connections.get(flow.tcp)
     }
 
+    /// The flow and its connection, to be changed.
     #[inline]
-    pub(crate) fn connection_mut(&mut self, number: u32) -> Option<&mut Connection> {
-        self.connections.get_mut(number)
+    pub(crate) fn parts_mut(&mut self, id: u32) -> Option<Parts<'_, N>> {
+        let flow = self.flows.get_mut(id)?;
+        let connection = if flow.proto == Proto::Tcp {
+            self.connections.get_mut(flow.tcp)
+        } else {
+            None
+        };
+        Some(Parts {
+            flow,
+            connection,
+            lifetimes: &self.lifetimes,
+        })
     }
 
     /// Whether a new flow would find a place.
@@ -239,7 +286,7 @@ impl<N: Network> FlowTable<N> {
         self.set_decisions(id, new.decisions);
         self.set_side(id, new.first, Some(new.forward));
         self.set_side(id, new.first.opposite(), new.back);
-        let deadline = now + self.lifetime(class);
+        let deadline = now.plus_nanos(self.lifetime(class));
         let slot = self.wheel.insert(&mut self.flows, id, now, deadline);
         if let Some(flow) = self.flows.get_mut(id) {
             flow.deadline = deadline;
@@ -354,24 +401,6 @@ impl<N: Network> FlowTable<N> {
         self.set_class(id, class, now);
     }
 
-    /// Notes a packet of the flow, of `len` bytes, and the time it came.
-    #[inline]
-    pub(crate) fn count(&mut self, id: u32, dir: Direction, len: usize, now: Moment) {
-        let Some(flow) = self.flows.get_mut(id) else {
-            return;
-        };
-        let side = flow.sides.get_mut(dir);
-        side.packets += 1;
-        side.bytes += len as u64;
-        let both_ways = side.packets == 1 || flow.proto == Proto::Tcp;
-        let class = flow.class;
-        if both_ways {
-            self.touch(id, now);
-        } else if let Some(lifetime) = self.lifetimes.get(class as usize) {
-            flow.deadline = now + *lifetime;
-        }
-    }
-
     /// Removes flows whose time is over; looks at `slice` flows at most.
     pub(crate) fn expire(&mut self, now: Moment, slice: u32) -> Expired {
         let mut expired = Expired::default();
@@ -398,7 +427,7 @@ impl<N: Network> FlowTable<N> {
         expired
     }
 
-    fn lifetime(&self, class: Class) -> Duration {
+    fn lifetime(&self, class: Class) -> u64 {
         self.lifetimes
             .get(class as usize)
             .copied()
@@ -406,7 +435,7 @@ impl<N: Network> FlowTable<N> {
     }
 
     fn set_class(&mut self, id: u32, class: Class, now: Moment) {
-        let deadline = now + self.lifetime(class);
+        let deadline = now.plus_nanos(self.lifetime(class));
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
@@ -449,7 +478,8 @@ impl<N: Network> FlowTable<N> {
     /// longest, flows in use getting a second chance a bounded number of times.
     fn displace(&mut self, now: Moment) {
         const CHANCES: u32 = 4;
-        const IN_USE: Duration = Duration::from_secs(1);
+        /// Nanoseconds since the last packet.
+        const IN_USE: u64 = 1_000_000_000;
         let Some(rank) = self.ranks.iter().position(|rank| rank.head().is_some()) else {
             return;
         };
@@ -461,7 +491,8 @@ impl<N: Network> FlowTable<N> {
                 return;
             };
             let class = flow.class;
-            let in_use = flow.deadline > now + self.lifetime(class).saturating_sub(IN_USE);
+            let in_use =
+                flow.deadline > now.plus_nanos(self.lifetime(class).saturating_sub(IN_USE));
             if in_use && chance < CHANCES {
                 self.leave_rank(id, class);
                 self.join_rank(id, class);
@@ -492,8 +523,8 @@ fn class_of(proto: Proto, connection: Option<&Connection>, both_ways: bool) -> C
     }
 }
 
-fn lifetimes(timeouts: &Timeouts) -> [Duration; Class::COUNT] {
-    let mut lifetimes = [Duration::ZERO; Class::COUNT];
+fn lifetimes(timeouts: &Timeouts) -> Lifetimes {
+    let mut lifetimes = [0; Class::COUNT];
     for (class, lifetime) in [
         (Class::Revoked, timeouts.tcp_closing),
         (Class::TcpClosed, timeouts.tcp_half_open),
@@ -507,7 +538,7 @@ fn lifetimes(timeouts: &Timeouts) -> [Duration; Class::COUNT] {
         (Class::OtherBothWays, timeouts.other),
     ] {
         if let Some(place) = lifetimes.get_mut(class as usize) {
-            *place = lifetime;
+            *place = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
         }
     }
     lifetimes

@@ -2,7 +2,6 @@
 
 use core::mem;
 
-use opte_headers::ParseError;
 use opte_headers::frame::{HeaderKind, Parsed};
 
 use super::walk::{End, Frame, Walk};
@@ -16,11 +15,12 @@ use crate::time::Moment;
 use crate::{Direction, DropReason};
 
 /// A packet that has been parsed.
-struct Arrival<K> {
+#[derive(Clone, Copy)]
+struct Arrival<'a, K> {
     dir: Direction,
     now: Moment,
-    parsed: Parsed,
-    key: K,
+    parsed: &'a Parsed,
+    key: &'a K,
     hash: u32,
 }
 
@@ -34,10 +34,20 @@ impl<N: Network> Port<N> {
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
-        match self.arrival(dir, now, packet) {
-            Ok(arrival) => self.inner.lock().process(self, &arrival, packet, reply),
-            Err(error) => self.inner.lock().dropped(dir, DropReason::from(&error)),
-        }
+        let parsed = match self.network.parse(dir, packet.frame()) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.inner.lock().dropped(dir, DropReason::from(&error)),
+        };
+        let key = self.network.key(dir, &parsed, packet.frame());
+        let hash = key.hash(&self.seed);
+        let arrival = Arrival {
+            dir,
+            now,
+            parsed: &parsed,
+            key: &key,
+            hash,
+        };
+        self.inner.lock().process(self, arrival, packet, reply)
     }
 
     /// Processes a burst of packets as [`Port::process`] does each of them, with the work common to all done once. The
@@ -55,12 +65,25 @@ impl<N: Network> Port<N> {
         for (packets, verdicts) in packets.chunks_mut(BURST).zip(verdicts.chunks_mut(BURST)) {
             let mut arrivals = [const { None }; BURST];
             for (arrival, packet) in arrivals.iter_mut().zip(packets.iter()) {
-                *arrival = Some(self.arrival(dir, now, packet));
+                let frame = packet.frame();
+                *arrival = Some(self.network.parse(dir, frame).map(|parsed| {
+                    let key = self.network.key(dir, &parsed, frame);
+                    (parsed, key, key.hash(&self.seed))
+                }));
             }
             let mut inner = self.inner.lock();
             for ((arrival, packet), verdict) in arrivals.iter().zip(packets).zip(verdicts) {
                 *verdict = match arrival {
-                    Some(Ok(arrival)) => inner.process(self, arrival, packet, reply),
+                    Some(Ok((parsed, key, hash))) => {
+                        let arrival = Arrival {
+                            dir,
+                            now,
+                            parsed,
+                            key,
+                            hash: *hash,
+                        };
+                        inner.process(self, arrival, packet, reply)
+                    }
                     Some(Err(error)) => inner.dropped(dir, DropReason::from(error)),
                     None => continue,
                 };
@@ -69,26 +92,6 @@ impl<N: Network> Port<N> {
                 }
             }
         }
-    }
-
-    #[inline]
-    fn arrival(
-        &self,
-        dir: Direction,
-        now: Moment,
-        packet: &Packet<'_>,
-    ) -> Result<Arrival<N::Key>, ParseError> {
-        let frame = packet.frame();
-        let parsed = self.network.parse(dir, frame)?;
-        let key = self.network.key(dir, &parsed, frame);
-        let hash = key.hash(&self.seed);
-        Ok(Arrival {
-            dir,
-            now,
-            parsed,
-            key,
-            hash,
-        })
     }
 
     fn context(&self, now: Moment) -> Context<'_> {
@@ -104,7 +107,7 @@ impl<N: Network> Inner<N> {
     fn process(
         &mut self,
         port: &Port<N>,
-        arrival: &Arrival<N::Key>,
+        arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
@@ -112,7 +115,7 @@ impl<N: Network> Inner<N> {
             return self.dropped(arrival.dir, DropReason::PortNotRunning);
         }
         let epoch = port.epoch(self.epoch);
-        if let Some(id) = self.flows.find(arrival.dir, arrival.hash, &arrival.key)
+        if let Some(id) = self.flows.find(arrival.dir, arrival.hash, arrival.key)
             && let Some(done) = self.known(port, id, epoch, arrival, packet)
         {
             return match done {
@@ -133,53 +136,50 @@ impl<N: Network> Inner<N> {
         port: &Port<N>,
         id: u32,
         epoch: u32,
-        arrival: &Arrival<N::Key>,
+        arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
     ) -> Option<Result<(), DropReason>> {
-        let flow = self.flows.get_mut(id)?;
+        let mut parts = self.flows.parts_mut(id)?;
+        let flow = &parts.flow;
         if flow.epoch != epoch || flow.revoked || flow.deadline <= arrival.now {
             match self.doubtful(port, id, epoch, arrival, packet)? {
-                Ok(()) => {}
+                Ok(()) => parts = self.flows.parts_mut(id)?,
                 Err(reason) => return Some(Err(reason)),
             }
         }
-        let flow = self.flows.get_mut(id)?;
-        if flow.proto == Proto::Tcp {
-            let number = flow.tcp;
-            if let (Some(connection), Some(segment)) = (
-                self.flows.connection_mut(number),
-                segment_of(arrival, packet),
-            ) {
-                match connection.segment(arrival.dir, &segment) {
-                    Outcome::Pass => {}
-                    Outcome::Drop(reason) => return Some(Err(reason)),
-                    Outcome::Restart => {
-                        self.flows.remove(id);
-                        return None;
-                    }
+        // A cached program counts headers: it is for frames of the same shape only.
+        if parts.flow.sides.get(arrival.dir).l3 != arrival.parsed.l3_index().unwrap_or_default() {
+            return Some(Err(DropReason::ProgramApply));
+        }
+        if let (Some(connection), Some(segment)) =
+            (&mut parts.connection, segment_of(arrival, packet))
+        {
+            match connection.segment(arrival.dir, &segment) {
+                Outcome::Pass => {}
+                Outcome::Drop(reason) => return Some(Err(reason)),
+                Outcome::Restart => {
+                    self.flows.remove(id);
+                    return None;
                 }
             }
         }
         let len = packet.len();
-        self.flows.count(id, arrival.dir, len, arrival.now);
-        let side = self.flows.get(id)?.sides.get(arrival.dir);
-        // A cached program counts headers: it is for frames of the same shape only.
-        if side.l3 != arrival.parsed.l3_index().unwrap_or_default() {
-            return Some(Err(DropReason::ProgramApply));
+        let settled = parts.count(arrival.dir, len, arrival.now);
+        let program = parts.flow.sides.get(arrival.dir).program.as_deref()?;
+        let applied = packet.apply(program, arrival.parsed, entropy(arrival.hash));
+        if !settled {
+            self.flows.touch(id, arrival.now);
         }
         let traffic = self.traffic.get_mut(arrival.dir);
         traffic.uft_hit += 1;
-        let program = side.program.as_deref()?;
-        Some(
-            match packet.apply(program, &arrival.parsed, entropy(arrival.hash)) {
-                Ok(()) => {
-                    traffic.forwarded += 1;
-                    traffic.bytes += len as u64;
-                    Ok(())
-                }
-                Err(_) => Err(DropReason::ProgramApply),
-            },
-        )
+        Some(match applied {
+            Ok(()) => {
+                traffic.forwarded += 1;
+                traffic.bytes += len as u64;
+                Ok(())
+            }
+            Err(_) => Err(DropReason::ProgramApply),
+        })
     }
 
     /// A packet of a flow that may be over: expired, decided before something changed, or revoked.
@@ -189,7 +189,7 @@ impl<N: Network> Inner<N> {
         port: &Port<N>,
         id: u32,
         epoch: u32,
-        arrival: &Arrival<N::Key>,
+        arrival: Arrival<'_, N::Key>,
         packet: &Packet<'_>,
     ) -> Option<Result<(), DropReason>> {
         let flow = self.flows.get(id)?;
@@ -205,7 +205,7 @@ impl<N: Network> Inner<N> {
         if !flow.revoked {
             // The answer's key may have changed with a descriptor: then this packet is no longer of the flow.
             let side = flow.sides.get(arrival.dir);
-            return (side.key == arrival.key && side.program.is_some()).then_some(Ok(()));
+            return (side.key == *arrival.key && side.program.is_some()).then_some(Ok(()));
         }
         // A new connection between the same ends is judged by the rules of now.
         let opens = segment_of(arrival, packet).is_some_and(|segment| {
@@ -277,7 +277,7 @@ impl<N: Network> Inner<N> {
         &mut self,
         port: &Port<N>,
         epoch: u32,
-        arrival: &Arrival<N::Key>,
+        arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Result<Verdict, DropReason> {
@@ -288,16 +288,16 @@ impl<N: Network> Inner<N> {
             key,
             hash,
         } = arrival;
-        self.traffic.get_mut(*dir).uft_miss += 1;
+        self.traffic.get_mut(dir).uft_miss += 1;
         let segment = segment_of(arrival, packet);
         if let Some(segment) = &segment {
-            Connection::may_open(segment, *port.midstream.get(*dir))?;
+            Connection::may_open(segment, *port.midstream.get(dir))?;
         }
-        if key.is_flow() && !self.flows.has_room(*now) {
+        if key.is_flow() && !self.flows.has_room(now) {
             return Err(DropReason::FlowTableFull);
         }
         let l3 = parsed.l3_index().unwrap_or_default();
-        let mut walk = Walk::new(*dir, *key, l3);
+        let mut walk = Walk::new(dir, *key, l3);
         let frame = Frame {
             parsed,
             bytes: packet.frame(),
@@ -308,30 +308,30 @@ impl<N: Network> Inner<N> {
             &mut self.layers,
             |_| None,
             Some(frame),
-            port.context(*now),
+            port.context(now),
         ) {
             End::Pass => {}
             End::Reply(len) => {
-                self.traffic.get_mut(*dir).hairpins += 1;
+                self.traffic.get_mut(dir).hairpins += 1;
                 return Ok(Verdict::Hairpin(len));
             }
             End::Drop(reason) => return Err(reason),
         }
         let len = packet.len();
         packet
-            .apply(&walk.program, parsed, entropy(*hash))
+            .apply(&walk.program, parsed, entropy(hash))
             .map_err(|_| DropReason::ProgramApply)?;
-        let traffic = self.traffic.get_mut(*dir);
+        let traffic = self.traffic.get_mut(dir);
         traffic.forwarded += 1;
         traffic.bytes += len as u64;
         if walk.of_flow && key.is_flow() {
             let back = self.back_of(port, &walk);
             let id = self.flows.insert(
-                *now,
+                now,
                 NewFlow {
-                    first: *dir,
+                    first: dir,
                     proto: proto_of(parsed),
-                    connection: segment.map(|segment| Connection::open(*dir, &segment)),
+                    connection: segment.map(|segment| Connection::open(dir, &segment)),
                     epoch,
                     decisions: walk.decisions,
                     forward: NewSide {
@@ -342,9 +342,11 @@ impl<N: Network> Inner<N> {
                     back,
                 },
             );
-            self.flows.count(id, *dir, len, *now);
+            if let Some(mut parts) = self.flows.parts_mut(id) {
+                parts.count(dir, len, now);
+            }
         }
-        Ok(Verdict::Forward { hash: *hash })
+        Ok(Verdict::Forward { hash })
     }
 
     /// The other direction of the flow whose first packet has walked.
@@ -370,7 +372,7 @@ impl<N: Network> Inner<N> {
 
 /// The TCP segment of a packet, if it is one with its header.
 #[inline]
-fn segment_of<K>(arrival: &Arrival<K>, packet: &Packet<'_>) -> Option<Segment> {
+fn segment_of<K>(arrival: Arrival<'_, K>, packet: &Packet<'_>) -> Option<Segment> {
     if arrival.parsed.l4_kind() != HeaderKind::Tcp {
         return None;
     }
