@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod apply;
 pub mod engine;
 pub mod frames;
 pub mod meter;
@@ -61,5 +62,5 @@ impl fmt::Display for Unit {
 
 /// Every row there is, in the order of the design's table of budgets.
 pub fn rows() -> Vec<Row> {
-    [parse::ROWS, engine::ROWS].concat()
+    [parse::ROWS, apply::ROWS, engine::ROWS].concat()
 }

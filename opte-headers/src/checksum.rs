@@ -70,7 +70,9 @@ impl Sum {
     #[inline]
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
-        self.plus(Self(!other.0))
+        // A borrow leaves at least 1, so that it can be taken from there.
+        let (sum, borrow) = self.0.overflowing_sub(other.0);
+        Self(sum.wrapping_sub(borrow as u64))
     }
 
     /// The sum of the same bytes moved by one byte (RFC 1071, section 2 (B)).

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::prefix::NONE;
-use super::rewrite::{SumPlace, Window, byte_mask};
+use super::rewrite::{SumPlace, byte_mask};
 use super::{Prefix, Program, Rewrite};
 use crate::checksum::Sum;
 use crate::frame::Offsets;
@@ -93,20 +93,22 @@ impl Program {
         sums: Sums,
         entropy: u16,
     ) -> Result<Applied, ApplyError> {
-        let (pop, pushed) = (self.prefix.pop, usize::from(self.prefix.len));
-        let dropped = if pop == 0 { 0 } else { offsets.start_of(pop) };
-        let front = start + dropped;
-        let fits = (pop == 0 || pop < offsets.count())
-            && dropped <= frame_len
-            && pushed <= front
-            && front <= head.len();
-        if !fits {
+        let pushed = usize::from(self.prefix.len);
+        let (mut front, mut body_len) = (start, frame_len);
+        if self.prefix.pop != 0 {
+            let dropped = offsets.start_of(self.prefix.pop);
+            front += dropped;
+            if self.prefix.pop >= offsets.count() || frame_len < dropped {
+                return Err(self.prefix.unfit(head.len(), start, frame_len, offsets));
+            }
+            body_len -= dropped;
+        }
+        if front < pushed || front > head.len() {
             return Err(self.prefix.unfit(head.len(), start, frame_len, offsets));
         }
-        if !self.rewrite.is_empty() {
+        if self.rewrite.form != Rewrite::NOTHING {
             self.rewrite.apply(head, start, offsets, sums)?;
         }
-        let body_len = frame_len - dropped;
         if pushed != 0 {
             self.prefix.apply(head, front, body_len, entropy);
         }
@@ -197,43 +199,49 @@ impl Rewrite {
     ) -> Result<(), ApplyError> {
         // Headers lie one behind the other, and a window begins within its header: so all windows are within the buffer
         // where the innermost is.
-        let end = start + offsets.start_of(self.last) + usize::from(self.reach);
-        if self.plain != Self::CROOKED && self.last < offsets.count() && end <= head.len() {
-            if let Some(frame) = head.get_mut(start..) {
+        if self.form == Self::STRAIGHT && self.last < offsets.count() {
+            let end = offsets.start_of(self.last) + usize::from(self.reach);
+            if let Some(frame) = head.get_mut(start..)
+                && end <= frame.len()
+            {
                 self.apply_straight(frame, offsets, sums);
+                return Ok(());
             }
-            return Ok(());
         }
         self.check(head, start, offsets)?;
         self.apply_any(head, start, offsets, sums)
     }
 
-    /// Applies a program whose windows and places are in the straight order.
-    #[inline]
+    /// Applies a program in the straight form.
+    #[inline(always)]
     fn apply_straight(&self, frame: &mut [u8], offsets: &Offsets, sums: Sums) {
-        let (plain, addresses) = (usize::from(self.plain), usize::from(self.addresses));
-        let mut windows = self
-            .windows
-            .iter()
-            .zip(&self.data)
-            .take(usize::from(self.window_count));
-        for (window, data) in windows.by_ref().take(plain) {
-            window.write(data, frame, offsets);
-        }
-        let mut change = Sum::ZERO;
-        for (window, data) in windows.by_ref().take(addresses.saturating_sub(plain)) {
-            change = window.write_summed(data, frame, offsets, change);
-        }
-        let of_addresses = change;
-        for (window, data) in windows {
-            change = window.write_summed(data, frame, offsets, change);
+        let Some(windows) = self.windows.get(..usize::from(self.window_count)) else {
+            return;
+        };
+        let (mut all, mut of_addresses) = (Sum::ZERO, Sum::ZERO);
+        for (window, data) in windows.iter().zip(&self.data) {
+            let at = offsets.start_of(window.header) + usize::from(window.offset);
+            let Some(slot) = frame
+                .get_mut(at..at + 8)
+                .and_then(<[u8]>::first_chunk_mut::<8>)
+            else {
+                return;
+            };
+            let (old, new) = (u64::from_ne_bytes(*slot), u64::from_ne_bytes(*data));
+            let gone = old & byte_mask(window.mask);
+            *slot = (old ^ gone | new).to_ne_bytes();
+            if window.cover != 0 {
+                all = all.plus(Sum::of_word64(new)).minus(Sum::of_word64(gone));
+                // The windows of addresses come first.
+                of_addresses = if window.cover == 1 { of_addresses } else { all };
+            }
         }
         let [transport, network, ..] = &self.places;
         if self.place_count != 0 {
-            transport.update(frame, offsets, sums, of_addresses, change);
+            transport.update(frame, offsets, sums, of_addresses, all);
         }
-        if self.place_count == 2 {
-            network.update(frame, offsets, Sums::Complete, of_addresses, of_addresses);
+        if self.place_count > 1 {
+            network.update_header(frame, offsets, of_addresses);
         }
     }
 
@@ -355,66 +363,49 @@ impl Rewrite {
     }
 }
 
-impl Window {
+impl SumPlace {
     #[inline(always)]
-    fn slot<'a>(&self, frame: &'a mut [u8], offsets: &Offsets) -> Option<&'a mut [u8; 8]> {
+    fn slot<'a>(&self, frame: &'a mut [u8], offsets: &Offsets) -> Option<&'a mut [u8; 2]> {
         let at = offsets.start_of(self.header) + usize::from(self.offset);
-        frame.get_mut(at..at + 8)?.first_chunk_mut()
+        frame.get_mut(at..at + 2)?.first_chunk_mut()
     }
 
+    /// Updates the checksum of a header alone, which always has one and never lets it to the link.
     #[inline(always)]
-    fn write(&self, data: &[u8; 8], frame: &mut [u8], offsets: &Offsets) {
+    fn update_header(&self, frame: &mut [u8], offsets: &Offsets, all: Sum) {
         if let Some(slot) = self.slot(frame, offsets) {
-            let old = u64::from_ne_bytes(*slot);
-            *slot = (old & !byte_mask(self.mask) | u64::from_ne_bytes(*data)).to_ne_bytes();
+            let old = Sum::of_word64(u64::from(!u16::from_ne_bytes(*slot)));
+            *slot = (!all.plus(old).fold_in_memory_order()).to_ne_bytes();
         }
     }
 
-    #[inline(always)]
-    fn write_summed(
-        &self,
-        data: &[u8; 8],
-        frame: &mut [u8],
-        offsets: &Offsets,
-        change: Sum,
-    ) -> Sum {
-        let Some(slot) = self.slot(frame, offsets) else {
-            return change;
-        };
-        let (old, new) = (u64::from_ne_bytes(*slot), u64::from_ne_bytes(*data));
-        let gone = old & byte_mask(self.mask);
-        *slot = (old ^ gone | new).to_ne_bytes();
-        change.plus(Sum::of_word64(new)).minus(Sum::of_word64(gone))
-    }
-}
-
-impl SumPlace {
-    /// Updates a checksum: what a pseudo-header changes by, and what all under it does.
+    /// Updates a transport checksum: what a pseudo-header changes by, and what all under it does.
     #[inline(always)]
     fn update(&self, frame: &mut [u8], offsets: &Offsets, sums: Sums, pseudo: Sum, all: Sum) {
-        let at = offsets.start_of(self.header) + usize::from(self.offset);
-        let Some(slot) = frame
-            .get_mut(at..at + 2)
-            .and_then(<[u8]>::first_chunk_mut::<2>)
-        else {
+        let Some(slot) = self.slot(frame, offsets) else {
             return;
         };
-        let old = Sum::of_word64(u64::from(u16::from_ne_bytes(*slot)));
-        let add = Sum::of_word64(u64::from(u16::from_ne_bytes(self.add)));
+        let (old, add) = (
+            u16::from_ne_bytes(*slot),
+            u64::from(u16::from_ne_bytes(self.add)),
+        );
         if sums == Sums::Partial && self.flags & Self::TRANSPORT != 0 {
-            *slot = old
-                .plus(add)
-                .plus(pseudo)
-                .fold_in_memory_order()
-                .to_ne_bytes();
+            let sum = pseudo.plus(Sum::of_word64(add + u64::from(old)));
+            *slot = sum.fold_in_memory_order().to_ne_bytes();
             return;
         }
-        if self.flags & Self::OPTIONAL != 0 && *slot == [0; 2] {
-            return;
+        let checksum = !all
+            .plus(Sum::of_word64(add + u64::from(!old)))
+            .fold_in_memory_order();
+        if self.flags & (Self::OPTIONAL | Self::NEVER_ZERO) == 0 {
+            *slot = checksum.to_ne_bytes();
+        } else if self.flags & Self::OPTIONAL == 0 || old != 0 {
+            *slot = if checksum == 0 {
+                [0xff; 2]
+            } else {
+                checksum.to_ne_bytes()
+            };
         }
-        let sum = add.minus(old).plus(all).fold_in_memory_order();
-        let never_zero = self.flags & Self::NEVER_ZERO != 0 && sum == 0xffff;
-        *slot = if never_zero { sum } else { !sum }.to_ne_bytes();
     }
 }
 

@@ -21,6 +21,9 @@ impl Program {
         if self.is_identity() {
             return Ok(*then);
         }
+        if let Some(fused) = self.fuse_at_front(then) {
+            return fused;
+        }
         let pushed = self.prefix.headers;
         let below = then.prefix.pop.saturating_sub(pushed);
         let pop = self.prefix.pop.saturating_add(below);
@@ -57,6 +60,46 @@ impl Program {
             prefix: then.prefix.in_front_of(base)?,
             rewrite: rewrite.pruned()?,
         })
+    }
+
+    /// The frequent cases in which the writes of one program stay as they are: `then` works on what `self` pushed or in front
+    /// of it, or `self` only takes headers off.
+    fn fuse_at_front(&self, then: &Self) -> Option<Result<Self, ProgramError>> {
+        let (pushed, popped) = (self.prefix.headers, self.prefix.pop);
+        let only_in_front = then.rewrite.window_count == 0
+            && then.rewrite.bits_count == 0
+            && then
+                .rewrite
+                .places()
+                .iter()
+                .all(|place| place.header < pushed);
+        if only_in_front && then.prefix.pop <= pushed {
+            let rewrite = self.rewrite;
+            // A pop may take a pseudo-header away that a place has added: the long way looks after that.
+            if then.prefix.pop != 0 && rewrite.places().iter().any(|place| place.add != [0; 2]) {
+                return None;
+            }
+            let mut base = self.prefix;
+            base.drop_front(usize::from(then.prefix.pop));
+            return Some(
+                then.prefix
+                    .in_front_of(base)
+                    .map(|prefix| Self { prefix, rewrite }),
+            );
+        }
+        if pushed == 0 && self.rewrite.form == Rewrite::NOTHING {
+            let base = Prefix {
+                pop: popped.saturating_add(then.prefix.pop),
+                ..Prefix::EMPTY
+            };
+            let rewrite = then.rewrite.moved_behind(popped);
+            return Some(
+                then.prefix
+                    .in_front_of(base)
+                    .map(|prefix| Self { prefix, rewrite }),
+            );
+        }
+        None
     }
 }
 
@@ -96,6 +139,30 @@ impl Rewrite {
             }
         }
         Ok(())
+    }
+
+    /// The same behind `headers` more headers.
+    fn moved_behind(mut self, headers: u8) -> Self {
+        let moved = |header: &mut u8| *header = header.saturating_add(headers);
+        let count = usize::from(self.window_count);
+        self.windows
+            .iter_mut()
+            .take(count)
+            .for_each(|window| moved(&mut window.header));
+        let count = usize::from(self.bits_count);
+        self.bits
+            .iter_mut()
+            .take(count)
+            .for_each(|bits| moved(&mut bits.header));
+        let count = usize::from(self.place_count);
+        self.places
+            .iter_mut()
+            .take(count)
+            .for_each(|place| moved(&mut place.header));
+        if self.form != Self::NOTHING {
+            moved(&mut self.last);
+        }
+        self
     }
 
     fn sort_places(&mut self) {
@@ -262,11 +329,10 @@ impl Prefix {
 
     /// Takes the first `headers` pushed headers away.
     fn drop_front(&mut self, headers: usize) {
-        let start = match self.span(headers) {
-            Some((from, _)) => from,
-            None if headers == 0 => return,
-            None => Self::CAPACITY,
-        };
+        if headers == 0 {
+            return;
+        }
+        let start = self.span(headers).map_or(Self::CAPACITY, |(from, _)| from);
         self.data.iter_mut().take(start).for_each(|byte| *byte = 0);
         self.at.copy_within(headers.min(MAX_HEADERS).., 0);
         self.headers = self.headers.saturating_sub(headers as u8);
@@ -304,22 +370,45 @@ impl Prefix {
     /// What `self` pushes in front of what `base` pushes; pops as `base` does.
     fn in_front_of(&self, base: Self) -> Result<Self, ProgramError> {
         let mut all = base;
-        for index in (0..self.pushed()).rev() {
-            let (from, to) = self.span(index).ok_or(ProgramError::NoHeader { index })?;
-            all.push_front(self.data.get(from..to).unwrap_or_default())?;
-        }
-        let moved = |at: u8| {
-            if at == NONE {
-                NONE
-            } else {
-                at.saturating_sub(base.len)
+        if self.is_empty() {
+            if base.sums != [NONE; 2] {
+                all.finish();
             }
-        };
+            return Ok(all);
+        }
+        let bytes = self.as_bytes();
+        let start = base
+            .start()
+            .checked_sub(bytes.len())
+            .ok_or(ProgramError::PrefixFull)?;
+        let (pushed, below) = (self.pushed(), base.pushed());
+        if pushed + below > MAX_HEADERS {
+            return Err(ProgramError::PrefixFull);
+        }
+        let room = all
+            .data
+            .get_mut(start..base.start())
+            .ok_or(ProgramError::PrefixFull)?;
+        room.copy_from_slice(bytes);
+        let moved = |at: u8| at.saturating_sub(base.len);
+        let at = self
+            .at
+            .iter()
+            .take(pushed)
+            .map(|at| moved(*at))
+            .chain(base.at);
+        all.at.iter_mut().zip(at).for_each(|(to, from)| *to = from);
+        (all.len, all.headers) = (base.len + self.len, base.headers + self.headers);
         for length in self.lengths().iter().rev() {
             let addend = length.addend.wrapping_add(u16::from(base.len));
+            let sum = if length.sum == NONE {
+                NONE
+            } else {
+                moved(length.sum)
+            };
             all.push_length(Length {
                 at: moved(length.at),
-                sum: moved(length.sum),
+                sum,
                 addend,
             })?;
         }
@@ -332,7 +421,9 @@ impl Prefix {
         for sum in self.sums.iter().filter(|sum| **sum != NONE) {
             all.push_sum(moved(*sum))?;
         }
-        all.finish();
+        if all.sums != [NONE; 2] {
+            all.finish();
+        }
         Ok(all)
     }
 }

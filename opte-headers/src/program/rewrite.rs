@@ -15,15 +15,14 @@ use super::ProgramError;
 /// | 119 | how many `windows` are in use, in the order of headers and offsets |
 /// | 120 | how many `bits` are in use |
 /// | 121 | how many `places` are in use |
-/// | 122 | how many of the first `windows` no checksum covers; 255 if the order of the others is not the straight one |
-/// | 123 | end, in the straight order, of the `windows` after those that addresses stand in |
-/// | 124 | the innermost header written to |
-/// | 125 | how many bytes of that header are reached, at least 8 |
-/// | 126..128 | reserved, zero |
+/// | 122 | the form: 0 nothing to do, 1 straight, 2 any |
+/// | 123 | the innermost header written to |
+/// | 124 | how many bytes of that header are reached, at least 8 |
+/// | 125..128 | reserved, zero |
 ///
-/// In the straight order, which most programs have, there are no `bits` and at most two `places`: one of a transport header,
+/// In the straight form, which most programs have, there are no `bits` and at most two `places`: one of a transport header,
 /// and after it one of the IPv4 header in front of that. First come the windows that no checksum covers, then those that the
-/// pseudo-header and the IPv4 header cover, then those that the first place covers as its own.
+/// pseudo-header and the IPv4 header cover, then those that the first place covers as its own (cover 1).
 ///
 /// Writes happen before headers are taken off, so that a write may stand on a header that goes: it then writes zeros, and
 /// takes the addresses of a popped IP header out of a checksum.
@@ -37,11 +36,10 @@ pub struct Rewrite {
     pub(crate) window_count: u8,
     pub(crate) bits_count: u8,
     pub(crate) place_count: u8,
-    pub(crate) plain: u8,
-    pub(crate) addresses: u8,
+    pub(crate) form: u8,
     pub(crate) last: u8,
     pub(crate) reach: u8,
-    pub(crate) reserved: [u8; 2],
+    pub(crate) reserved: [u8; 3],
 }
 
 /// A write of whole bytes within eight bytes of a header.
@@ -138,11 +136,10 @@ impl Rewrite {
         window_count: 0,
         bits_count: 0,
         place_count: 0,
-        plain: 0,
-        addresses: 0,
+        form: Self::NOTHING,
         last: 0,
         reach: 0,
-        reserved: [0; 2],
+        reserved: [0; 3],
     };
 
     /// Whether nothing is written and no checksum changes.
@@ -286,7 +283,7 @@ impl Rewrite {
         Ok(())
     }
 
-    /// Fills in what follows from the rest: the last six bytes.
+    /// Fills in what follows from the rest: the last bytes.
     pub(crate) fn settle(&mut self) {
         let windows = self
             .windows()
@@ -301,22 +298,28 @@ impl Rewrite {
             .map(|p| (p.header, p.offset.saturating_add(2)));
         let reached = windows.chain(bits).chain(places).max();
         let (last, reach) = reached.map_or((0, 0), |(last, reach)| (last, reach.max(8)));
-        let (plain, addresses) = self.straight().unwrap_or((Self::CROOKED, 0));
-        (self.last, self.reach, self.plain, self.addresses) = (last, reach, plain, addresses);
+        self.form = match self.is_straight() {
+            _ if self.is_empty() => Self::NOTHING,
+            true => Self::STRAIGHT,
+            false => Self::ANY,
+        };
+        (self.last, self.reach) = (last, reach);
     }
 
-    /// Stands for how many windows are plain where the order is not the straight one.
-    pub(crate) const CROOKED: u8 = 0xff;
+    /// Forms.
+    pub(crate) const NOTHING: u8 = 0;
+    pub(crate) const STRAIGHT: u8 = 1;
+    const ANY: u8 = 2;
 
-    fn straight(&self) -> Option<(u8, u8)> {
+    fn is_straight(&self) -> bool {
         let of_address = match self.places() {
             [] => 0,
             [_] => 0x10,
             [_, network] if network.flags == 0 => 0x12,
-            _ => return None,
+            _ => return false,
         };
         if self.bits_count != 0 || self.places().iter().any(|place| place.flags >> 4 != 0) {
-            return None;
+            return false;
         }
         let run = |from: usize, cover: u8| {
             from + self
@@ -332,7 +335,7 @@ impl Rewrite {
         } else {
             run(addresses, 0x01)
         };
-        (all == usize::from(self.window_count)).then_some((plain as u8, addresses as u8))
+        all == usize::from(self.window_count)
     }
 
     fn insert_bits(&mut self, new: Bits) -> Result<(), ProgramError> {

@@ -1,7 +1,7 @@
 //! Programs of a single step, out of which [`Program::fuse`] makes all others.
 
 use super::prefix::{Entropy, Length, NONE};
-use super::rewrite::{Bits, Rewrite, SumPlace};
+use super::rewrite::{Bits, Rewrite, SumPlace, Window};
 use super::{MAX_HEADERS, Prefix, Program, ProgramError};
 use crate::checksum::Sum;
 use crate::header::{ChecksumRole, Counted, Covers, Header, LengthRole};
@@ -68,23 +68,24 @@ impl Program {
         let header = stack.first().ok_or(ProgramError::NoHeader { index: 0 })?;
         program.prefix.pop = 1;
         // A transport checksum that stays loses the addresses that go: they are written to zero and then dropped.
-        let (Some((from, to)), Some(_)) = (header.pseudo, transport_of(stack, 0)) else {
+        let (Some((from, to)), Some((index, checksum))) = (header.pseudo, transport_of(stack, 0))
+        else {
             return Ok(program);
         };
-        let cover = program.rewrite.cover(stack, 0, from)? & 0xf0;
-        program
-            .rewrite
-            .places
-            .iter_mut()
-            .for_each(|place| place.flags &= 0x0f);
-        for offset in from..to {
-            program.rewrite.write(Bits {
-                header: 0,
-                offset,
-                mask: 0xff,
-                value: 0,
-                cover,
-            })?;
+        let rewrite = &mut program.rewrite;
+        rewrite.place(sum_place(stack, index, &checksum))?;
+        for offset in (from & !7..to).step_by(8) {
+            let bits = (0..8).filter(|bit| (from..to).contains(&(offset | bit)));
+            let mask = bits.fold(0, |mask, bit| mask | 1 << bit);
+            rewrite.write_window(
+                Window {
+                    header: 0,
+                    offset,
+                    mask,
+                    cover: 0x10,
+                },
+                [0; 8],
+            )?;
         }
         program.rewrite.settle();
         Ok(program)
@@ -182,25 +183,57 @@ impl Program {
         offset: usize,
         bytes: impl IntoIterator<Item = (u8, u8)>,
     ) -> Result<Self, ProgramError> {
-        let mut program = Self::IDENTITY;
+        let mut rewrite = Rewrite::EMPTY;
+        let pseudo = stack.get(header).and_then(|spec| spec.pseudo);
+        let mut known: Option<(bool, u8)> = None;
+        // Whole bytes of the same eight are one window.
+        let (mut window, mut data) = (Window::default(), [0; 8]);
         for (index, (mask, value)) in bytes.into_iter().enumerate() {
             let end = offset + index + 1;
             if end > REACH {
                 return Err(ProgramError::OutOfReach { end });
             }
             let offset = (end - 1) as u8;
-            let cover = program.rewrite.cover(stack, header, offset)?;
-            let (header, value) = (header as u8, value & mask);
-            if mask != 0 {
-                program.rewrite.write(Bits {
-                    header,
-                    offset,
-                    mask,
-                    value,
-                    cover,
-                })?;
+            let in_pseudo = pseudo.is_some_and(|(from, to)| (from..to).contains(&offset));
+            let cover = match known {
+                Some((same, cover)) if same == in_pseudo => cover,
+                _ => rewrite.cover(stack, header, offset)?,
+            };
+            known = Some((in_pseudo, cover));
+            let (header, start, bit) = (header as u8, offset & !7, offset & 7);
+            if mask != 0xff {
+                if mask != 0 {
+                    rewrite.write(Bits {
+                        header,
+                        offset,
+                        mask,
+                        value: value & mask,
+                        cover,
+                    })?;
+                }
+                continue;
+            }
+            if (window.offset, window.cover) != (start, cover) && window.mask != 0 {
+                rewrite.write_window(window, data)?;
+                (window.mask, data) = (0, [0; 8]);
+            }
+            window = Window {
+                header,
+                offset: start,
+                mask: window.mask | 1 << bit,
+                cover,
+            };
+            if let Some(byte) = data.get_mut(usize::from(bit)) {
+                *byte = value;
             }
         }
+        if window.mask != 0 {
+            rewrite.write_window(window, data)?;
+        }
+        let mut program = Self {
+            prefix: Prefix::EMPTY,
+            rewrite,
+        };
         program.rewrite.nest(stack);
         program.rewrite.settle();
         Ok(program)

@@ -6,7 +6,7 @@ mod model;
 use model::{Model, Rng, Step};
 use opte_headers::program::{Program, ProgramError, Sums};
 
-const CASES: u64 = if cfg!(miri) { 20 } else { 20_000 };
+const CASES: u64 = if cfg!(miri) { 20 } else { 6_000 };
 
 /// A random frame, random steps for it, and what they make of it.
 struct Case {
