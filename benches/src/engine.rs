@@ -75,7 +75,7 @@ impl Reference {
                 flows: NonZeroU32::new(flows).unwrap_or(NonZeroU32::MIN),
             },
         };
-        let vpc = VpcPort::new("opte0", config(), &[], &host)
+        let vpc = VpcPort::new("opte0", config(), 1500, &[], &host)
             .expect("the reference configuration is valid");
         for dest in ["0.0.0.0/0", "::/0"] {
             let dest = dest.parse().expect("a prefix");

@@ -64,9 +64,15 @@ struct Programmed {
 }
 
 impl VpcPort {
-    /// A port that is ready to be started. It may exchange packets with the guests of its own VPC and of `peers`. Where the guest
-    /// is goes into the host's tables.
-    pub fn new(name: &str, cfg: VpcCfg, peers: &[Vni], host: &Host) -> Result<Self, OpteError> {
+    /// A port that is ready to be started, for a link with an MTU of so many bytes. It may exchange packets with the guests
+    /// of its own VPC and of `peers`. Where the guest is goes into the host's tables.
+    pub fn new(
+        name: &str,
+        cfg: VpcCfg,
+        mtu: u16,
+        peers: &[Vni],
+        host: &Host,
+    ) -> Result<Self, OpteError> {
         cfg.validate()?;
         let network = VpcNetwork::new(cfg.vni, cfg.guest_mac);
         let v2p = &host.mappings.v2p;
@@ -78,7 +84,7 @@ impl VpcPort {
         });
         let external = Arc::new(External::default());
         let layers = [
-            gateway::layer(&cfg, &reach),
+            gateway::layer(&cfg, mtu, &reach),
             firewall::layer(),
             router::layer(),
             nat::layer(),

@@ -24,6 +24,9 @@ fn world() -> (World, At, At) {
     (world, a, b)
 }
 
+/// Destination, target, class.
+type Route = (&'static str, &'static str, RouterClass);
+
 /// What a packet to `destination` meets.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
@@ -52,7 +55,7 @@ fn way(world: &World, a: At, destination: &str) -> Way {
 
 #[test]
 fn where_routes_lead() {
-    let table: [(&[(&str, &str, RouterClass)], &str, Way); 14] = [
+    let table: [(&[Route], &str, Way); 14] = [
         (&[], "172.30.0.6", NO_ROUTE),
         (
             &[("172.30.0.0/22", "sub4=172.30.0.0/22", System)],

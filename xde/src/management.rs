@@ -154,14 +154,14 @@ impl<P: Platform> Driver<P> {
             port: req.name.clone(),
             reason: error.to_string(),
         };
+        let mtu = req.mtu.unwrap_or(DEFAULT_MTU);
         let vpc = if req.passthrough || self.passthrough {
             None
         } else {
             let peers = [];
-            let vpc = VpcPort::new(&req.name, req.cfg.clone(), &peers, &self.host)?;
+            let vpc = VpcPort::new(&req.name, req.cfg.clone(), mtu, &peers, &self.host)?;
             Some(Arc::new(vpc))
         };
-        let mtu = req.mtu.unwrap_or(DEFAULT_MTU);
         let (kind, namespace) = match &req.link {
             GuestLink::Veth { netns } => (LinkKind::Veth, netns.as_deref()),
             GuestLink::Tap => (LinkKind::Tap, None),

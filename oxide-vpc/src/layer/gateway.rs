@@ -1,5 +1,7 @@
 //! The gateway layer: the guest's own addresses and no others, and the services of the VPC's router.
 
+mod services;
+
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,19 +19,23 @@ use super::overlay::Reach;
 use crate::api::VpcCfg;
 use crate::network::{Meta, VpcNetwork, flag};
 
-/// The layer of a port with this configuration.
-pub(crate) fn layer(cfg: &VpcCfg, reach: &Arc<Reach>) -> Layer<VpcNetwork> {
+/// The layer of a port with this configuration, on a link with an MTU of so many bytes.
+pub(crate) fn layer(cfg: &VpcCfg, mtu: u16, reach: &Arc<Reach>) -> Layer<VpcNetwork> {
     let mut layer = Layer::new(super::GATEWAY, DefaultAction::Deny, DefaultAction::Deny);
-    let addresses = [
-        cfg.ipv4().map(|v4| IpAddr::V4(v4.private_ip)),
-        cfg.ipv6().map(|v6| IpAddr::V6(v6.private_ip)),
-    ];
-    for address in addresses.into_iter().flatten() {
+    for rule in services::v4(cfg, mtu)
+        .into_iter()
+        .chain(services::v6(cfg, mtu))
+    {
+        layer.add_rule(Direction::Out, rule);
+    }
+    let v4 = cfg.ipv4().map(|v4| IpAddr::V4(v4.private_ip));
+    let v6 = cfg.ipv6().map(|v6| IpAddr::V6(v6.private_ip));
+    for address in v4.into_iter().chain(v6) {
         layer.add_rule(Direction::Out, no_spoofing(address, reach));
         layer.add_rule(Direction::In, to_guest(address, cfg.gateway_mac));
         layer.add_rule(Direction::In, to_groups(address, cfg.gateway_mac));
     }
-    if cfg.ipv6().is_some() {
+    if v6.is_some() {
         for dir in Direction::BOTH {
             layer.add_rule(dir, no_neighbour_discovery(dir));
         }
@@ -71,7 +77,7 @@ fn to_groups(address: IpAddr, gateway: MacAddr) -> Rule<VpcNetwork> {
 /// Neighbour discovery (RFC 4861) is between the guest and the gateway alone.
 fn no_neighbour_discovery(dir: Direction) -> Rule<VpcNetwork> {
     let priority = match dir {
-        Direction::In => SERVICE,
+        Direction::In => FIRST,
         Direction::Out => DENY_DISCOVERY,
     };
     Rule::new(
@@ -94,6 +100,7 @@ pub(crate) fn groups(address: IpAddr) -> IpPrefix {
     all.unwrap_or(IpPrefix::exact(address))
 }
 
+/// The guest's side of the frame is the guest's own MAC address.
 fn of_guest() -> Predicate<VpcNetwork> {
     Predicate::Flags {
         mask: flag::GUEST_MAC,
@@ -101,7 +108,7 @@ fn of_guest() -> Predicate<VpcNetwork> {
     }
 }
 
-const SERVICE: u16 = 1;
+const FIRST: u16 = 1;
 const DENY_DISCOVERY: u16 = 5;
 const ADMIT: u16 = 1000;
 const ADMIT_GROUPS: u16 = 1001;

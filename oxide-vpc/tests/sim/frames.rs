@@ -232,6 +232,21 @@ impl Frame {
         bytes
     }
 
+    /// The same with another hop limit (IPv6) or time to live (IPv4).
+    pub fn bytes_with_hop_limit(&self, hops: u8) -> Vec<u8> {
+        let mut bytes = self.bytes();
+        set_hop_limit(&mut bytes, hops);
+        bytes
+    }
+
+    /// Reads a frame that may come from elsewhere than a test: its hop limit is its own, and it may forbid to fragment it.
+    #[track_caller]
+    pub fn read_any_hop_limit(bytes: &[u8]) -> Self {
+        let mut bytes = bytes.to_vec();
+        set_hop_limit(&mut bytes, 64);
+        Self::read(&bytes)
+    }
+
     /// Reads a frame, which must be right in every byte: sums, lengths, and nothing else in it than a test put there.
     #[track_caller]
     pub fn read(bytes: &[u8]) -> Self {
@@ -519,6 +534,24 @@ impl Outer {
         };
         (outer, inner)
     }
+}
+
+fn set_hop_limit(bytes: &mut [u8], hops: u8) {
+    if bytes[12..14] == [0x86, 0xdd] {
+        bytes[21] = hops;
+        return;
+    }
+    let sum_before = u16::from_be_bytes([bytes[24], bytes[25]]);
+    bytes[24..26].fill(0);
+    assert!(
+        sum_before == sum(&bytes[14..34]),
+        "the sum of the IPv4 header is wrong"
+    );
+    // A test's frames may be fragmented.
+    bytes[20] &= !0x40;
+    bytes[22] = hops;
+    let sum = sum(&bytes[14..34]).to_be_bytes();
+    bytes[24..26].copy_from_slice(&sum);
 }
 
 fn emit<H: Header>(header: &H, bytes: &mut Vec<u8>) {

@@ -108,7 +108,7 @@ impl World {
     pub fn port_with_peers(&mut self, host: usize, mut cfg: VpcCfg, peers: &[Vni]) -> At {
         cfg.phys_ip = self.hosts[host].underlay;
         let name = format!("opte{}", self.hosts[host].ports.len());
-        let port = VpcPort::new(&name, cfg, peers, &self.hosts[host].env).unwrap();
+        let port = VpcPort::new(&name, cfg, 1500, peers, &self.hosts[host].env).unwrap();
         port.port().start();
         for ip in private_ips(port.cfg()) {
             self.map(ip, port.cfg());
