@@ -1,4 +1,19 @@
-//! A guest behind NAT on a plain LAN, for opte
+//! A guest behind NAT on a plain LAN, for opte.
+//!
+//! The LAN sees one station more, which has the public address and answers ARP for it; behind it is the guest with its
+//! private address. What the guest sends leaves with the public address and a port of its share, to the LAN's gateway; what
+//! answers it comes back. Nothing else gets in.
+//!
+//! Outbound a packet goes through four layers, inbound the other way around:
+//!
+//! | layer | what it does |
+//! |---|---|
+//! | `gateway` | the guest's own address and no other; ARP for the gateway and DHCP |
+//! | `firewall` | what the guest began may be answered |
+//! | `nat` | the public address and a port of the share |
+//! | `lan` | link-layer addresses; ARP for the public address |
+//!
+//! There is no tunnel, no virtual network and no metadata: the second network on the engine, and a small one.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -10,3 +25,39 @@
         clippy::indexing_slicing
     )
 )]
+
+extern crate alloc;
+
+mod config;
+mod layer;
+mod network;
+
+pub use config::IpConfig;
+pub use layer::{FIREWALL, GATEWAY, LAN, NAT};
+pub use network::LanNat;
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+
+use opte::api::OpteError;
+use opte::port::{Port, PortBuilder, PortError, Position};
+use opte::provider::Random;
+
+/// A port that is ready to be started, for a link with an MTU of so many bytes.
+pub fn port(
+    name: &str,
+    cfg: &IpConfig,
+    mtu: u16,
+    random: Arc<dyn Random>,
+) -> Result<Port<LanNat>, OpteError> {
+    cfg.validate()?;
+    let refused = |error: PortError| OpteError::PortCreate {
+        port: name.to_string(),
+        reason: error.to_string(),
+    };
+    let mut builder = PortBuilder::new(name, LanNat::new(cfg), random);
+    for layer in layer::all(cfg, mtu)? {
+        builder = builder.layer(layer, Position::Last).map_err(refused)?;
+    }
+    Ok(builder.build())
+}

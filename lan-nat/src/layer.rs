@@ -1,0 +1,225 @@
+//! The layers of a port.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+
+use opte::Direction;
+use opte::action::{
+    Action, ActionError, AllowOrDeny, Context, Descriptor, HairpinAction, StatefulAction,
+    StaticAction,
+};
+use opte::api::OpteError;
+use opte::layer::Layer;
+use opte::nat::{End, NatLease, Share, Transport, set_destination, set_source};
+use opte::predicate::{IpPrefix, Predicate};
+use opte::rule::{DefaultAction, Rule};
+use opte::services::{Hairpinned, arp, dhcp4};
+use opte_headers::program::Program;
+use opte_headers::transform::{Set, Transform};
+use opte_headers::{Ethernet, Ethertype, FlowKey, IpProtocol, MacAddr, ethernet, stack};
+
+use crate::network::OWN_MAC;
+use crate::{IpConfig, LanNat};
+
+/// The guest's own address and no other, and what is answered in the gateway's place.
+pub const GATEWAY: &str = "gateway";
+/// The firewall.
+pub const FIREWALL: &str = "firewall";
+/// Network address and port translation.
+pub const NAT: &str = "nat";
+/// The LAN's link layer.
+pub const LAN: &str = "lan";
+
+/// The layers in outbound order.
+pub(crate) fn all(cfg: &IpConfig, mtu: u16) -> Result<[Layer<LanNat>; 4], OpteError> {
+    let firewall = Layer::new(FIREWALL, DefaultAction::Deny, DefaultAction::StatefulAllow);
+    Ok([gateway(cfg, mtu), firewall, nat(cfg)?, lan(cfg)])
+}
+
+fn gateway(cfg: &IpConfig, mtu: u16) -> Layer<LanNat> {
+    let arp = Hairpinned::new(arp::Responder::new(arp::Config {
+        guest_mac: cfg.guest_mac,
+        gateway_mac: cfg.gateway_mac,
+        gateway_ip: cfg.gateway_ip,
+    }));
+    let dhcp = Hairpinned::new(dhcp4::Server::new(&dhcp4::Config {
+        mtu,
+        ..dhcp4::Config::new(
+            cfg.guest_mac,
+            cfg.private_ip,
+            cfg.gateway_mac,
+            cfg.gateway_ip,
+        )
+    }));
+    let to_server = Predicate::Any([Ipv4Addr::BROADCAST, cfg.gateway_ip].map(to).into());
+    let udp = Predicate::Protocol(IpProtocol::UDP);
+    let ports = [
+        Predicate::SourcePort(68..=68),
+        Predicate::DestinationPort(67..=67),
+    ];
+    let dhcp_asked = ports.into_iter().chain([udp, to_server, own_mac()]);
+    Layer::new(GATEWAY, DefaultAction::Deny, DefaultAction::Deny)
+        .with_rule(
+            Direction::Out,
+            Rule::new(1, [ethertype(Ethertype::ARP), own_mac()], hairpin(arp)),
+        )
+        .with_rule(Direction::Out, Rule::new(1, dhcp_asked, hairpin(dhcp)))
+        .with_rule(
+            Direction::Out,
+            Rule::new(1000, [from(cfg.private_ip), own_mac()], Action::Allow),
+        )
+        .with_rule(
+            Direction::In,
+            Rule::new(1000, [to(cfg.private_ip)], Action::Allow),
+        )
+}
+
+fn nat(cfg: &IpConfig) -> Result<Layer<LanNat>, OpteError> {
+    let share =
+        Share::new(cfg.public_ip.into(), cfg.ports).ok_or_else(|| OpteError::InvalidIpCfg {
+            reason: alloc::format!("no ports in {}", cfg.ports),
+        })?;
+    let snat = Snat {
+        private: cfg.private_ip,
+        share,
+    };
+    Ok(
+        Layer::new(NAT, DefaultAction::Allow, DefaultAction::Deny).with_rule(
+            Direction::Out,
+            Rule::new(
+                100,
+                [ethertype(Ethertype::IPV4)],
+                Action::Stateful(Arc::new(snat)),
+            ),
+        ),
+    )
+}
+
+fn lan(cfg: &IpConfig) -> Layer<LanNat> {
+    let out = Stations::new(cfg.public_mac, cfg.gateway_mac);
+    let into = Stations::new(cfg.gateway_mac, cfg.guest_mac);
+    Layer::new(LAN, DefaultAction::Deny, DefaultAction::Deny)
+        .with_rule(Direction::Out, Rule::match_any(1, Action::Static(out)))
+        .with_rule(
+            Direction::In,
+            Rule::new(1, [ethertype(Ethertype::ARP)], Action::HandlePacket),
+        )
+        .with_rule(
+            Direction::In,
+            Rule::new(10, [to(cfg.public_ip), own_mac()], Action::Static(into)),
+        )
+}
+
+fn hairpin(action: impl HairpinAction + 'static) -> Action<LanNat> {
+    Action::Hairpin(Arc::new(action))
+}
+
+fn ethertype(ethertype: Ethertype) -> Predicate<LanNat> {
+    Predicate::Ethertype(ethertype)
+}
+
+fn own_mac() -> Predicate<LanNat> {
+    Predicate::Flags {
+        mask: OWN_MAC,
+        value: OWN_MAC,
+    }
+}
+
+fn from(address: Ipv4Addr) -> Predicate<LanNat> {
+    Predicate::Source(IpPrefix::exact(address))
+}
+
+fn to(address: Ipv4Addr) -> Predicate<LanNat> {
+    Predicate::Destination(IpPrefix::exact(address))
+}
+
+/// Sends frames between two stations.
+struct Stations {
+    source: MacAddr,
+    destination: MacAddr,
+    program: Program,
+}
+
+impl Stations {
+    fn new(source: MacAddr, destination: MacAddr) -> Arc<Self> {
+        let program = Transform::on::<stack![Ethernet]>()
+            .set::<ethernet::Source>(source)
+            .set::<ethernet::Destination>(destination)
+            .compile();
+        Arc::new(Self {
+            source,
+            destination,
+            program,
+        })
+    }
+}
+
+impl StaticAction<LanNat> for Stations {
+    fn transform(
+        &self,
+        _: Direction,
+        _: &FlowKey,
+        (): &mut (),
+    ) -> Result<AllowOrDeny<Program>, ActionError> {
+        Ok(AllowOrDeny::Allow(self.program))
+    }
+}
+
+impl fmt::Display for Stations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} => {}", self.source, self.destination)
+    }
+}
+
+/// A port of the public address for the guest's address and port.
+struct Snat {
+    private: Ipv4Addr,
+    share: Arc<Share>,
+}
+
+impl StatefulAction<LanNat> for Snat {
+    fn descriptor(
+        &self,
+        _: Direction,
+        key: &FlowKey,
+        (): &mut (),
+        context: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<LanNat>>>, ActionError> {
+        let AllowOrDeny::Allow(lease) = self.share.lease(key, context)? else {
+            return Ok(AllowOrDeny::Deny);
+        };
+        Ok(AllowOrDeny::Allow(Arc::new(SnatFlow {
+            private: End::port(key.source_ip(), key.source_port),
+            public: self.share.address(),
+            lease,
+            transport: Transport::of(key),
+        })))
+    }
+}
+
+impl fmt::Display for Snat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} => {}", self.private, self.share)
+    }
+}
+
+struct SnatFlow {
+    private: End,
+    public: IpAddr,
+    lease: Arc<NatLease>,
+    transport: Transport,
+}
+
+impl Descriptor<LanNat> for SnatFlow {
+    fn program(&self, dir: Direction) -> Result<Program, ActionError> {
+        Ok(match dir {
+            Direction::Out => set_source(End::port(self.public, self.lease.port()), self.transport),
+            Direction::In => set_destination(self.private, self.transport),
+        }?)
+    }
+
+    fn name(&self) -> &'static str {
+        "SNAT"
+    }
+}
