@@ -263,8 +263,8 @@ impl Parser {
                 }
 
                 'quick: {
-                    // One look at the length serves the headers that are always there.
-                    if bytes.len() < #shortest {
+                    // One look at the length serves the headers that are always there, and all offsets.
+                    if bytes.len() < #shortest || bytes.len() > 0xffff {
                         break 'quick;
                     }
                     let mut state = #krate::frame::Walk::<true>::new(bytes.len());

@@ -376,7 +376,9 @@ impl Stacked for Geneve {
     fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         walk.push(Self::NAME, Self::KIND, bytes.len() - rest.len())?;
-        walk.parsed.key = walk.parsed.key.with_vni(view.vni());
+        // The bytes as they stand, for the key holds them so.
+        let [_, _, _, _, a, b, c, _] = *view.fixed();
+        walk.parsed.key.vni = [a, b, c];
         if !view.tail().is_empty() {
             walk.parsed.tunnel = tunnel_options(&view)?;
         }

@@ -119,7 +119,13 @@ impl<const QUICK: bool> Walk<QUICK> {
     ) -> Result<u8, ParseError> {
         let index = self.parsed.offsets.count();
         let at = self.at;
-        match u16::try_from(at) {
+        // Quick parsers take no frame of more than 65,535 bytes.
+        let offset = if QUICK {
+            Ok(at as u16)
+        } else {
+            u16::try_from(at)
+        };
+        match offset {
             Ok(offset) if self.parsed.offsets.push(offset) => {}
             _ => return Err(ParseError::bad_length(name, "", at, usize::from(u16::MAX))),
         }
