@@ -169,6 +169,11 @@ pub const fn end<F: Field>() -> usize {
     F::BIT_OFFSET + F::BITS
 }
 
+/// Stands for the value of a field that an error was reported for; never runs.
+pub fn refused<T>() -> T {
+    unreachable!("the derive reported an error")
+}
+
 /// The least of some lengths.
 pub const fn least(lengths: &[usize]) -> usize {
     match lengths {

@@ -17,7 +17,7 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     };
     let errors = Errors::default();
     let set = Set::new(&input, &errors);
-    let expansion = set.filter(|_| errors.is_empty()).map(|set| set.expand());
+    let expansion = set.map(|set| set.expand(errors.is_empty()));
     let errors = errors.into_tokens();
     quote!(#errors #expansion)
 }
@@ -64,7 +64,8 @@ impl<'a> Set<'a> {
         })
     }
 
-    fn expand(&self) -> TokenStream {
+    /// The impl; after an error with an arm for the options that were left out, so that they are no further errors.
+    fn expand(&self, complete: bool) -> TokenStream {
         let Self {
             input,
             krate,
@@ -74,6 +75,7 @@ impl<'a> Set<'a> {
         } = self;
         let ident = &input.ident;
         let name = ident.unraw().to_string();
+        let left_out = (!complete).then(|| quote!(_ => ::core::option::Option::None,));
         let borrows = input.generics.lifetimes().next().is_some();
         let stat = borrows.then(|| quote!(<'static>));
         let at = borrows.then(|| quote!(<'__a>));
@@ -98,6 +100,7 @@ impl<'a> Set<'a> {
                     #ident::#unknown(raw)
                 }
 
+                #[allow(unreachable_patterns)]
                 fn encode(option: &Self::Option<'_>, out: &mut [u8]) -> ::core::option::Option<usize> {
                     match option {
                         #(#encoders)*
@@ -107,6 +110,7 @@ impl<'a> Set<'a> {
                             out,
                             |out| #krate::options::Part::put(&raw.body, out),
                         ),
+                        #left_out
                     }
                 }
             }

@@ -7,8 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use std::collections::HashMap;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
-use syn::{BinOp, Expr, Ident, Lit, Type, UnOp, Visibility};
+use syn::{BinOp, Expr, ExprLit, Ident, Lit, Type, UnOp, Visibility};
 
 /// A header, ready to be generated.
 pub(crate) struct Plan<'a> {
@@ -24,6 +23,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) setters: Ident,
     pub(crate) fields: Vec<Fixed<'a>>,
     pub(crate) tail: Option<TailPlan<'a>>,
+    /// Fields that were refused and still have to be initialised.
+    pub(crate) refused: Vec<&'a Ident>,
     /// Bits of the fixed part, where the macro can know them.
     pub(crate) bits: Option<usize>,
     pub(crate) follows: &'a [Relation],
@@ -72,6 +73,7 @@ impl<'a> Plan<'a> {
             setters: format_ident!("{name}Set", span = ast.ident.span()),
             fields: Vec::new(),
             tail: None,
+            refused: Vec::new(),
             bits: Some(0),
             follows: &ast.attrs.follows,
             carries: &ast.attrs.carries,
@@ -79,8 +81,8 @@ impl<'a> Plan<'a> {
         };
         for field in &ast.fields {
             match &field.attrs.tail {
-                Some(tail) => plan.add_tail(field, tail, errors),
-                None => plan.add_fixed(field, little_endian, errors),
+                Some(tail) if !is_fixed_type(field, errors) => plan.add_tail(field, tail, errors),
+                _ => plan.add_fixed(field, little_endian, errors),
             }
         }
         plan.check_size(ast, errors);
@@ -111,7 +113,7 @@ impl<'a> Plan<'a> {
                 &attrs.bits,
                 format!("`{ty}` has {exact} bits, not {told}; use a type of {told} bits, or leave `bits` away"),
             );
-            bits = Some(exact);
+            bits = Some(told);
         }
         if let Some(tail) = &self.tail {
             let message = format!(
@@ -119,6 +121,19 @@ impl<'a> Plan<'a> {
                 field.ident, tail.field.ident
             );
             errors.on(field.ident, message);
+        }
+        if let Some(what) = not_a_value(field.ty) {
+            let ty = field.ty.to_token_stream().to_string().replace("& ", "&");
+            let message = format!(
+                "`{ty}` is {what}, which cannot be the type of a field; take an integer, `[u8; N]`, an address, or a type with a \
+                 `FieldValue` conversion"
+            );
+            errors.on(field.ty, message);
+            self.refused.push(field.ident);
+            return;
+        }
+        for value in [&attrs.default, &attrs.constant].into_iter().flatten() {
+            fits(value, bits, field.ident, errors);
         }
         let offset = self.bits;
         if let Some(span) = attrs.little_endian
@@ -147,6 +162,7 @@ impl<'a> Plan<'a> {
                 field.ident, first.field.ident
             );
             errors.on(field.ident, message);
+            self.refused.push(field.ident);
             return;
         }
         let len = match &tail.extent {
@@ -278,15 +294,15 @@ impl<'a> Plan<'a> {
                 self.len = None;
             }
         }
-        if self.fields.is_empty() {
+        if self.fields.is_empty() && self.refused.is_empty() {
             errors.on(self.ident, format!("`{}` has no fixed field", self.ident));
         }
     }
 
-    fn check_names(&self, errors: &Errors) {
+    fn check_names(&mut self, errors: &Errors) {
         let mut tokens: HashMap<String, &Ident> = HashMap::new();
         let mut methods: HashMap<String, &Ident> = HashMap::new();
-        for fixed in &self.fields {
+        for (n, fixed) in self.fields.iter_mut().enumerate() {
             let ident = fixed.field.ident;
             if let Some(other) = tokens.insert(fixed.token.to_string(), ident) {
                 let message = format!(
@@ -294,6 +310,7 @@ impl<'a> Plan<'a> {
                     fixed.token
                 );
                 errors.on(ident, message);
+                fixed.token = format_ident!("{}{n}", fixed.token);
             }
         }
         let all = self
@@ -323,57 +340,47 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn check_roles(&self, errors: &Errors) {
+    fn check_roles(&mut self, errors: &Errors) {
         let (mut next, mut checksum, mut length) = (None, None, None);
-        let twice = |place: &mut Option<&'a Ident>, ident: &'a Ident, span, role: &str| {
-            if let Some(first) = place.replace(ident) {
+        // A second field with a role is reported and loses it.
+        let once = |place: &mut Option<&'a Ident>, ident: &'a Ident, span, role: &str| match place {
+            Some(first) => {
                 errors.at(
                     span,
                     format!("`{ident}` is a second field with the role `{role}`, behind `{first}`"),
                 );
+                false
+            }
+            None => {
+                *place = Some(ident);
+                true
             }
         };
-        for fixed in &self.fields {
-            let ident = fixed.field.ident;
-            let attrs = &fixed.field.attrs;
-            if let Some(role) = fixed.next {
-                twice(&mut next, ident, role.span, "next");
-            }
-            if let Some(role) = fixed.checksum {
-                twice(&mut checksum, ident, role.span, "checksum");
-                sixteen_bits(fixed, role.span, "checksum", errors);
-            }
-            if let Some(role) = fixed.length {
-                if matches!(role.of, LengthOf::Packet | LengthOf::Payload) {
-                    twice(&mut length, ident, role.span, "length");
-                    sixteen_bits(fixed, role.span, "length of a packet", errors);
-                } else if role.of == LengthOf::Tail && self.tail.is_none() {
+        let has_tail = self.tail.is_some();
+        for fixed in &mut self.fields {
+            let (ident, place) = (fixed.field.ident, (fixed.bits, fixed.offset));
+            fixed.next = fixed
+                .next
+                .filter(|role| once(&mut next, ident, role.span, "next"));
+            fixed.checksum = fixed.checksum.filter(|role| {
+                sixteen_bits(place, ident, role.span, "checksum", errors);
+                once(&mut checksum, ident, role.span, "checksum")
+            });
+            fixed.length = fixed.length.filter(|role| match role.of {
+                LengthOf::Packet | LengthOf::Payload => {
+                    sixteen_bits(place, ident, role.span, "length of a packet", errors);
+                    once(&mut length, ident, role.span, "length")
+                }
+                LengthOf::Tail if !has_tail => {
                     errors.at(
                         role.span,
-                        format!(
-                            "`{}` has no part of variable length to be counted",
-                            self.ident
-                        ),
+                        "there is no part of variable length to be counted",
                     );
+                    false
                 }
-            }
-            let exclusive = [
-                (attrs.reserved.is_some(), "reserved"),
-                (attrs.constant.is_some(), "const"),
-                (attrs.default.is_some(), "default"),
-                (fixed.length.is_some(), "length"),
-            ];
-            let given: Vec<_> = exclusive
-                .iter()
-                .filter(|(given, _)| *given)
-                .map(|(_, name)| *name)
-                .collect();
-            if let [first, second, ..] = given.as_slice() {
-                errors.on(
-                    ident,
-                    format!("`{ident}` cannot be both `{first}` and `{second}`"),
-                );
-            }
+                LengthOf::Header | LengthOf::Tail => true,
+            });
+            exclusive_roles(fixed, errors);
         }
     }
 
@@ -492,9 +499,14 @@ fn pointless_le(
     None
 }
 
-fn sixteen_bits(fixed: &Fixed<'_>, span: proc_macro2::Span, role: &str, errors: &Errors) {
-    let ident = fixed.field.ident;
-    match (fixed.bits, fixed.offset) {
+fn sixteen_bits(
+    (bits, offset): (Option<usize>, Option<usize>),
+    ident: &Ident,
+    span: proc_macro2::Span,
+    role: &str,
+    errors: &Errors,
+) {
+    match (bits, offset) {
         (Some(bits), _) if bits != 16 => {
             errors.at(
                 span,
@@ -511,8 +523,82 @@ fn sixteen_bits(fixed: &Fixed<'_>, span: proc_macro2::Span, role: &str, errors: 
     }
 }
 
+/// At most one of the roles that decide what is written.
+fn exclusive_roles(fixed: &Fixed<'_>, errors: &Errors) {
+    let (ident, attrs) = (fixed.field.ident, &fixed.field.attrs);
+    let roles = [
+        (attrs.reserved.is_some(), "reserved"),
+        (attrs.constant.is_some(), "const"),
+        (attrs.default.is_some(), "default"),
+        (fixed.length.is_some(), "length"),
+    ];
+    let mut given = roles
+        .iter()
+        .filter(|(given, _)| *given)
+        .map(|(_, role)| role);
+    if let (Some(first), Some(second)) = (given.next(), given.next()) {
+        errors.on(
+            ident,
+            format!("`{ident}` cannot be both `{first}` and `{second}`"),
+        );
+    }
+}
+
+/// A number as value of a field must fit its bits.
+fn fits(value: &Expr, bits: Option<usize>, ident: &Ident, errors: &Errors) {
+    let (
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(literal),
+            ..
+        }),
+        Some(bits),
+    ) = (value, bits)
+    else {
+        return;
+    };
+    if let Ok(number) = literal.base10_parse::<u128>()
+        && bits < 128
+        && number >> bits != 0
+    {
+        let needed = u128::BITS - number.leading_zeros();
+        errors.on(
+            value,
+            format!("`{literal}` needs {needed} bits, but `{ident}` has {bits}"),
+        );
+    }
+}
+
+/// Refuses a type of fixed width for a part of variable length.
+fn is_fixed_type(field: &Field<'_>, errors: &Errors) -> bool {
+    let fixed = width(field.ty)
+        .or_else(|| customary_width(field.ty))
+        .is_some();
+    if fixed {
+        let ty = field.ty.to_token_stream();
+        let message = format!(
+            "`{ty}` cannot hold a part of variable length; use `TailBytes<CAPACITY>` with `bytes(..)`, or `Options<Set, CAPACITY>` \
+             with `options(..)`"
+        );
+        errors.on(field.ty, message);
+    }
+    fixed
+}
+
+/// What a type is that no field can have.
+fn not_a_value(ty: &Type) -> Option<&'static str> {
+    Some(match ty {
+        Type::Reference(_) => "a reference",
+        Type::Ptr(_) => "a pointer",
+        Type::Slice(_) => "a slice",
+        Type::Tuple(_) => "a tuple",
+        Type::BareFn(_) => "a function",
+        Type::ImplTrait(_) | Type::TraitObject(_) => "a trait",
+        _ => return None,
+    })
+}
+
 /// Bits of a primitive type or an array of bytes.
-fn width(ty: &Type) -> Option<usize> {
+pub(crate) fn width(ty: &Type) -> Option<usize> {
     match ty {
         Type::Path(path) => {
             let name = path.path.get_ident()?.to_string();
@@ -583,11 +669,6 @@ fn snake(name: &str) -> String {
         out.extend(letter.to_lowercase());
     }
     out
-}
-
-/// The place of a type, for assertions about it.
-pub(crate) fn span(ty: &Type) -> proc_macro2::Span {
-    ty.span()
 }
 
 #[cfg(test)]

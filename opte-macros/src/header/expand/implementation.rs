@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Ident, Lit, Type, Visibility};
+use syn::{Expr, ExprLit, Lit, Type, Visibility};
 
 /// The module of field tokens, and what each token is.
 pub(super) fn tokens(plan: &Plan<'_>) -> TokenStream {
@@ -305,6 +305,7 @@ pub(super) fn owned(plan: &Plan<'_>) -> TokenStream {
             None => quote!(#field: ::core::default::Default::default(),),
         }
     });
+    let refused = refused(plan);
     let roles = roles(plan);
     let len = len(plan);
     let emit = emit(plan);
@@ -339,7 +340,7 @@ pub(super) fn owned(plan: &Plan<'_>) -> TokenStream {
         #[automatically_derived]
         impl ::core::default::Default for #ident {
             fn default() -> Self {
-                Self { #(#defaults)* #(#tail_default)* }
+                Self { #(#defaults)* #(#tail_default)* #refused }
             }
         }
 
@@ -390,14 +391,22 @@ pub(super) fn relations(plan: &Plan<'_>) -> TokenStream {
         .iter()
         .map(|relation| (quote!(#ident), &relation.header, relation));
     let parents = pairs.map(|(child, parent, relation)| (child, quote!(#parent), relation));
-    let children = plan.carries.iter().map(|relation| {
+    // A value that has no field to stand in was reported.
+    let carries = plan
+        .carries
+        .iter()
+        .filter(|relation| relation.value.is_none() || plan.next().is_some());
+    let children = carries.map(|relation| {
         let child = &relation.header;
         (quote!(#child), quote!(#ident), relation)
     });
     let impls = parents.chain(children).map(|(child, parent, relation)| {
         let values: Vec<_> = relation.values().map(|value| quote_spanned!(value.span()=> #value)).collect();
         let selector = match values.first() {
-            Some(value) => quote!(::core::option::Option::Some(#value)),
+            Some(value) => quote!({
+                let selector: <#parent as #krate::Header>::Selector = #value;
+                ::core::option::Option::Some(selector)
+            }),
             None => quote!(::core::option::Option::None),
         };
         let several = (values.len() > 1).then(|| {
@@ -409,6 +418,7 @@ pub(super) fn relations(plan: &Plan<'_>) -> TokenStream {
             }
         });
         let unsaid = relation.value.is_none().then(|| {
+            let krate = respan(krate, relation.header.span());
             quote_spanned! {relation.header.span()=>
                 const _: () = #krate::derive::without_selector::<#parent>();
             }
@@ -427,7 +437,7 @@ pub(super) fn relations(plan: &Plan<'_>) -> TokenStream {
 
 /// What only the compiler can check, because the macro does not know the types.
 pub(super) fn assertions(plan: &Plan<'_>) -> TokenStream {
-    let Plan { ident, krate, .. } = plan;
+    let ident = plan.ident;
     let name = ident.unraw().to_string();
     let mut all = TokenStream::new();
     for fixed in plan.fields.iter().filter(|fixed| fixed.claimed) {
@@ -437,13 +447,15 @@ pub(super) fn assertions(plan: &Plan<'_>) -> TokenStream {
             (None, true) => 16,
             (None, false) => continue,
         };
-        all.extend(quote_spanned! {valid::span(ty)=>
+        let krate = respan(&plan.krate, ty.span());
+        all.extend(quote_spanned! {ty.span()=>
             const _: () = #krate::derive::assert_bits::<#ty>(#field, #expected);
         });
     }
     if plan.bits.is_none() {
         let min_len = min_len(plan);
         let bits = fixed_bits(plan);
+        let krate = respan(&plan.krate, ident.span());
         all.extend(quote_spanned! {ident.span()=>
             const _: () = #krate::derive::assert_whole_bytes(#name, #bits);
         });
@@ -468,6 +480,15 @@ fn inner_visibility(vis: &Visibility) -> TokenStream {
         }
         other => quote!(#other),
     }
+}
+
+/// The same tokens, faults in which are shown at another place.
+fn respan(tokens: &TokenStream, span: proc_macro2::Span) -> TokenStream {
+    let respan = |mut token: proc_macro2::TokenTree| {
+        token.set_span(span.resolved_at(token.span()));
+        token
+    };
+    tokens.clone().into_iter().map(respan).collect()
 }
 
 fn bit_offset(plan: &Plan<'_>, before: Option<&Fixed<'_>>, fixed: &Fixed<'_>) -> TokenStream {
@@ -520,11 +541,12 @@ fn to_owned(plan: &Plan<'_>) -> TokenStream {
         let (field, token) = (fixed.field.ident, &fixed.token);
         quote!(#field: #krate::derive::get::<#module::#token>(&*self.fixed),)
     });
+    let refused = refused(plan);
     match &plan.tail {
         None => quote! {
             /// The header as a struct.
             pub fn to_owned(&self) -> #ident {
-                #ident { #(#fields)* }
+                #ident { #(#fields)* #refused }
             }
         },
         Some(tail) => {
@@ -538,11 +560,19 @@ fn to_owned(plan: &Plan<'_>) -> TokenStream {
                     ::core::result::Result::Ok(#ident {
                         #(#fields)*
                         #field: #krate::derive::own_tail(&self.tail, #name, #field_name)?,
+                        #refused
                     })
                 }
             }
         }
     }
+}
+
+/// Fields that an error was reported for, so that the struct can still be made.
+fn refused(plan: &Plan<'_>) -> TokenStream {
+    let fields = &plan.refused;
+    let krate = &plan.krate;
+    quote!(#(#fields: #krate::derive::refused(),)*)
 }
 
 fn show(plan: &Plan<'_>, fixed: &Fixed<'_>) -> Option<TokenStream> {
@@ -577,24 +607,24 @@ fn default(plan: &Plan<'_>, fixed: &Fixed<'_>) -> TokenStream {
     }
 }
 
-/// A value as written; a bare number for a type of unusual width is made one of that type while compiling.
+/// A value as written; a bare number for a type of unusual width is made one of that type while compiling, and one that is
+/// too great, which was reported, is left out.
 fn literal(ty: &Type, value: &Expr) -> TokenStream {
-    let unusual =
-        matches!(ty, Type::Path(path) if path.path.get_ident().is_some_and(is_unusual_integer));
-    match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(_), ..
-        }) if unusual => quote_spanned!(value.span()=> const { <#ty>::new(#value) }),
-        _ => quote_spanned!(value.span()=> #value),
+    let Expr::Lit(ExprLit {
+        lit: Lit::Int(number),
+        ..
+    }) = value
+    else {
+        return quote_spanned!(value.span()=> #value);
+    };
+    let number = match (valid::width(ty), number.base10_parse::<u64>()) {
+        (Some(bits), Ok(value)) if bits < 64 && value >> bits != 0 => quote!(0),
+        _ => quote!(#number),
+    };
+    match valid::width(ty) {
+        Some(8 | 16 | 32 | 64) | None => quote_spanned!(value.span()=> #number),
+        Some(_) => quote_spanned!(value.span()=> const { <#ty>::new(#number) }),
     }
-}
-
-fn is_unusual_integer(ident: &Ident) -> bool {
-    let name = ident.to_string();
-    let bits = name
-        .strip_prefix(['u', 'i'])
-        .and_then(|digits| digits.parse::<u32>().ok());
-    bits.is_some_and(|bits| !matches!(bits, 8 | 16 | 32 | 64 | 128))
 }
 
 fn roles(plan: &Plan<'_>) -> TokenStream {

@@ -1,0 +1,9 @@
+use opte_headers::Header;
+
+#[derive(Header)]
+pub struct Sample {
+    #[header(checksum(header))]
+    checksum: u32,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use opte_headers::Header;
+
+#[derive(Header)]
+pub struct Sample {
+    #[header(checksum(header))]
+    one: u16,
+    #[header(checksum(pseudo))]
+    two: u16,
+}
+
+fn main() {}

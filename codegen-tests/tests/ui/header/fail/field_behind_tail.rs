@@ -1,0 +1,11 @@
+use opte_headers::{Header, TailBytes};
+
+#[derive(Header)]
+pub struct Sample {
+    length: u8,
+    #[header(bytes(len = length))]
+    body: TailBytes<64>,
+    trailer: u16,
+}
+
+fn main() {}

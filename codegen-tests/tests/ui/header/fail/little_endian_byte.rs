@@ -1,0 +1,9 @@
+use opte_headers::Header;
+
+#[derive(Header)]
+pub struct Sample {
+    #[header(le)]
+    version: u8,
+}
+
+fn main() {}

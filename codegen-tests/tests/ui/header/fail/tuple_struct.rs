@@ -1,0 +1,6 @@
+use opte_headers::Header;
+
+#[derive(Header)]
+pub struct Sample(u16, u16);
+
+fn main() {}

@@ -1,0 +1,12 @@
+use opte_headers::{Header, TailBytes};
+
+#[derive(Header)]
+pub struct Sample {
+    length: u8,
+    #[header(bytes(len = length))]
+    body: TailBytes<64>,
+    #[header(bytes(rest))]
+    more: TailBytes<64>,
+}
+
+fn main() {}

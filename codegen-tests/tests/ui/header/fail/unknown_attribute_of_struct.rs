@@ -1,0 +1,9 @@
+use opte_headers::Header;
+
+#[derive(Header)]
+#[header(folows(opte_headers::Udp = 7))]
+pub struct Sample {
+    version: u8,
+}
+
+fn main() {}

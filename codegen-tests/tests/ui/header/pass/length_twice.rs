@@ -1,0 +1,10 @@
+use opte_headers::Header;
+
+#[derive(Header)]
+pub struct Sample {
+    #[header(length(of = packet))]
+    one: u16,
+    two: u16,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use arbitrary_int::prelude::*;
+use opte_headers::Header;
+
+#[derive(Header)]
+pub struct Sample {
+    version: u4,
+    length: u12,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use opte_headers::Header;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Kind(u16);
+opte_headers::field_value!(Kind as u16: Kind, |kind: &Kind| kind.0);
+
+#[derive(Header)]
+pub struct Sample {
+    #[header(bits = 16)]
+    kind: Kind,
+}
+
+fn main() {}

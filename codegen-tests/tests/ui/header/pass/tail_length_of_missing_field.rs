@@ -1,0 +1,10 @@
+use opte_headers::{Header, TailBytes};
+
+#[derive(Header)]
+pub struct Sample {
+    length: u8,
+    #[header(bytes(len = length * 4))]
+    body: TailBytes<64>,
+}
+
+fn main() {}
