@@ -158,7 +158,7 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
     {
         Transform::of(
             self.program
-                .and_then(|program| program.fuse(&pushed::<H, Out>(header)?)),
+                .and_then(|program| pushed::<H, Out>(program, header)),
         )
     }
 
@@ -181,14 +181,14 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
             end / 8
         };
         let varied = |program: Program| {
-            let step = pushed::<F::Header, Out>(header)?;
-            let or = step
+            let program = pushed::<F::Header, Out>(program, header)?;
+            let or = program
                 .prefix
                 .as_bytes()
                 .get(end - 2)
                 .copied()
                 .unwrap_or_default();
-            program.fuse(&step.vary(0, (end - 2) as u8, or)?)
+            program.vary(0, (end - 2) as u8, or)
         };
         Transform::of(self.program.and_then(varied))
     }
@@ -279,7 +279,7 @@ impl<In, Out> fmt::Display for Transform<In, Out> {
     }
 }
 
-fn pushed<H, Out>(mut header: H) -> Result<Program, ProgramError>
+fn pushed<H, Out>(program: Program, mut header: H) -> Result<Program, ProgramError>
 where
     H: Carries<Out::Head>,
     Out: Stack,
@@ -294,7 +294,7 @@ where
         &mut bytes
     };
     let len = header.emit(room).map_err(ProgramError::Unwritable)?;
-    Program::push(
+    program.then_push(
         Out::specs(),
         &HeaderSpec::of::<H>(),
         bytes.get(..len).unwrap_or(&bytes),

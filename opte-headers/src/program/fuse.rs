@@ -99,6 +99,11 @@ impl Program {
                     .map(|prefix| Self { prefix, rewrite }),
             );
         }
+        let only_writes = |program: &Self| program.prefix.pop == 0 && program.prefix.is_empty();
+        if only_writes(self) && only_writes(then) {
+            let rewrite = self.rewrite.with_writes(&then.rewrite)?;
+            return Some(rewrite.map(|rewrite| Self::new(Prefix::EMPTY, rewrite)));
+        }
         None
     }
 }
@@ -163,6 +168,37 @@ impl Rewrite {
             moved(&mut self.last);
         }
         self
+    }
+
+    /// Both, one after the other, where the places of one begin with those of the other, so that no cover changes.
+    fn with_writes(&self, then: &Self) -> Option<Result<Self, ProgramError>> {
+        let mut all = *self;
+        let both = usize::from(self.place_count.min(then.place_count));
+        for (place, other) in all.places.iter_mut().zip(&then.places).take(both) {
+            if (place.header, place.offset) != (other.header, other.offset) {
+                return None;
+            }
+            place.flags |= other.flags;
+            place.add = add_words(place.add, other.add);
+        }
+        for (place, other) in all.places.iter_mut().zip(&then.places).skip(both) {
+            if then.place_count > self.place_count {
+                *place = *other;
+            }
+        }
+        all.place_count = self.place_count.max(then.place_count);
+        Some(all.write_all(then).map(|()| all))
+    }
+
+    fn write_all(&mut self, other: &Self) -> Result<(), ProgramError> {
+        for (window, data) in other.windows() {
+            self.write_window(*window, *data)?;
+        }
+        for bits in other.bits() {
+            self.write(*bits)?;
+        }
+        self.settle();
+        Ok(())
     }
 
     fn sort_places(&mut self) {

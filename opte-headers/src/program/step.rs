@@ -99,41 +99,7 @@ impl Program {
         bytes: &[u8],
     ) -> Result<Self, ProgramError> {
         let mut program = Self::IDENTITY;
-        let prefix = &mut program.prefix;
-        let start = prefix.push_front(bytes)? as u8;
-        let mut sum = NONE;
-        if let Some(checksum) = header.checksum {
-            prefix.clear(start, checksum.offset)?;
-            match checksum.covers {
-                Covers::Header => {
-                    sum = start + checksum.offset as u8;
-                    prefix.push_sum(sum)?;
-                }
-                Covers::Pseudo { zero_is_none: true } => (),
-                Covers::Pseudo {
-                    zero_is_none: false,
-                }
-                | Covers::Payload => {
-                    return Err(ProgramError::CoversPayload {
-                        header: header.name,
-                    });
-                }
-            }
-        }
-        if let Some(length) = header.length {
-            prefix.clear(start, length.offset)?;
-            let counted = match length.counts {
-                Counted::Packet => bytes.len(),
-                Counted::Payload => bytes.len().saturating_sub(header.min_len),
-            };
-            let addend = (counted as u16).wrapping_add_signed(length.addend);
-            prefix.push_length(Length {
-                at: start + length.offset as u8,
-                sum,
-                addend,
-            })?;
-        }
-        prefix.finish();
+        program.prefix.add(header, bytes)?;
         if let (Some((from, to)), Some((index, checksum))) = (header.pseudo, first_transport(stack))
         {
             let pseudo = bytes
@@ -145,6 +111,21 @@ impl Program {
             program.rewrite.settle();
         }
         Ok(program)
+    }
+
+    /// What [`Program::push`] gives, after this program, which leaves `stack`.
+    pub(crate) fn then_push(
+        mut self,
+        stack: &[HeaderSpec],
+        header: &HeaderSpec,
+        bytes: &[u8],
+    ) -> Result<Self, ProgramError> {
+        let below = header.pseudo.and_then(|_| first_transport(stack));
+        if below.is_some_and(|(index, _)| index >= self.prefix.pushed()) {
+            return self.fuse(&Self::push(stack, header, bytes)?);
+        }
+        self.prefix.add(header, bytes)?;
+        Ok(self)
     }
 
     /// Sets `bits` bits of the header at position `header` of `stack`, the first of which is `first_bit` (0 is the most
@@ -258,6 +239,49 @@ impl Program {
 }
 
 impl Prefix {
+    /// Puts a header in front of those pushed before, and notes what is the composer's own in it.
+    fn add(&mut self, header: &HeaderSpec, bytes: &[u8]) -> Result<(), ProgramError> {
+        let behind = u16::from(self.len);
+        let start = self.push_front(bytes)? as u8;
+        let mut sum = NONE;
+        if let Some(checksum) = header.checksum {
+            self.clear(start, checksum.offset)?;
+            match checksum.covers {
+                Covers::Header => {
+                    sum = start + checksum.offset as u8;
+                    self.push_sum(sum)?;
+                }
+                Covers::Pseudo { zero_is_none: true } => (),
+                Covers::Pseudo {
+                    zero_is_none: false,
+                }
+                | Covers::Payload => {
+                    return Err(ProgramError::CoversPayload {
+                        header: header.name,
+                    });
+                }
+            }
+        }
+        if let Some(length) = header.length {
+            self.clear(start, length.offset)?;
+            let counted = match length.counts {
+                Counted::Packet => bytes.len(),
+                Counted::Payload => bytes.len().saturating_sub(header.min_len),
+            };
+            let counted = behind.wrapping_add(counted as u16);
+            let addend = counted.wrapping_add_signed(length.addend);
+            self.push_length(Length {
+                at: start + length.offset as u8,
+                sum,
+                addend,
+            })?;
+        }
+        if sum != NONE {
+            self.finish();
+        }
+        Ok(())
+    }
+
     fn clear(&mut self, start: u8, offset: usize) -> Result<(), ProgramError> {
         let at = usize::from(start) + offset;
         let field = self
