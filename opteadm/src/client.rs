@@ -222,6 +222,10 @@ impl Client {
         command: OpteCmd,
         frame: &[u8],
     ) -> Result<(ResponseHeader, Vec<u8>), Error> {
+        if self.stream.is_none() {
+            // Nothing is sent yet: what fails here has no other consequence.
+            self.stream = Some(open(&self.socket)?);
+        }
         let broken = match self.try_exchange(frame) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -243,27 +247,29 @@ impl Client {
                 });
             }
         }
-        let socket = self.socket.clone();
-        let gone = || Error::Gone {
-            socket: socket.clone(),
-            command,
-        };
+        if !command.changes() {
+            // To read twice does no harm, and if nobody is there any more, that is what is to be said.
+            self.stream = Some(open(&self.socket)?);
+            return self.try_exchange(frame).map_err(|_| self.gone(command));
+        }
         // Only the run of the driver that is known can tell whether it has done the request; another would do it again.
         if self.instance == 0 {
-            return Err(gone());
+            return Err(self.gone(command));
         }
-        self.stream = Some(open(&self.socket).map_err(|_| gone())?);
-        self.try_exchange(frame).map_err(|_| gone())
+        self.stream = Some(open(&self.socket).map_err(|_| self.gone(command))?);
+        self.try_exchange(frame).map_err(|_| self.gone(command))
+    }
+
+    fn gone(&self, command: OpteCmd) -> Error {
+        Error::Gone {
+            socket: self.socket.clone(),
+            command,
+        }
     }
 
     fn try_exchange(&mut self, frame: &[u8]) -> io::Result<(ResponseHeader, Vec<u8>)> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None => {
-                let stream =
-                    open(&self.socket).map_err(|_| io::Error::from(ErrorKind::UnexpectedEof))?;
-                self.stream.insert(stream)
-            }
+        let Some(stream) = &mut self.stream else {
+            return Err(ErrorKind::NotConnected.into());
         };
         // A driver that lets go of the connection may have said why before; that is worth more than the broken pipe.
         let sent = stream.write_all(frame);

@@ -15,9 +15,9 @@
 //! # }
 //! ```
 //!
-//! A request that fails has changed nothing, with one exception: [`Error::Gone`], when the driver ended before it answered. A connection
-//! that breaks while the driver lives is made anew, and the request sent again under its number, so that the
-//! driver does it once.
+//! A request that fails has changed nothing, unless the driver ended or fell silent before it answered ([`Error::Gone`],
+//! [`Error::TimedOut`]): then nobody knows. A connection that breaks while the driver lives is made anew, and the request sent again under
+//! its number, so that the driver does it once.
 #![forbid(unsafe_code)]
 
 mod client;

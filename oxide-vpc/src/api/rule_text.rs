@@ -182,6 +182,13 @@ fn parse_priority(text: &str) -> Result<u16, RuleTextError> {
 
 #[cfg(test)]
 mod tests {
+    use core::net::IpAddr;
+
+    use opte::api::{IpCidr, PortRange};
+    use opte_headers::Vni;
+    use proptest::prelude::*;
+
+    use super::super::firewall::{Hosts, IcmpCodes, IcmpFilter, Ports, ProtoFilter};
     use super::*;
 
     #[test]
@@ -266,6 +273,76 @@ mod tests {
                 error,
                 "{text}"
             );
+        }
+    }
+
+    fn any_rule() -> impl Strategy<Value = FirewallRule> {
+        let hosts = prop_oneof![
+            Just(Hosts::Any),
+            any::<IpAddr>().prop_map(Hosts::Ip),
+            (any::<IpAddr>(), 0_u8..=32)
+                .prop_map(|(ip, length)| Hosts::Subnet(IpCidr::new(ip, length).unwrap())),
+            (0_u32..1 << 24).prop_map(|vni| Hosts::Vni(Vni::new(vni).unwrap())),
+        ];
+        let icmp = prop::option::of((any::<u8>(), prop::option::of((any::<u8>(), any::<u8>()))))
+            .prop_map(|filter| {
+                filter.map(|(ty, codes)| IcmpFilter {
+                    ty,
+                    codes: codes.and_then(|(a, b)| IcmpCodes::new(a.min(b), a.max(b))),
+                })
+            });
+        let protocol = prop_oneof![
+            Just(ProtoFilter::Any),
+            Just(ProtoFilter::Arp),
+            icmp.clone().prop_map(ProtoFilter::Icmp),
+            icmp.prop_map(ProtoFilter::Icmp6),
+            any::<u8>().prop_map(ProtoFilter::from_number),
+        ];
+        let range =
+            (1_u16.., 1_u16..).prop_map(|(a, b)| PortRange::new(a.min(b), a.max(b)).unwrap());
+        let ports = prop_oneof![
+            Just(Ports::Any),
+            prop::collection::vec(range, 1..6).prop_map(Ports::list)
+        ];
+        (
+            any::<bool>(),
+            hosts,
+            protocol,
+            ports,
+            any::<bool>(),
+            any::<u16>(),
+        )
+            .prop_map(
+                |(is_in, hosts, protocol, ports, allow, priority)| FirewallRule {
+                    direction: if is_in { Direction::In } else { Direction::Out },
+                    filters: RuleFilters {
+                        hosts,
+                        protocol,
+                        ports,
+                    },
+                    action: if allow {
+                        FirewallAction::Allow
+                    } else {
+                        FirewallAction::Deny
+                    },
+                    priority,
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn any_rule_is_read_as_it_is_shown(rule in any_rule()) {
+            prop_assert_eq!(rule.to_string().parse(), Ok(rule.clone()));
+            let bytes = postcard::to_allocvec(&rule).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<FirewallRule>(&bytes), Ok(rule));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "(dir|action|priority|hosts|protocol|port|[a-z0-9:,=./ -]{0,8}|=in|=allow|=1| ){0,12}") {
+            if let Ok(rule) = text.parse::<FirewallRule>() {
+                prop_assert_eq!(rule.to_string().parse(), Ok(rule));
+            }
         }
     }
 
