@@ -12,6 +12,7 @@ pub mod engine;
 pub mod frames;
 pub mod meter;
 pub mod parse;
+pub mod services;
 
 pub use meter::Meter;
 
@@ -62,5 +63,5 @@ impl fmt::Display for Unit {
 
 /// Every row there is, in the order of the design's table of budgets.
 pub fn rows() -> Vec<Row> {
-    [parse::ROWS, apply::ROWS, engine::ROWS].concat()
+    [parse::ROWS, apply::ROWS, engine::ROWS, services::ROWS].concat()
 }
