@@ -24,12 +24,13 @@ use core::fmt;
 use core::net::Ipv4Addr;
 
 use opte_headers::{
-    Dhcp4, Dhcp4Flags, Dhcp4Get, Dhcp4MessageType as MessageType, Dhcp4Op, Dhcp4Option, Ethernet,
-    EthernetGet, Ethertype, Header, IpProtocol, Ipv4, Ipv4Get, MacAddr, ParseError, Udp,
+    Dhcp4, Dhcp4Flags, Dhcp4Get, Dhcp4MessageType as MessageType, Dhcp4Op, Dhcp4Option, Dhcp4Set,
+    Ethernet, EthernetGet, EthernetSet, Ethertype, Header, IpProtocol, Ipv4, Ipv4Get, Ipv4Set,
+    MacAddr, ParseError, Udp,
 };
 
 use parameters::Parameters;
-use request::Request;
+use request::{Pieces, Request};
 
 use super::reply::Reply;
 use super::request::Ipv4Request;
@@ -96,6 +97,7 @@ pub struct Server {
     gateway_ip: Ipv4Addr,
     lease_time: u32,
     mtu: u16,
+    head: [u8; HEAD],
     parameters: Parameters,
 }
 
@@ -109,6 +111,7 @@ impl Server {
             gateway_ip: config.gateway_ip,
             lease_time: config.lease_time,
             mtu: config.mtu,
+            head: head(config),
             parameters: Parameters::new(config),
         }
     }
@@ -166,55 +169,33 @@ impl Server {
         }
     }
 
-    /// The headers of the answer, as far as the options.
+    /// The headers of the answer, as far as the options: what changes is put over what was rendered.
     fn write_head(
         &self,
         frame: &mut Reply<'_>,
         ty: MessageType,
         request: &Request<'_>,
-        destination: Ipv4Addr,
+        to: Ipv4Addr,
     ) -> Result<(), ServiceError> {
-        let broadcast = destination.is_broadcast();
-        frame.header(&Ethernet {
-            destination: if broadcast {
-                MacAddr::BROADCAST
-            } else {
-                self.guest_mac
-            },
-            source: self.gateway_mac,
-            ethertype: Ethertype::IPV4,
-        })?;
-        frame.header(&Ipv4 {
-            protocol: IpProtocol::UDP,
-            source: self.gateway_ip,
-            destination,
-            ..Ipv4::default()
-        })?;
-        frame.header(&Udp {
-            source: SERVER_PORT,
-            destination: CLIENT_PORT,
-            length: 0,
-            checksum: 0,
-        })?;
+        frame.bytes(&self.head)?;
+        let (mut ethernet, rest) = Ethernet::parse_mut(frame.written())?;
+        let (mut ip, rest) = Ipv4::parse_mut(rest)?;
+        let (_, rest) = Udp::parse_mut(rest)?;
+        let (mut message, _) = Dhcp4::parse_mut(rest)?;
+        if to.is_broadcast() {
+            ethernet.set_destination(MacAddr::BROADCAST);
+        }
+        ip.set_destination(to);
+        message.set_transaction_id(request.fixed.transaction_id());
+        message.set_flags(request.fixed.flags() & Dhcp4Flags::BROADCAST);
         // Table 3 of section 4.3.1.
-        let leases = ty != MessageType::NAK && request.message_type != MessageType::INFORM;
-        frame.header(&Dhcp4 {
-            op: Dhcp4Op::REPLY,
-            transaction_id: request.fixed.transaction_id(),
-            flags: request.fixed.flags() & Dhcp4Flags::BROADCAST,
-            client_ip: if ty == MessageType::ACK {
-                request.fixed.client_ip()
-            } else {
-                Ipv4Addr::UNSPECIFIED
-            },
-            your_ip: if leases {
-                self.guest_ip
-            } else {
-                Ipv4Addr::UNSPECIFIED
-            },
-            client_hardware: request.fixed.client_hardware(),
-            ..Dhcp4::default()
-        })
+        if ty == MessageType::ACK {
+            message.set_client_ip(request.fixed.client_ip());
+        }
+        if ty != MessageType::NAK && request.message_type != MessageType::INFORM {
+            message.set_your_ip(self.guest_ip);
+        }
+        Ok(())
     }
 
     /// The options of the answer.
@@ -226,7 +207,7 @@ impl Server {
     ) -> Result<(), ServiceError> {
         frame.option::<Dhcp4Option<'static>>(&Dhcp4Option::MessageType(ty))?;
         frame.option::<Dhcp4Option<'static>>(&Dhcp4Option::ServerIdentifier(self.gateway_ip))?;
-        for piece in request.client_identifier() {
+        for piece in request.client_identifier.iter() {
             frame.option::<Dhcp4Option<'static>>(&Dhcp4Option::ClientIdentifier(piece))?;
         }
         if ty != MessageType::NAK {
@@ -240,28 +221,82 @@ impl Server {
 
     /// The parameters that the client wants, as far as they fit.
     fn write_parameters(&self, frame: &mut Reply<'_>, request: &Request<'_>) {
-        let mut written = Codes::default();
-        let mut write = |code: u8| {
-            let options = self.parameters.get(code).filter(|_| written.insert(code));
+        let mut written = 0u32;
+        let mut write = |place: usize| {
+            let (bit, options) = (1 << place, self.parameters.at(place));
             // One byte is for the end.
-            if let Some(options) = options.filter(|options| options.len() < frame.room_left()) {
+            if written & bit == 0 && options.len() < frame.room_left() {
                 // There is room.
                 let _ = frame.bytes(options);
+                written |= bit;
             }
         };
         // An address is of no use without its mask.
-        write(code::SUBNET_MASK);
-        if request.has_list {
-            // "the server SHOULD NOT include the Router" where it includes classless routes (RFC 3442).
-            let no_router = request.wants_classless_routes;
-            request
-                .parameter_list()
-                .filter(|code| !(no_router && *code == code::ROUTER))
-                .for_each(write);
-        } else {
-            self.parameters.codes().for_each(write);
+        self.parameters
+            .place(code::SUBNET_MASK)
+            .into_iter()
+            .for_each(&mut write);
+        let list = request.parameter_list;
+        if matches!(list, Pieces::None) {
+            (0..self.parameters.count()).for_each(&mut write);
+        }
+        // "the server SHOULD NOT include the Router" where it includes classless routes (RFC 3442).
+        let no_router = list
+            .iter()
+            .any(|codes| codes.contains(&code::CLASSLESS_ROUTES));
+        for code in list
+            .iter()
+            .flatten()
+            .filter(|code| !(no_router && **code == code::ROUTER))
+        {
+            self.parameters
+                .place(*code)
+                .into_iter()
+                .for_each(&mut write);
         }
     }
+}
+
+/// The headers of every answer.
+fn head(config: &Config) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    let mut frame = Reply::new(&mut head);
+    let mut client_hardware = [0; 16];
+    client_hardware
+        .iter_mut()
+        .zip(config.guest_mac.0)
+        .for_each(|(to, from)| *to = from);
+    let written = frame
+        .header(&Ethernet {
+            destination: config.guest_mac,
+            source: config.gateway_mac,
+            ethertype: Ethertype::IPV4,
+        })
+        .and_then(|()| {
+            frame.header(&Ipv4 {
+                protocol: IpProtocol::UDP,
+                source: config.gateway_ip,
+                ..Ipv4::default()
+            })
+        })
+        .and_then(|()| {
+            frame.header(&Udp {
+                source: SERVER_PORT,
+                destination: CLIENT_PORT,
+                length: 0,
+                checksum: 0,
+            })
+        })
+        .and_then(|()| {
+            frame.header(&Dhcp4 {
+                op: Dhcp4Op::REPLY,
+                client_hardware,
+                ..Dhcp4::default()
+            })
+        });
+    // The headers have just this length.
+    debug_assert!(written.is_ok());
+    head
 }
 
 impl Service for Server {
@@ -307,22 +342,6 @@ impl fmt::Display for Server {
     }
 }
 
-/// A set of option codes.
-#[derive(Default)]
-struct Codes([u128; 2]);
-
-impl Codes {
-    /// Whether the code was not in the set; it is now.
-    fn insert(&mut self, code: u8) -> bool {
-        let Self([low, high]) = self;
-        let half = if code < 128 { low } else { high };
-        let bit = 1 << (code % 128);
-        let new = *half & bit == 0;
-        *half |= bit;
-        new
-    }
-}
-
 /// Codes of options (RFC 2132).
 mod code {
     pub(super) const SUBNET_MASK: u8 = 1;
@@ -331,8 +350,6 @@ mod code {
     pub(super) const HOST_NAME: u8 = 12;
     pub(super) const DOMAIN_NAME: u8 = 15;
     pub(super) const INTERFACE_MTU: u8 = 26;
-    pub(super) const PARAMETER_LIST: u8 = 55;
-    pub(super) const CLIENT_IDENTIFIER: u8 = 61;
     pub(super) const DOMAIN_SEARCH: u8 = 119;
     pub(super) const CLASSLESS_ROUTES: u8 = 121;
     pub(super) const END: u8 = 255;
@@ -342,6 +359,9 @@ mod code {
 
 const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
+
+/// Bytes of a frame before its options.
+const HEAD: usize = Ethernet::MIN_LEN + Ipv4::MIN_LEN + Udp::MIN_LEN + Dhcp4::MIN_LEN;
 
 /// The frame of the least BOOTP message (RFC 951, section 3): clients older than DHCP take no shorter one.
 const MIN_FRAME: usize = Ethernet::MIN_LEN + Ipv4::MIN_LEN + Udp::MIN_LEN + 300;

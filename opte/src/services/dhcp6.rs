@@ -279,10 +279,9 @@ impl Server {
                 written |= 1 << place;
             }
         };
-        if request.has_list {
-            request.option_list().for_each(write);
-        } else {
-            self.parameters.iter().for_each(|(code, _)| write(*code));
+        match request.option_list {
+            Some(list) => list.iter().for_each(write),
+            None => self.parameters.iter().for_each(|(code, _)| write(*code)),
         }
     }
 

@@ -58,6 +58,11 @@ impl<'a> Reply<'a> {
         Ok(())
     }
 
+    /// What has been written.
+    pub(super) fn written(&mut self) -> &mut [u8] {
+        self.out.get_mut(..self.len).unwrap_or_default()
+    }
+
     /// Bytes that may still be added.
     pub(super) fn room_left(&self) -> usize {
         self.out.len().saturating_sub(self.len)
@@ -122,8 +127,7 @@ impl<'a> Reply<'a> {
 
     /// What stands behind the Ethernet header.
     fn packet(&mut self) -> Result<&mut [u8], ServiceError> {
-        let frame = self.out.get_mut(..self.len).unwrap_or_default();
-        Ok(Ethernet::parse_mut(frame)?.1)
+        Ok(Ethernet::parse_mut(self.written())?.1)
     }
 
     /// The next `count` bytes, to be written to.

@@ -49,25 +49,26 @@ impl Parameters {
         parameters
     }
 
-    /// The options under `code`, ready to be sent.
-    pub(super) fn get(&self, code: u8) -> Option<&[u8]> {
-        let place = self
-            .by_code
-            .get(usize::from(code))
-            .and_then(|place| place.checked_sub(1))?;
-        self.bytes.get(self.places.get(usize::from(place))?.clone())
+    /// The place of the options under `code` in the order of preference, below [`MAX_PARAMETERS`].
+    pub(super) fn place(&self, code: u8) -> Option<usize> {
+        let place = self.by_code.get(usize::from(code))?;
+        place.checked_sub(1).map(usize::from)
     }
 
-    /// The codes there are, in the order of preference.
-    pub(super) fn codes(&self) -> impl Iterator<Item = u8> + '_ {
-        self.places
-            .iter()
-            .filter_map(|place| self.bytes.get(place.start).copied())
+    /// The options at `place`, ready to be sent.
+    pub(super) fn at(&self, place: usize) -> &[u8] {
+        let range = self.places.get(place).cloned().unwrap_or_default();
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// How many places there are.
+    pub(super) fn count(&self) -> usize {
+        self.places.len()
     }
 
     /// Adds a parameter, if it has a value; one longer than an option can be is split (RFC 3396, section 5).
     fn add(&mut self, code: u8, value: &[u8]) {
-        if value.is_empty() {
+        if value.is_empty() || self.places.len() == MAX_PARAMETERS {
             return;
         }
         let start = self.bytes.len();
@@ -95,6 +96,9 @@ fn classless_routes(gateway: Ipv4Addr) -> [u8; 14] {
 fn octets(addresses: &[Ipv4Addr]) -> Vec<u8> {
     addresses.iter().flat_map(Ipv4Addr::octets).collect()
 }
+
+/// More parameters than there are.
+pub(super) const MAX_PARAMETERS: usize = 16;
 
 /// The least MTU the option may tell (RFC 2132, section 5.1).
 const MIN_MTU: u16 = 68;

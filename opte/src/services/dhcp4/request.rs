@@ -20,11 +20,46 @@ pub(super) struct Request<'a> {
     pub(super) server: Option<Ipv4Addr>,
     /// Bytes of the longest message the client takes, IP and UDP headers included.
     pub(super) max_message_size: usize,
-    /// Whether the client lists the parameters it wants, and whether classless routes are among them.
-    pub(super) has_list: bool,
-    pub(super) wants_classless_routes: bool,
-    /// The options field, and the fields that hold options too.
-    areas: [&'a [u8]; 3],
+    /// The codes of the parameters the client wants, in its order; none if it does not say.
+    pub(super) parameter_list: Pieces<'a>,
+    /// By what the client wants to be known.
+    pub(super) client_identifier: Pieces<'a>,
+}
+
+/// An option that a client may have split (RFC 3396), into two at most: one holds 255 bytes.
+#[derive(Clone, Copy)]
+pub(super) enum Pieces<'a> {
+    None,
+    One(&'a [u8]),
+    Two(&'a [u8], &'a [u8]),
+}
+
+impl<'a> Pieces<'a> {
+    /// The pieces, in order.
+    pub(super) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        let (first, second) = match self {
+            Self::None => (None, None),
+            Self::One(first) => (Some(first), None),
+            Self::Two(first, second) => (Some(first), Some(second)),
+        };
+        first.into_iter().chain(second)
+    }
+
+    fn add(&mut self, piece: &'a [u8]) -> Result<(), ParseError> {
+        *self = match *self {
+            Self::None => Self::One(piece),
+            Self::One(first) => Self::Two(first, piece),
+            Self::Two(..) => {
+                return Err(ParseError::bad_length(
+                    "Dhcp4Option",
+                    "length",
+                    piece.len(),
+                    0,
+                ));
+            }
+        };
+        Ok(())
+    }
 }
 
 impl<'a> Request<'a> {
@@ -39,9 +74,8 @@ impl<'a> Request<'a> {
             requested: None,
             server: None,
             max_message_size: MIN_MESSAGE_SIZE,
-            has_list: false,
-            wants_classless_routes: false,
-            areas: [options, &[], &[]],
+            parameter_list: Pieces::None,
+            client_identifier: Pieces::None,
         };
         let overload = request.read(options)?;
         // RFC 2131, section 4.1: "the 'file' field MUST be interpreted first", then 'sname'.
@@ -55,7 +89,6 @@ impl<'a> Request<'a> {
         } else {
             &[]
         };
-        request.areas = [options, file, name];
         for area in [file, name] {
             if request.read(area)? != 0 {
                 return Err(ParseError::illegal(
@@ -70,16 +103,6 @@ impl<'a> Request<'a> {
             Dhcp4MessageType(0) => Err(ParseError::illegal("Dhcp4Option", "message_type", 0)),
             _ => Ok(request),
         }
-    }
-
-    /// The codes of the parameters the client wants, in its order.
-    pub(super) fn parameter_list(&self) -> impl Iterator<Item = u8> + use<'_, 'a> {
-        self.bodies(code::PARAMETER_LIST).flatten().copied()
-    }
-
-    /// The client's identifier; more than one piece if the client split it (RFC 3396).
-    pub(super) fn client_identifier(&self) -> impl Iterator<Item = &'a [u8]> + use<'_, 'a> {
-        self.bodies(code::CLIENT_IDENTIFIER)
     }
 
     /// Whether the answer must be broadcast.
@@ -105,10 +128,7 @@ impl<'a> Request<'a> {
                     self.max_message_size = usize::from(size).max(MIN_MESSAGE_SIZE);
                 }
                 Dhcp4Option::Overload(fields @ 1..=3) if overload == 0 => overload = fields,
-                Dhcp4Option::ParameterRequestList(list) => {
-                    self.has_list = true;
-                    self.wants_classless_routes |= list.contains(&code::CLASSLESS_ROUTES);
-                }
+                Dhcp4Option::ParameterRequestList(list) => self.parameter_list.add(list)?,
                 // "The minimum length is 2" (RFC 2132, section 9.14).
                 Dhcp4Option::ClientIdentifier([] | [_]) => {
                     return Err(ParseError::bad_length(
@@ -118,6 +138,7 @@ impl<'a> Request<'a> {
                         1,
                     ));
                 }
+                Dhcp4Option::ClientIdentifier(piece) => self.client_identifier.add(piece)?,
                 // Given twice, or with a value that there is not.
                 Dhcp4Option::MessageType(ty) => {
                     return Err(ParseError::illegal(
@@ -160,17 +181,6 @@ impl<'a> Request<'a> {
             }
         }
         Ok(overload)
-    }
-
-    fn bodies(&self, code: u8) -> impl Iterator<Item = &'a [u8]> + use<'_, 'a> {
-        let options = self.areas.iter().flat_map(|area| {
-            OptionList::<Dhcp4Option<'static>>::new(area)
-                .raw()
-                .flatten()
-        });
-        options
-            .filter(move |raw| raw.kind == code)
-            .map(|raw| raw.body)
     }
 }
 

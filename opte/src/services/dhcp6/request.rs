@@ -2,7 +2,7 @@
 
 use core::net::Ipv6Addr;
 
-use opte_headers::options::OptionList;
+use opte_headers::options::{Each, OptionList, OptionSet};
 use opte_headers::{
     Dhcp6, Dhcp6Get, Dhcp6MessageType as MessageType, Dhcp6Option, Header, ParseError,
 };
@@ -15,8 +15,8 @@ pub(super) struct Request<'a> {
     pub(super) client_id: Option<&'a [u8]>,
     pub(super) server_id: Option<&'a [u8]>,
     pub(super) rapid_commit: bool,
-    /// Whether the client lists the options it wants.
-    pub(super) has_list: bool,
+    /// The codes of the options the client wants, in its order; none if it does not say.
+    pub(super) option_list: Option<Each<'a, u16>>,
     options: Options<'a>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Request<'a> {
             client_id: None,
             server_id: None,
             rapid_commit: false,
-            has_list: false,
+            option_list: None,
             options,
         };
         for option in options.iter() {
@@ -62,26 +62,17 @@ impl<'a> Request<'a> {
 
     /// The identity associations, in the client's order.
     pub(super) fn associations(&self) -> impl Iterator<Item = Association<'a>> + use<'a> {
-        self.options.iter().flatten().filter_map(Association::of)
-    }
-
-    /// The codes of the options the client wants, in its order.
-    pub(super) fn option_list(&self) -> impl Iterator<Item = u16> + use<'a> {
-        self.options.iter().flatten().flat_map(|option| {
-            match option {
-                Dhcp6Option::OptionRequest(codes) => Some(codes.iter()),
-                _ => None,
-            }
-            .into_iter()
-            .flatten()
-        })
+        // Only these are decoded.
+        let raw = self.options.raw().flatten();
+        let raw = raw.filter(|raw| matches!(raw.kind, code::IA_NA | code::IA_TA | code::IA_PD));
+        raw.filter_map(|raw| Association::of(Dhcp6Option::decode(raw)))
     }
 
     fn read(&mut self, option: Dhcp6Option<'a>) -> Result<(), ParseError> {
-        if let Some(association) = Association::of(option) {
-            return association.check();
-        }
         match option {
+            Dhcp6Option::IaNa { .. } | Dhcp6Option::IaTa { .. } | Dhcp6Option::IaPd { .. } => {
+                Association::of(option).map_or(Ok(()), |association| association.check())
+            }
             Dhcp6Option::ClientIdentifier(duid) => {
                 identifier(&mut self.client_id, duid, "client_identifier")
             }
@@ -92,10 +83,14 @@ impl<'a> Request<'a> {
                 self.rapid_commit = true;
                 Ok(())
             }
-            Dhcp6Option::OptionRequest(_) => {
-                self.has_list = true;
-                Ok(())
-            }
+            Dhcp6Option::OptionRequest(codes) => match self.option_list.replace(codes) {
+                None => Ok(()),
+                Some(_) => Err(ParseError::illegal(
+                    "Dhcp6Option",
+                    "option_request",
+                    code::LIST.into(),
+                )),
+            },
             Dhcp6Option::Unknown(raw) if is_known(raw.kind) => Err(ParseError::bad_length(
                 "Dhcp6Option",
                 "length",
@@ -146,13 +141,12 @@ impl<'a> Request<'a> {
 impl<'a> Association<'a> {
     /// The addresses in it.
     pub(super) fn addresses(&self) -> impl Iterator<Item = Ipv6Addr> + use<'a> {
-        self.options
-            .iter()
-            .flatten()
-            .filter_map(|option| match option {
-                Dhcp6Option::IaAddress { address, .. } => Some(address),
-                _ => None,
-            })
+        let raw = self.options.raw().flatten();
+        let raw = raw.filter(|raw| raw.kind == code::IA_ADDRESS);
+        raw.filter_map(|raw| match Dhcp6Option::decode(raw) {
+            Dhcp6Option::IaAddress { address, .. } => Some(address),
+            _ => None,
+        })
     }
 
     fn of(option: Dhcp6Option<'a>) -> Option<Self> {
@@ -206,4 +200,12 @@ fn identifier<'a>(
 /// list, time, status, commitment.
 fn is_known(code: u16) -> bool {
     matches!(code, 1..=6 | 8 | 13 | 14 | 25)
+}
+
+mod code {
+    pub(super) const IA_NA: u16 = 3;
+    pub(super) const IA_TA: u16 = 4;
+    pub(super) const IA_ADDRESS: u16 = 5;
+    pub(super) const LIST: u16 = 6;
+    pub(super) const IA_PD: u16 = 25;
 }
