@@ -242,19 +242,18 @@ impl Server {
     fn serve(&self, stream: &UnixStream) {
         loop {
             let (answer, go_on) = match self.read_request(stream) {
-                Received::Request(request) => {
-                    (self.dispatcher().dispatch(&*self.control, &request), true)
-                }
-                Received::Refused { header, error } => {
-                    (self.dispatcher().refuse(header.as_ref(), &error), false)
-                }
-                Received::TimedOut { needed, available } => {
-                    let error = OpteError::RequestTruncated { needed, available };
+                Ok(request) => (self.dispatcher().dispatch(&*self.control, &request), true),
+                Err(Ended::Silent) => return,
+                Err(Ended::Refused(refusal)) => {
                     let mut dispatcher = self.dispatcher();
-                    dispatcher.count(CommandCounter::TimedOut);
-                    (dispatcher.refuse(None, &error), false)
+                    if refusal.timed_out {
+                        dispatcher.count(CommandCounter::TimedOut);
+                    }
+                    (
+                        dispatcher.refuse(refusal.header.as_ref(), &refusal.error),
+                        false,
+                    )
                 }
-                Received::Nothing => return,
             };
             if (&mut &*stream).write_all(&answer).is_err() || !go_on {
                 drain(stream);
@@ -263,58 +262,33 @@ impl Server {
         }
     }
 
-    fn read_request(&self, stream: &UnixStream) -> Received {
-        let mut request = vec![0; REQUEST_HEADER_LEN];
-        let magic = MAGIC.to_le_bytes();
-        // The first octets by themselves: garbage is told so at once, not when a whole header of it has come.
-        let Some((start, rest)) = request.split_at_mut_checked(magic.len()) else {
-            return Received::Nothing;
-        };
-        let idle = Instant::now() + self.limits.idle;
-        match fill(stream, start, idle) {
-            Ok(()) => {}
-            Err(Short { available: 0, .. }) => return Received::Nothing,
-            Err(short) => return short.received(REQUEST_HEADER_LEN, 0),
-        }
-        if *start != magic {
-            let mut found = [0; 4];
-            found.copy_from_slice(start);
-            let error = OpteError::BadMagic {
-                found: u32::from_le_bytes(found),
-            };
-            return Received::Refused {
-                header: None,
-                error,
-            };
-        }
+    /// A request with a header that can be believed, and a body as long as that says.
+    fn read_request(&self, stream: &UnixStream) -> Result<Vec<u8>, Ended> {
+        let mut head = [0; REQUEST_HEADER_LEN];
+        let (magic, rest) = head.split_at_mut(MAGIC_LEN);
+        let (first, more) = magic.split_at_mut(1);
+        fill(stream, first, Instant::now() + self.limits.idle).map_err(|_| Ended::Silent)?;
         let deadline = Instant::now() + self.limits.transfer;
-        if let Err(short) = fill(stream, rest, deadline) {
-            return short.received(REQUEST_HEADER_LEN, magic.len());
-        }
-        let header = match RequestHeader::split(&request) {
-            Ok((header, _)) => *header,
-            Err(error) => {
-                return Received::Refused {
-                    header: None,
-                    error,
-                };
-            }
-        };
-        let body_len = match header.body_len() {
-            Ok(body_len) => body_len,
-            Err(error) => {
-                return Received::Refused {
-                    header: Some(header),
-                    error,
-                };
-            }
-        };
+        let needed = REQUEST_HEADER_LEN;
+        fill(stream, more, deadline).map_err(|short| short.ended(None, 1, needed))?;
+        // The magic number by itself: garbage is told so at once, not when as much of it has come as a header has.
+        let mut started = [0; REQUEST_HEADER_LEN];
+        let (found, _) = started.split_at_mut(MAGIC_LEN);
+        found.copy_from_slice(magic);
+        RequestHeader::split(&started).map_err(|error| refused(None, error))?;
+        fill(stream, rest, deadline).map_err(|short| short.ended(None, MAGIC_LEN, needed))?;
+
+        let (header, _) = RequestHeader::split(&head).map_err(|error| refused(None, error))?;
+        let header = *header;
+        let body_len = header
+            .body_len()
+            .map_err(|error| refused(Some(header), error))?;
+        let mut request = head.to_vec();
         request.resize(REQUEST_HEADER_LEN + body_len, 0);
-        let body = request.get_mut(REQUEST_HEADER_LEN..).unwrap_or_default();
-        match fill(stream, body, deadline) {
-            Ok(()) => Received::Request(request),
-            Err(short) => short.received(body_len, 0),
+        if let Some(body) = request.get_mut(REQUEST_HEADER_LEN..) {
+            fill(stream, body, deadline).map_err(|short| short.ended(Some(header), 0, body_len))?;
         }
+        Ok(request)
     }
 
     fn dispatcher(&self) -> MutexGuard<'_, Dispatcher> {
@@ -325,19 +299,27 @@ impl Server {
     }
 }
 
-/// What came of waiting for a request.
-enum Received {
-    /// A request with a header that can be believed and a body as long as it says.
-    Request(Vec<u8>),
-    /// Nothing that a request could follow.
-    Refused {
-        header: Option<RequestHeader>,
-        error: OpteError,
-    },
-    /// Part of a request.
-    TimedOut { needed: u64, available: u64 },
+/// Why there is no request.
+enum Ended {
     /// The client is gone or had nothing to say.
-    Nothing,
+    Silent,
+    /// What it said is no request, and nothing that one could follow.
+    Refused(Box<Refusal>),
+}
+
+/// What a client is told for want of a request.
+struct Refusal {
+    header: Option<RequestHeader>,
+    error: OpteError,
+    timed_out: bool,
+}
+
+fn refused(header: Option<RequestHeader>, error: OpteError) -> Ended {
+    Ended::Refused(Box::new(Refusal {
+        header,
+        error,
+        timed_out: false,
+    }))
 }
 
 /// A read that ended before its buffer was full.
@@ -347,16 +329,17 @@ struct Short {
 }
 
 impl Short {
-    fn received(self, needed: usize, before: usize) -> Received {
-        let (needed, available) = (needed as u64, (before + self.available) as u64);
-        if self.timed_out {
-            Received::TimedOut { needed, available }
-        } else {
-            Received::Refused {
-                header: None,
-                error: OpteError::RequestTruncated { needed, available },
-            }
-        }
+    fn ended(self, header: Option<RequestHeader>, before: usize, needed: usize) -> Ended {
+        let available = (before + self.available) as u64;
+        let error = OpteError::RequestTruncated {
+            needed: needed as u64,
+            available,
+        };
+        Ended::Refused(Box::new(Refusal {
+            header,
+            error,
+            timed_out: self.timed_out,
+        }))
     }
 }
 
@@ -409,6 +392,8 @@ fn drain(mut stream: &UnixStream) {
         }
     }
 }
+
+const MAGIC_LEN: usize = size_of_val(&MAGIC);
 
 const DRAIN: Duration = Duration::from_millis(500);
 

@@ -147,7 +147,8 @@ fn garbage_is_told_so_and_the_next_client_is_served() {
     // Short, as long as a header, and far more than a request may be.
     for length in [5, REQUEST_HEADER_LEN, 4 << 20] {
         let stream = UnixStream::connect(directory.socket()).unwrap();
-        (&stream).write_all(&vec![0xa5; length]).unwrap();
+        // The server may have let go before it has taken all.
+        let _ = (&stream).write_all(&vec![0xa5; length]);
         assert_eq!(
             receive_error(&stream),
             OpteError::BadMagic { found: 0xa5a5_a5a5 }
@@ -194,17 +195,19 @@ fn a_request_cut_off_is_told_so() {
 fn a_client_that_stops_in_a_request_is_let_go() {
     let directory = Directory::new();
     let (_server, _) = serve(&directory);
-    let started = Instant::now();
-    let stream = UnixStream::connect(directory.socket()).unwrap();
-    (&stream).write_all(&dump(1)[..20]).unwrap();
-    assert_eq!(
-        receive_error(&stream),
-        OpteError::RequestTruncated {
-            needed: 56,
-            available: 20
-        }
-    );
-    assert!(started.elapsed() < LIMITS.idle);
+    let request = dump(1);
+    for (length, needed, available) in
+        [(2, 56, 2), (20, 56, 20), (58, request.len() as u64 - 56, 2)]
+    {
+        let started = Instant::now();
+        let stream = UnixStream::connect(directory.socket()).unwrap();
+        (&stream).write_all(&request[..length]).unwrap();
+        assert_eq!(
+            receive_error(&stream),
+            OpteError::RequestTruncated { needed, available }
+        );
+        assert!(started.elapsed() < LIMITS.idle);
+    }
 }
 
 #[test]
