@@ -344,3 +344,30 @@ fn specs_come_from_the_derive() {
         .collect();
     assert_eq!(names, ["Ethernet", "Ipv4", "Tcp"]);
 }
+
+#[test]
+fn text_names_headers_and_fields() {
+    let (frame, _) = guest_frame(b"");
+    let key = opte_headers::frame::parse_guest(&frame).unwrap().key;
+    assert_eq!(
+        encapsulation().compile().of_flow(&key).to_string(),
+        "set Ipv4 source to 198.51.100.7\n\
+         set Tcp source to 1025\n\
+         sum Tcp\n\
+         sum Ipv4\n\
+         push Geneve vni 1193046\n\
+         push Udp source 49443 destination 6081, length\n\
+         push Ipv6 source fd00:1122:3344:101::1 destination fd00:1122:3344:102::1, length\n\
+         push Ethernet source 02:02:02:02:02:02 destination 04:04:04:04:04:04"
+    );
+    let decapsulation = Transform::on::<Tunnel>()
+        .pop()
+        .pop()
+        .pop()
+        .pop()
+        .set::<ipv4::Destination>(PRIVATE);
+    assert_eq!(
+        decapsulation.compile().of_flow(&key).to_string(),
+        "set Ipv4 destination to 172.30.0.5\nsum Tcp\nsum Ipv4\npop 4"
+    );
+}

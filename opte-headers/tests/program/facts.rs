@@ -243,30 +243,33 @@ fn text_is_one_line_a_step() {
     ]);
     assert_eq!(
         program.to_string(),
-        "set header 1 byte 12 to c6336401\n\
+        "set header 1 byte 1 bits 00000011 to 3\n\
+         set header 1 byte 12 to c6336401\n\
          set header 2 byte 0 to 1001\n\
-         set header 1 byte 1 bits 00000011 to 3\n\
          sum header 2 byte 16\n\
          sum header 1 byte 10\n\
          pop 1\n\
-         push 14 bytes 0200000000010200000000020800"
+         push Ethernet source 02:00:00:00:00:02 destination 02:00:00:00:00:01"
     );
-    let mut shape = opte_headers::frame::Shape::default();
-    shape.set(1, opte_headers::HeaderKind::Ipv4);
+    let mut key = FlowKey::ZERO.with_source_ip("10.0.0.5".parse().unwrap());
+    key = key.with_destination_ip("10.0.0.6".parse().unwrap());
+    key.protocol = 6;
+    let named = program.of_flow(&key).to_string();
     assert!(
-        program
-            .named(&shape)
-            .to_string()
-            .starts_with("set Ipv4 byte 12 to c6336401\nset header 2")
+        named.starts_with(
+            "set Ipv4 source to 198.51.100.1\n\
+             set Ipv4 byte 1 bits 00000011 to 3\n\
+             set Tcp source to 4097\n\
+             sum Tcp\nsum Ipv4\npop 1\n"
+        ),
+        "{named}"
     );
     assert_eq!(Program::IDENTITY.to_string(), "nothing");
-    let udp = Program::push(&stack, &Kind::Udp.spec(), &[0; 8])
-        .unwrap()
-        .vary(0, 0, 0xc0)
-        .unwrap();
+    let udp = Program::push(&stack, &Kind::Udp.spec(), &[0; 8]).unwrap();
+    let udp = udp.vary(0, 0, 0xc0).unwrap();
     assert_eq!(
         udp.to_string(),
-        "push 8 bytes 0000000000000000, length at 4, entropy at 0"
+        "push 8 bytes 0000000000000000, length, entropy at byte 0"
     );
 }
 
