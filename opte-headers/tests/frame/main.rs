@@ -1,0 +1,6 @@
+//! Frames to keys.
+
+mod build;
+mod oracle;
+mod properties;
+mod table;
