@@ -9,9 +9,12 @@ use opte::action::{Action, ActionError, AllowOrDeny, StaticAction};
 use opte::layer::Layer;
 use opte::rule::{DefaultAction, Rule};
 use opte::{Direction, DropReason};
+use opte_headers::options::Options;
 use opte_headers::program::Program;
 use opte_headers::transform::{Set, Transform};
-use opte_headers::{Ethernet, FlowKey, Geneve, Ipv6, Udp, Vni, ethernet, ipv6, stack, udp};
+use opte_headers::{
+    Ethernet, FlowKey, Geneve, GeneveOption, IpProtocol, Ipv6, Udp, Vni, ethernet, ipv6, stack, udp,
+};
 
 use crate::api::RouterTarget;
 use crate::mapping::{Virt2Boundary, VpcGuests};
@@ -142,6 +145,7 @@ impl StaticAction<VpcNetwork> for Encap {
             .set::<ethernet::Destination>(tunnel.mac)
             .push(Geneve {
                 vni: tunnel.vni,
+                options: segment_size_option(key, meta),
                 ..Geneve::default()
             })
             .push_varying::<udp::Source>(Udp {
@@ -158,6 +162,17 @@ impl StaticAction<VpcNetwork> for Encap {
             .push(Ethernet::default());
         Ok(AllowOrDeny::Allow(encap.try_compile()?))
     }
+}
+
+/// Room for the guest's segment size, which the driver fills in where it sends larger segments: on TCP between guests. The
+/// boundary takes segments as they are.
+fn segment_size_option(key: &FlowKey, meta: &Meta) -> Options<GeneveOption<'static>, 252> {
+    let between_guests = !matches!(meta.target, Some(RouterTarget::InternetGateway(_)));
+    if key.protocol != IpProtocol::TCP.0 || !between_guests {
+        return Options::default();
+    }
+    // One option of eight bytes always has room.
+    Options::of(&[GeneveOption::Mss(0)]).unwrap_or_default()
 }
 
 /// Takes a packet out of its tunnel.
