@@ -92,6 +92,9 @@ pub struct Context<'a> {
     pub now: Moment,
     /// Randomness, for ports and identifiers that nobody should foresee.
     pub random: &'a dyn Random,
+    /// The packet is only imagined ([`Port::trace`](crate::port::Port::trace)): what is made for it must take nothing from
+    /// anybody, and be forgotten without a trace.
+    pub dry_run: bool,
 }
 
 impl fmt::Debug for Context<'_> {

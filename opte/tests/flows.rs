@@ -11,7 +11,7 @@ use opte::Direction::{In, Out};
 use opte::DropReason;
 use opte::action::Action;
 use opte::api::Page;
-use opte::port::{PortError, PortState, RuleChange, Verdict};
+use opte::port::{Fate, PortError, PortState, RuleChange, Verdict};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::Rule;
 use opte_headers::frame::parse_geneve;
@@ -791,4 +791,72 @@ fn padding_of_the_link_does_not_go_through_the_tunnel() {
     let sent = bench.send(Out, &padded);
     assert_eq!(sent.frame.len(), frame.len() + 14 + 40 + 8 + 8);
     parse_geneve(&sent.frame).unwrap();
+}
+
+#[test]
+fn a_trace_tells_what_would_happen_and_changes_nothing() {
+    let bench = Bench::new();
+    bench.allow_in(IpProtocol::TCP, 22);
+    let before = bench.port.counters();
+    let first = bench.port.trace(Out, bench.now, &udp_out(1000));
+    assert!(!first.known);
+    let steps: Vec<_> = first.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(steps.len(), 3);
+    assert_eq!(steps[0], "firewall: default: stateful allow");
+    assert!(
+        steps[1].starts_with("nat: rule 0: Stateful: 203.0.113.5:4096-8191: "),
+        "{}",
+        steps[1]
+    );
+    assert_eq!(steps[2], "overlay: rule 0: Static: tunnel");
+    let Fate::Forward(frame) = first.fate else {
+        panic!("{:?}", first.fate)
+    };
+    assert_eq!(
+        parse_geneve(&frame).unwrap().key.source_ip(),
+        IpAddr::V4(PUBLIC)
+    );
+    let stray = tunnelled(&udp_back(5000));
+    let refused = bench.port.trace(In, bench.now, &stray);
+    assert_eq!(refused.fate, Fate::Drop(DropReason::LayerDefaultDeny));
+    assert_eq!(
+        refused.steps.last().unwrap().to_string(),
+        "firewall: default: deny"
+    );
+    assert_eq!(bench.port.counters(), before);
+    assert_eq!(
+        bench.share.pools().map(|(_, pool)| pool.usage()),
+        net::Bench::new()
+            .share
+            .pools()
+            .map(|(_, pool)| pool.usage())
+    );
+    let layer = bench.port.dump_layer("nat", Page::FIRST).unwrap();
+    assert!(layer.rules.iter().all(|rule| rule.hits == 0));
+}
+
+#[test]
+fn a_trace_of_a_known_flow_is_what_its_next_packet_gets() {
+    let bench = Bench::new();
+    let rule = bench.allow_in(IpProtocol::TCP, 22);
+    let far = ssh(&bench, 4000);
+    let segment = tunnelled(&far(ACK, 101, 501));
+    let known = bench.port.trace(In, bench.now, &segment);
+    assert!(known.known && known.steps.is_empty());
+    assert_eq!(known.fate, Fate::Forward(bench.send(In, &segment).frame));
+    let reset = tunnelled(&far(TcpFlags::RST, 4_000_000, 0));
+    assert_eq!(
+        bench.port.trace(In, bench.now, &reset).fate,
+        Fate::Drop(DropReason::TcpOutOfWindow)
+    );
+    bench.port.remove_rule("firewall", In, rule).unwrap();
+    let answer = bench
+        .port
+        .trace(Out, bench.now, &ssh_reply(4000, ACK, 501, 101));
+    assert_eq!(answer.fate, Fate::Drop(DropReason::FlowRevoked));
+    assert_eq!(
+        answer.steps.last().unwrap().to_string(),
+        "firewall: default: deny"
+    );
+    assert_eq!(bench.port.counters().flows, 1, "it is not revoked yet");
 }

@@ -31,6 +31,7 @@ impl Sim {
         let context = Context {
             now: self.now,
             random: &self.random,
+            dry_run: false,
         };
         self.pool.lease((GUEST, private), context)
     }

@@ -233,9 +233,14 @@ impl<N: Network> FlowTable<N> {
         })
     }
 
+    /// Whether a new flow would find a place without anything having to expire.
+    pub(crate) fn may_enter(&self) -> bool {
+        self.flows.len() < self.limit || self.ranks.iter().any(|rank| rank.head().is_some())
+    }
+
     /// Whether a new flow would find a place.
     pub(crate) fn has_room(&mut self, now: Moment) -> bool {
-        if self.flows.len() < self.limit || self.ranks.iter().any(|rank| rank.head().is_some()) {
+        if self.may_enter() {
             return true;
         }
         self.expire(now, 4);

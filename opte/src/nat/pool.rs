@@ -44,6 +44,8 @@ pub struct NatLease {
     pool: Arc<NatPool>,
     private: (IpAddr, u16),
     port: u16,
+    /// Not taken from the pool, only shown: nothing goes back.
+    imagined: bool,
 }
 
 /// How a pool fares.
@@ -105,7 +107,13 @@ impl NatPool {
             .draw(drawn, same_parity)
             .or_else(|| inner.draw(drawn, u64::MAX));
         let port = match free {
-            Some(bit) => self.ports.start() + bit,
+            Some(bit) => {
+                if context.dry_run {
+                    inner.free(bit);
+                }
+                self.ports.start() + bit
+            }
+            None if context.dry_run => inner.resting.front()?.1,
             None => match inner.resting.pop_front() {
                 Some((_, port)) => port,
                 None => {
@@ -118,7 +126,11 @@ impl NatPool {
             pool: Arc::clone(self),
             private,
             port,
+            imagined: context.dry_run,
         });
+        if context.dry_run {
+            return Some(lease);
+        }
         inner.mapped.insert(
             private,
             Mapped {
@@ -166,10 +178,13 @@ impl Inner {
                 break;
             }
             self.resting.pop_front();
-            let bit = usize::from(port - first);
-            if let Some(word) = self.taken.get_mut(bit / 64) {
-                *word &= !(1 << (bit % 64));
-            }
+            self.free(port - first);
+        }
+    }
+
+    fn free(&mut self, bit: u16) {
+        if let Some(word) = self.taken.get_mut(usize::from(bit / 64)) {
+            *word &= !(1 << (bit % 64));
         }
     }
 
@@ -210,6 +225,9 @@ impl NatLease {
 
 impl Drop for NatLease {
     fn drop(&mut self) {
+        if self.imagined {
+            return;
+        }
         let mut inner = self.pool.inner.lock();
         // The endpoint may have got another port since this lease had its last user.
         if inner

@@ -7,6 +7,7 @@ mod dump;
 mod error;
 mod process;
 mod state;
+mod trace;
 mod verdict;
 mod walk;
 
@@ -18,6 +19,7 @@ pub use control::RuleChange;
 pub use counters::{PortCounters, Traffic};
 pub use error::PortError;
 pub use state::PortState;
+pub use trace::{Fate, Step, Trace};
 pub use verdict::Verdict;
 
 use crate::direction::PerDirection;

@@ -16,12 +16,12 @@ use crate::{Direction, DropReason};
 
 /// A packet that has been parsed.
 #[derive(Clone, Copy)]
-struct Arrival<'a, K> {
-    dir: Direction,
-    now: Moment,
-    parsed: &'a Parsed,
-    key: &'a K,
-    hash: u32,
+pub(super) struct Arrival<'a, K> {
+    pub(super) dir: Direction,
+    pub(super) now: Moment,
+    pub(super) parsed: &'a Parsed,
+    pub(super) key: &'a K,
+    pub(super) hash: u32,
 }
 
 impl<N: Network> Port<N> {
@@ -98,6 +98,15 @@ impl<N: Network> Port<N> {
         Context {
             now,
             random: &*self.random,
+            dry_run: false,
+        }
+    }
+
+    /// For a walk that is to leave no trace.
+    pub(super) fn dry(&self, now: Moment) -> Context<'_> {
+        Context {
+            dry_run: true,
+            ..self.context(now)
         }
     }
 }
@@ -227,7 +236,7 @@ impl<N: Network> Inner<N> {
         };
         let (first, decided) = (flow.first, flow.epoch);
         let side = flow.sides.get(first);
-        let mut walk = Walk::new(first, side.key, side.l3);
+        let mut walk = Walk::uncounted(first, side.key, side.l3);
         let forgotten = &self.forgotten;
         let held = |at: usize| {
             let forgotten = forgotten
@@ -350,7 +359,7 @@ impl<N: Network> Inner<N> {
     }
 
     /// The other direction of the flow whose first packet has walked.
-    fn back_of(&self, port: &Port<N>, walk: &Walk<N>) -> Option<NewSide<N::Key>> {
+    pub(super) fn back_of(&self, port: &Port<N>, walk: &Walk<N>) -> Option<NewSide<N::Key>> {
         let key = port.network.return_key(walk.dir, &walk.key, &walk.meta);
         if !key.is_flow() {
             return None;
@@ -372,7 +381,7 @@ impl<N: Network> Inner<N> {
 
 /// The TCP segment of a packet, if it is one with its header.
 #[inline]
-fn segment_of<K>(arrival: Arrival<'_, K>, packet: &Packet<'_>) -> Option<Segment> {
+pub(super) fn segment_of<K>(arrival: Arrival<'_, K>, packet: &Packet<'_>) -> Option<Segment> {
     if arrival.parsed.l4_kind() != HeaderKind::Tcp {
         return None;
     }
@@ -392,6 +401,6 @@ fn proto_of(parsed: &Parsed) -> Proto {
 }
 
 /// The upper half of a hash: the table takes the lower first, so the two are spread apart.
-fn entropy(hash: u32) -> u16 {
+pub(super) fn entropy(hash: u32) -> u16 {
     (hash >> 16) as u16
 }

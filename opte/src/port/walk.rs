@@ -1,10 +1,13 @@
 //! The walk of a flow's first packet through the layers, and of the answer to it.
 
+use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use opte_headers::frame::Parsed;
 use opte_headers::program::Program;
 
+use super::Step;
 use crate::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin};
 use crate::flow::{Decision, Decisions, Fields, Key};
 use crate::layer::Layer;
@@ -27,6 +30,9 @@ pub(super) struct Walk<N: Network> {
     /// Whether what was done follows from the key alone, so that it holds for the flow.
     pub(super) of_flow: bool,
     fields: Fields,
+    counts: bool,
+    /// What the layers did, if anybody asks.
+    steps: Option<Vec<Step>>,
 }
 
 /// How a walk ended.
@@ -76,7 +82,30 @@ impl<N: Network> Walk<N> {
             decisions: Decisions::new(),
             of_flow: true,
             fields: key.fields(),
+            counts: true,
+            steps: None,
         }
+    }
+
+    /// A packet that is not counted.
+    pub(super) fn uncounted(dir: Direction, key: N::Key, l3: u8) -> Self {
+        Self {
+            counts: false,
+            ..Self::new(dir, key, l3)
+        }
+    }
+
+    /// A packet that is not counted, and whose steps are recorded.
+    pub(super) fn observed(dir: Direction, key: N::Key, l3: u8) -> Self {
+        Self {
+            steps: Some(Vec::new()),
+            ..Self::uncounted(dir, key, l3)
+        }
+    }
+
+    /// The steps recorded so far.
+    pub(super) fn take_steps(&mut self) -> Vec<Step> {
+        self.steps.take().unwrap_or_default()
     }
 
     /// Takes the packet through all layers by their rules. A descriptor among `held` is kept where the rules still ask for
@@ -98,7 +127,9 @@ impl<N: Network> Walk<N> {
                 Ok(()) => {}
                 Err(Stop::Reply(len)) => return End::Reply(len),
                 Err(Stop::Drop(reason)) => {
-                    layer.counters_mut(self.dir).deny += 1;
+                    if self.counts {
+                        layer.counters_mut(self.dir).deny += 1;
+                    }
                     return End::Drop(reason);
                 }
             }
@@ -162,38 +193,71 @@ impl<N: Network> Walk<N> {
         let dir = self.dir;
         let mut from = 0;
         loop {
+            let before = self.key;
             let matched = layer.rules(dir).find(from, &self.fields, &self.meta);
-            let Match::Rule(place) = matched else {
-                layer.rules_mut(dir).count(matched);
-                layer.counters_mut(dir).rule_no_match += 1;
-                return match layer.rules(dir).default_action() {
-                    DefaultAction::Allow => Ok(()),
-                    DefaultAction::StatefulAllow => {
-                        self.decisions.allow(at);
-                        Ok(())
-                    }
-                    DefaultAction::Deny => Err(Stop::Drop(DropReason::LayerDefaultDeny)),
-                };
+            let done = match matched {
+                Match::Rule(place) => {
+                    from = place + 1;
+                    let Some(entry) = layer.rules(dir).entry(place) else {
+                        return Ok(());
+                    };
+                    let action = entry.rule.action();
+                    self.act(
+                        network,
+                        action,
+                        at,
+                        held.as_ref(),
+                        frame.as_deref_mut(),
+                        context,
+                    )
+                }
+                Match::Default => self.fall_back(layer.rules(dir).default_action(), at),
             };
-            from = place + 1;
-            let Some(entry) = layer.rules(dir).entry(place) else {
-                return Ok(());
-            };
-            let done = self.act(
-                network,
-                entry.rule.action(),
-                at,
-                held.as_ref(),
-                frame.as_deref_mut(),
-                context,
-            );
             if matches!(done, Ok(Done::NextRule)) {
                 continue;
             }
-            layer.rules_mut(dir).count(matched);
-            layer.counters_mut(dir).rule_match += 1;
+            if self.counts {
+                layer.rules_mut(dir).count(matched);
+                let counters = layer.counters_mut(dir);
+                match matched {
+                    Match::Rule(_) => counters.rule_match += 1,
+                    Match::Default => counters.rule_no_match += 1,
+                }
+            }
+            self.note(layer, matched, &before);
             return done.map(|_| ());
         }
+    }
+
+    fn fall_back(&mut self, default: DefaultAction, at: usize) -> Result<Done, Stop> {
+        match default {
+            DefaultAction::Allow => {}
+            DefaultAction::StatefulAllow => self.decisions.allow(at),
+            DefaultAction::Deny => return Err(Stop::Drop(DropReason::LayerDefaultDeny)),
+        }
+        Ok(Done::NextLayer)
+    }
+
+    /// Records what a layer did, if anybody asks.
+    fn note(&mut self, layer: &Layer<N>, matched: Match, before: &N::Key) {
+        let Some(steps) = &mut self.steps else {
+            return;
+        };
+        let rules = layer.rules(self.dir);
+        let entry = match matched {
+            Match::Rule(place) => rules.entry(place),
+            Match::Default => None,
+        };
+        steps.push(Step {
+            layer: layer.name().to_string(),
+            rule: entry.map(|entry| entry.id),
+            action: entry.map_or_else(
+                || rules.default_action().to_string(),
+                |entry| entry.rule.action().to_string(),
+            ),
+            before: before.id(),
+            after: self.key.id(),
+        });
     }
 
     fn act(
@@ -259,8 +323,11 @@ impl<N: Network> Walk<N> {
         if program.is_identity() {
             return Ok(());
         }
-        self.key = self.key.rewritten(program, self.l3);
-        self.fields = self.key.fields();
+        let key = self.key.rewritten(program, self.l3);
+        if key != self.key {
+            self.key = key;
+            self.fields = key.fields();
+        }
         let l3 = usize::from(self.l3) + program.prefix.pushed();
         // A program that takes the IP header itself off leaves nothing that it could be applied to.
         let l3 = l3

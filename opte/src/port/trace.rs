@@ -1,0 +1,255 @@
+//! What would become of a packet, and why.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use opte_headers::program::Program;
+
+use super::process::Arrival;
+use super::walk::{End, Frame, Walk};
+use super::{Inner, Port, PortState, is_since};
+use crate::api::FlowId;
+use crate::flow::Key;
+use crate::network::Network;
+use crate::packet::Packet;
+use crate::rule::RuleId;
+use crate::tcp::{Connection, Outcome};
+use crate::time::Moment;
+use crate::{Direction, DropReason};
+
+/// What would become of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The flow of the packet, as it came; `None` for what is no flow's or was not understood.
+    pub flow: Option<FlowId>,
+    /// Whether the flow is known.
+    pub known: bool,
+    /// What each layer did, in the order of the walk. A flow that is known and up to date walks no layers.
+    pub steps: Vec<Step>,
+    /// All that would be done to the packet, as one program.
+    pub program: String,
+    /// The end of it.
+    pub fate: Fate,
+}
+
+/// What one layer did with a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The layer.
+    pub layer: String,
+    /// The rule that decided; `None` for the layer's default.
+    pub rule: Option<RuleId>,
+    /// What was done, as dumps of rules say it.
+    pub action: String,
+    /// The flow before.
+    pub before: FlowId,
+    /// The flow after.
+    pub after: FlowId,
+}
+
+/// The end of a traced packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on, as this frame.
+    Forward(Vec<u8>),
+    /// It is answered by this frame.
+    Hairpin(Vec<u8>),
+    /// It is dropped.
+    Drop(DropReason),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.layer)?;
+        match self.rule {
+            Some(id) => write!(f, "rule {id}: {}", self.action)?,
+            None => write!(f, "default: {}", self.action)?,
+        }
+        if self.before != self.after {
+            write!(f, ": {} becomes {}", self.before, self.after)?;
+        }
+        Ok(())
+    }
+}
+
+/// Room for what a program puts before a frame, and for replies.
+const HEAD_ROOM: usize = 128;
+const REPLY: usize = 2048;
+
+impl<N: Network> Port<N> {
+    /// Tells what would become of a frame that goes `dir` and comes at `now`. It walks the same code as the frame would, and
+    /// changes nothing: no flow, no counter, no port of a share.
+    pub fn trace(&self, dir: Direction, now: Moment, frame: &[u8]) -> Trace {
+        let dropped = |reason| Trace {
+            flow: None,
+            known: false,
+            steps: Vec::new(),
+            program: String::new(),
+            fate: Fate::Drop(reason),
+        };
+        let parsed = match self.network.parse(dir, frame) {
+            Ok(parsed) => parsed,
+            Err(error) => return dropped(DropReason::from(&error)),
+        };
+        let key = self.network.key(dir, &parsed, frame);
+        let hash = key.hash(&self.seed);
+        let mut buf = [&[0; HEAD_ROOM][..], frame].concat();
+        let end = buf.len();
+        let Some(mut packet) = Packet::new(&mut buf, HEAD_ROOM, end) else {
+            return dropped(DropReason::ParseTruncated);
+        };
+        let arrival = Arrival {
+            dir,
+            now,
+            parsed: &parsed,
+            key: &key,
+            hash,
+        };
+        let mut reply = vec![0; REPLY];
+        let mut trace = Trace {
+            flow: key.is_flow().then(|| key.id()),
+            ..dropped(DropReason::PortNotRunning)
+        };
+        let mut inner = self.inner.lock();
+        if inner.state != PortState::Running {
+            return trace;
+        }
+        let outcome = inner.trace(self, arrival, &packet, &mut reply, &mut trace);
+        drop(inner);
+        trace.fate = match outcome {
+            Err(reason) => Fate::Drop(reason),
+            Ok(Passed::Reply(len)) => {
+                reply.truncate(len);
+                Fate::Hairpin(reply)
+            }
+            Ok(Passed::By(program)) => {
+                trace.program = program.to_string();
+                match packet.apply(&program, &parsed, super::process::entropy(hash)) {
+                    Ok(()) => Fate::Forward(packet.frame().to_vec()),
+                    Err(_) => Fate::Drop(DropReason::ProgramApply),
+                }
+            }
+        };
+        trace
+    }
+}
+
+enum Passed {
+    Reply(usize),
+    By(Box<Program>),
+}
+
+impl<N: Network> Inner<N> {
+    fn trace(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+        reply: &mut [u8],
+        trace: &mut Trace,
+    ) -> Result<Passed, DropReason> {
+        let found = self.flows.find(arrival.dir, arrival.hash, arrival.key);
+        if let Some(id) = found
+            && self
+                .flows
+                .get(id)
+                .is_some_and(|flow| flow.deadline > arrival.now)
+            && let Some(passed) = self.trace_known(port, id, arrival, packet, trace)
+        {
+            trace.known = true;
+            return passed;
+        }
+        if let Some(segment) = super::process::segment_of(arrival, packet) {
+            Connection::may_open(&segment, *port.midstream.get(arrival.dir))?;
+        }
+        if arrival.key.is_flow() && !self.flows.may_enter() {
+            return Err(DropReason::FlowTableFull);
+        }
+        let l3 = arrival.parsed.l3_index().unwrap_or_default();
+        let mut walk = Walk::observed(arrival.dir, *arrival.key, l3);
+        let frame = Frame {
+            parsed: arrival.parsed,
+            bytes: packet.frame(),
+            reply,
+        };
+        let context = port.dry(arrival.now);
+        let end = walk.forward(
+            &port.network,
+            &mut self.layers,
+            |_| None,
+            Some(frame),
+            context,
+        );
+        trace.steps = walk.take_steps();
+        match end {
+            End::Pass => Ok(Passed::By(Box::new(walk.program))),
+            End::Reply(len) => Ok(Passed::Reply(len)),
+            End::Drop(reason) => Err(reason),
+        }
+    }
+
+    /// A packet of a flow there is; `None` if it would begin another one.
+    fn trace_known(
+        &mut self,
+        port: &Port<N>,
+        id: u32,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+        trace: &mut Trace,
+    ) -> Option<Result<Passed, DropReason>> {
+        let flow = self.flows.get(id)?;
+        let mut program = **flow.sides.get(arrival.dir).program.as_ref()?;
+        if flow.epoch != port.epoch(self.epoch) {
+            let (forgotten, decided, first) = (&self.forgotten, flow.epoch, flow.first);
+            let held = |at: usize| {
+                let forgotten = forgotten
+                    .get(at)
+                    .is_some_and(|since| !is_since(decided, *since));
+                flow.decisions
+                    .descriptor(at)
+                    .filter(|_| !forgotten)
+                    .cloned()
+            };
+            let side = flow.sides.get(first);
+            let mut walk = Walk::observed(first, side.key, side.l3);
+            let end = walk.forward(
+                &port.network,
+                &mut self.layers,
+                held,
+                None,
+                port.dry(arrival.now),
+            );
+            trace.steps = walk.take_steps();
+            match end {
+                End::Pass if walk.of_flow && arrival.dir == first => program = walk.program,
+                End::Pass if walk.of_flow => {
+                    let back = self.back_of(port, &walk)?;
+                    if back.key != *arrival.key {
+                        return None;
+                    }
+                    program = back.program;
+                }
+                End::Drop(_) => return Some(Err(DropReason::FlowRevoked)),
+                End::Pass | End::Reply(_) => return None,
+            }
+        } else if flow.revoked {
+            return Some(Err(DropReason::FlowRevoked));
+        }
+        let flow = self.flows.get(id)?;
+        if let (Some(connection), Some(segment)) = (
+            self.flows.connection(flow),
+            super::process::segment_of(arrival, packet),
+        ) {
+            let mut connection = *connection;
+            match connection.segment(arrival.dir, &segment) {
+                Outcome::Pass => {}
+                Outcome::Drop(reason) => return Some(Err(reason)),
+                Outcome::Restart => return None,
+            }
+        }
+        Some(Ok(Passed::By(Box::new(program))))
+    }
+}
