@@ -189,3 +189,68 @@ pub enum Dhcp4Option<'a> {
     #[option(unknown)]
     Unknown(RawOption<'a, u8>),
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::{Cause, MacAddr, ParseError, dhcp4};
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_discover() {
+        let options = [
+            Dhcp4Option::MessageType(Dhcp4MessageType::DISCOVER),
+            Dhcp4Option::ParameterRequestList(&[1, 121]),
+        ];
+        let mut message = Dhcp4 {
+            transaction_id: 0xb5ca_8803,
+            flags: Dhcp4Flags::BROADCAST,
+            options: Dhcp4Options::of(&options).unwrap(),
+            ..Dhcp4::default()
+        };
+        let mac = MacAddr([0xa8, 0x40, 0x25, 0xf0, 0x00, 0x01]);
+        message.client_hardware[..6].copy_from_slice(&mac.0);
+        let mut bytes = vec![0; 260];
+        assert_eq!(message.emit(&mut bytes), Ok(247));
+        assert_eq!(
+            bytes[..12],
+            [1, 1, 6, 0, 0xb5, 0xca, 0x88, 3, 0, 0, 0x80, 0]
+        );
+        assert_eq!(bytes[236..247], [99, 130, 83, 99, 53, 1, 1, 55, 2, 1, 121]);
+        // The zeros behind are padding.
+        let (view, _) = Dhcp4::parse(&bytes).unwrap();
+        assert_eq!(
+            view.options().iter().collect::<Result<Vec<_>, _>>(),
+            Ok(options.to_vec())
+        );
+        assert_eq!(view.client_hardware()[..6], mac.0);
+        bytes[236] = 0;
+        let cookie = Cause::Illegal { value: 0x0082_5363 };
+        assert_eq!(
+            Dhcp4::parse(&bytes).unwrap_err(),
+            ParseError::new("Dhcp4", "cookie", cookie)
+        );
+    }
+
+    #[test]
+    fn names_stand_where_rfc_2131_has_them() {
+        use crate::Field;
+        let offsets = [dhcp4::ServerName::BIT_OFFSET, dhcp4::BootFile::BIT_OFFSET];
+        assert_eq!(offsets.map(|bits| bits / 8), [44, 108]);
+    }
+
+    #[test]
+    fn options_of_another_length_are_kept_as_they_are() {
+        let list = crate::options::OptionList::<Dhcp4Option<'static>>::new(&[53, 2, 1, 1, 255, 9]);
+        let raw = RawOption {
+            kind: 53,
+            body: &[1, 1],
+        };
+        assert_eq!(
+            list.iter().collect::<Vec<_>>(),
+            [Ok(Dhcp4Option::Unknown(raw))]
+        );
+    }
+}

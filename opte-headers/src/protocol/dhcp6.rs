@@ -210,3 +210,66 @@ pub enum Dhcp6Option<'a> {
     #[option(unknown)]
     Unknown(RawOption<'a, u16>),
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::ParseError;
+    use crate::options::OptionList;
+    use std::vec::Vec;
+
+    /// What dhclient solicits with.
+    const SOLICIT: [u8; 54] = [
+        0x01, 0x37, 0x35, 0xcf, 0x00, 0x01, 0x00, 0x0e, 0x00, 0x01, 0x00, 0x01, 0x32, 0x93, 0x9d,
+        0xff, 0xa8, 0x40, 0x25, 0xf0, 0x00, 0x01, 0x00, 0x06, 0x00, 0x06, 0x00, 0x17, 0x00, 0x18,
+        0x00, 0x27, 0x00, 0x08, 0x00, 0x02, 0x00, 0x00, 0x00, 0x03, 0x00, 0x0c, 0x25, 0xf0, 0x00,
+        0x01, 0x00, 0x00, 0x0e, 0x10, 0x00, 0x00, 0x15, 0x18,
+    ];
+
+    #[test]
+    fn a_solicit() {
+        let (view, _) = Dhcp6::parse(&SOLICIT).unwrap();
+        assert_eq!(view.message_type(), Dhcp6MessageType::SOLICIT);
+        assert_eq!(view.transaction_id(), u24::new(0x37_35cf));
+        let codes = [0, 23, 0, 24, 0, 39];
+        let expected = [
+            Dhcp6Option::ClientIdentifier(&SOLICIT[8..22]),
+            Dhcp6Option::OptionRequest(Each::new(&codes).unwrap()),
+            Dhcp6Option::ElapsedTime(0),
+            Dhcp6Option::IaNa {
+                id: 0x25f0_0001,
+                renewal: 3600,
+                rebinding: 5400,
+                options: &[],
+            },
+        ];
+        let options: Result<Vec<_>, _> = view.options().iter().collect();
+        assert_eq!(options, Ok(expected.to_vec()));
+        let mut out = [0; 54];
+        assert_eq!(view.to_owned().unwrap().emit(&mut out), Ok(54));
+        assert_eq!(out, SOLICIT);
+    }
+
+    #[test]
+    fn options_cut_off() {
+        let list = OptionList::<Dhcp6Option<'static>>::new(&SOLICIT[4..20]);
+        let error = ParseError::bad_length("Dhcp6Option", "length", 14, 12);
+        assert_eq!(list.check(), Err(error));
+        let list = OptionList::<Dhcp6Option<'static>>::new(&[0, 8, 0]);
+        let error = ParseError::truncated("Dhcp6Option", "length", 4, 3);
+        assert_eq!(list.check(), Err(error));
+    }
+
+    #[test]
+    fn an_identifier_of_a_link_layer_address() {
+        let mac = MacAddr([0xa8, 0x40, 0x25, 0xff, 0x77, 0x77]);
+        let mut out = [0; 10];
+        let duid = DuidLinkLayer {
+            mac,
+            ..DuidLinkLayer::default()
+        };
+        assert_eq!(duid.emit(&mut out), Ok(10));
+        assert_eq!(out, [0, 3, 0, 1, 0xa8, 0x40, 0x25, 0xff, 0x77, 0x77]);
+    }
+}

@@ -175,3 +175,75 @@ pub enum NdpOption<'a> {
     #[option(unknown)]
     Unknown(RawOption<'a, u8>),
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::{Cause, ParseError};
+    use std::vec::Vec;
+
+    /// The solicitation of a Linux kernel.
+    const SOLICITATION: [u8; 16] = [
+        0x85, 0x00, 0xde, 0xca, 0, 0, 0, 0, 0x01, 0x01, 0xa8, 0x40, 0x25, 0xf0, 0x00, 0x01,
+    ];
+
+    #[test]
+    fn router_solicitation() {
+        let (view, rest) = RouterSolicitation::parse(&SOLICITATION).unwrap();
+        let mac = MacAddr([0xa8, 0x40, 0x25, 0xf0, 0x00, 0x01]);
+        assert_eq!(
+            view.options().iter().collect::<Vec<_>>(),
+            [Ok(NdpOption::SourceLinkLayer(mac))]
+        );
+        assert!(rest.is_empty() && view.checksum() == 0xdeca);
+        let mut out = [0; 16];
+        assert_eq!(view.to_owned().unwrap().emit(&mut out), Ok(16));
+        assert_eq!(out, SOLICITATION);
+    }
+
+    #[test]
+    fn an_option_without_a_length() {
+        let mut bytes = SOLICITATION;
+        bytes[9] = 0;
+        let (view, _) = RouterSolicitation::parse(&bytes).unwrap();
+        let error = ParseError::bad_length("NdpOption", "length", 0, 8);
+        assert_eq!(view.options().check(), Err(error));
+    }
+
+    #[test]
+    fn one_message_is_not_the_other() {
+        assert_eq!(
+            NeighbourSolicitation::parse(&[SOLICITATION, SOLICITATION].concat()).unwrap_err(),
+            ParseError::new("NeighbourSolicitation", "ty", Cause::Illegal { value: 133 })
+        );
+    }
+
+    #[test]
+    fn advertisements() {
+        let mtu = NdpOption::Mtu {
+            reserved: 0,
+            mtu: 1500,
+        };
+        let message = RouterAdvertisement {
+            flags: RouterFlags::MANAGED,
+            router_lifetime: 9000,
+            options: NdpOptions::of(&[mtu]).unwrap(),
+            ..RouterAdvertisement::default()
+        };
+        let mut out = [0; 24];
+        assert_eq!(message.emit(&mut out), Ok(24));
+        let expected = [
+            0x86, 0, 0, 0, 0, 0x80, 0x23, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0, 0, 0, 0x05,
+            0xdc,
+        ];
+        assert_eq!(out, expected);
+        let message = NeighbourAdvertisement {
+            flags: NeighbourFlags::ROUTER | NeighbourFlags::OVERRIDE,
+            target: Ipv6Addr::LOCALHOST,
+            ..NeighbourAdvertisement::default()
+        };
+        assert_eq!(message.emit(&mut out), Ok(24));
+        assert_eq!((out[0], out[4], out[23]), (0x88, 0xa0, 1));
+    }
+}

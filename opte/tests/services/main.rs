@@ -5,6 +5,7 @@
 mod any_bytes;
 mod arp;
 mod captures;
+mod clients;
 mod dhcp4;
 mod dhcp6;
 mod echo;
