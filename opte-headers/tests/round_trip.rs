@@ -17,6 +17,13 @@ macro_rules! owned {
     };
 }
 
+/// Gives bytes the bits they must have.
+fn fix(bytes: &mut [u8], fixed: &[(usize, u8, u8)]) {
+    for &(at, mask, value) in fixed {
+        bytes[at] = bytes[at] & mask | value;
+    }
+}
+
 macro_rules! headers {
     ($($name:ident: $header:ty, $kind:ident, [$($at:literal & $mask:literal | $value:literal),*];)*) => {$(
         mod $name {
@@ -25,7 +32,7 @@ macro_rules! headers {
             fn plausible() -> impl Strategy<Value = Vec<u8>> {
                 vec(any::<u8>(), 2200..2300).prop_map(|mut bytes| {
                     // What must have one value has it; what remains is arbitrary.
-                    $(bytes[$at] = bytes[$at] & $mask | $value;)*
+fix(&mut bytes, &[$(($at, $mask, $value)),*]);
                     bytes
                 })
             }
