@@ -40,12 +40,12 @@ pub(super) fn tokens(plan: &Plan<'_>) -> TokenStream {
         });
         let settable = fixed
             .is_settable()
-            .then(|| quote!(impl #krate::Settable for #module::#token {}));
+            .then(|| quote!(#[diagnostic::do_not_recommend] impl #krate::Settable for #module::#token {}));
         let key = fixed
             .field
             .attrs
             .key
-            .then(|| quote!(impl #krate::InFlowKey for #module::#token {}));
+            .then(|| quote!(#[diagnostic::do_not_recommend] impl #krate::InFlowKey for #module::#token {}));
         quote! {
             #[automatically_derived]
             impl #krate::Field for #module::#token {
