@@ -10,12 +10,13 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
 use opte::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, StatefulAction};
+use opte::direction::PerDirection;
 use opte::layer::Layer;
 use opte::nat::{End, NatLease, Share, Transport, set_destination, set_source};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
 use opte::sync::KRwLock;
-use opte_headers::program::Program;
+use opte_headers::program::{Program, ProgramError};
 use opte_headers::{Ethertype, FlowKey};
 use uuid::Uuid;
 
@@ -208,7 +209,6 @@ const NO_ADDRESS: u16 = 255;
 struct OneToOne {
     private: IpAddr,
     addresses: Vec<IpAddr>,
-    /// The state of the flows of each address, which is one for all of a transport.
     flows: Vec<[Arc<OneToOneFlow>; Transport::ALL.len()]>,
 }
 
@@ -217,9 +217,12 @@ impl OneToOne {
         let flow = |public, transport| {
             let external = Arc::clone(external);
             Arc::new(OneToOneFlow {
-                private,
                 public,
                 transport,
+                programs: PerDirection {
+                    inbound: set_destination(End::address(private), transport),
+                    outbound: set_source(End::address(public), transport),
+                },
                 external,
             })
         };
@@ -272,19 +275,17 @@ impl fmt::Display for OneToOne {
     }
 }
 
+/// The state of all flows of an address and a transport: it is the same.
 struct OneToOneFlow {
-    private: IpAddr,
     public: IpAddr,
     transport: Transport,
+    programs: PerDirection<Result<Program, ProgramError>>,
     external: Arc<External>,
 }
 
 impl Descriptor<VpcNetwork> for OneToOneFlow {
     fn program(&self, dir: Direction) -> Result<Program, ActionError> {
-        Ok(match dir {
-            Direction::Out => set_source(End::address(self.public), self.transport),
-            Direction::In => set_destination(End::address(self.private), self.transport),
-        }?)
+        Ok((*self.programs.get(dir))?)
     }
 
     fn mark(&self, dir: Direction, meta: &mut Meta) {

@@ -8,9 +8,10 @@ use core::net::{IpAddr, Ipv6Addr};
 use opte::action::{Action, ActionError, AllowOrDeny, StaticAction};
 use opte::layer::Layer;
 use opte::rule::{DefaultAction, Rule};
+use opte::sync::KMutex;
 use opte::{Direction, DropReason};
 use opte_headers::options::Options;
-use opte_headers::program::Program;
+use opte_headers::program::{Program, ProgramError};
 use opte_headers::transform::{Set, Transform};
 use opte_headers::{
     Ethernet, FlowKey, Geneve, GeneveOption, IpProtocol, Ipv6, Udp, Vni, ethernet, ipv6, stack, udp,
@@ -70,10 +71,7 @@ pub(crate) fn layer(reach: Arc<Reach>, local: Ipv6Addr) -> Layer<VpcNetwork> {
         Direction::Out,
         Rule::match_any(
             1,
-            Action::Static(Arc::new(Encap {
-                reach: Arc::clone(&reach),
-                local,
-            })),
+            Action::Static(Arc::new(Encap::new(Arc::clone(&reach), local))),
         ),
     );
     layer.add_rule(
@@ -93,9 +91,75 @@ pub(crate) fn layer(reach: Arc<Reach>, local: Ipv6Addr) -> Layer<VpcNetwork> {
 struct Encap {
     reach: Arc<Reach>,
     local: Ipv6Addr,
+    /// What was made for the tunnels used last: the making takes longer than all else of a flow's first packet.
+    made: KMutex<[Option<Made>; MADE]>,
+}
+
+const MADE: usize = 16;
+
+#[derive(Clone, Copy)]
+struct Made {
+    tunnel: Tunnel,
+    sized: bool,
+    program: Program,
 }
 
 impl Encap {
+    fn new(reach: Arc<Reach>, local: Ipv6Addr) -> Self {
+        Self {
+            reach,
+            local,
+            made: KMutex::new([None; MADE]),
+        }
+    }
+
+    /// The transformation into a tunnel, which is `sized` if it has room for the segment size.
+    fn program(&self, tunnel: &Tunnel, sized: bool) -> Result<Program, ProgramError> {
+        let mut made = self.made.lock();
+        let [.., far] = tunnel.underlay.octets();
+        let [.., station] = tunnel.mac.octets();
+        let place = made.get_mut(usize::from(far ^ station ^ u8::from(sized)) % MADE);
+        if let Some(Some(known)) = &place
+            && (known.tunnel, known.sized) == (*tunnel, sized)
+        {
+            return Ok(known.program);
+        }
+        let program = self.make(tunnel, sized)?;
+        if let Some(place) = place {
+            *place = Some(Made {
+                tunnel: *tunnel,
+                sized,
+                program,
+            });
+        }
+        Ok(program)
+    }
+
+    fn make(&self, tunnel: &Tunnel, sized: bool) -> Result<Program, ProgramError> {
+        let options: &[GeneveOption<'static>] = if sized { &[GeneveOption::Mss(0)] } else { &[] };
+        Transform::on::<stack![Ethernet]>()
+            .set::<ethernet::Destination>(tunnel.mac)
+            .push(Geneve {
+                vni: tunnel.vni,
+                // One option of eight bytes always has room.
+                options: Options::of(options).unwrap_or_default(),
+                ..Geneve::default()
+            })
+            .push_varying::<udp::Source>(Udp {
+                source: DYNAMIC_PORTS,
+                ..Udp::default()
+            })
+            .push_varying::<ipv6::FlowLabel>(Ipv6 {
+                source: self.local,
+                destination: tunnel.underlay,
+                hop_limit: HOP_LIMIT,
+                ..Ipv6::default()
+            })
+            // The driver knows the next hop.
+            .push(Ethernet::default())
+            .try_compile()
+    }
+
     /// The tunnel for what the router decided.
     fn tunnel(&self, key: &FlowKey, meta: &Meta) -> Result<Option<Tunnel>, ActionError> {
         let destination = key.destination_ip();
@@ -141,38 +205,16 @@ impl StaticAction<VpcNetwork> for Encap {
             .tunnel(key, meta)?
             .ok_or(ActionError::Refused(DropReason::NoMapping))?;
         meta.tunnel = Some(tunnel);
-        let encap = Transform::on::<stack![Ethernet]>()
-            .set::<ethernet::Destination>(tunnel.mac)
-            .push(Geneve {
-                vni: tunnel.vni,
-                options: segment_size_option(key, meta),
-                ..Geneve::default()
-            })
-            .push_varying::<udp::Source>(Udp {
-                source: DYNAMIC_PORTS,
-                ..Udp::default()
-            })
-            .push_varying::<ipv6::FlowLabel>(Ipv6 {
-                source: self.local,
-                destination: tunnel.underlay,
-                hop_limit: HOP_LIMIT,
-                ..Ipv6::default()
-            })
-            // The driver knows the next hop.
-            .push(Ethernet::default());
-        Ok(AllowOrDeny::Allow(encap.try_compile()?))
+        let sized = between_guests(key, meta);
+        Ok(AllowOrDeny::Allow(self.program(&tunnel, sized)?))
     }
 }
 
-/// Room for the guest's segment size, which the driver fills in where it sends larger segments: on TCP between guests. The
-/// boundary takes segments as they are.
-fn segment_size_option(key: &FlowKey, meta: &Meta) -> Options<GeneveOption<'static>, 252> {
-    let between_guests = !matches!(meta.target, Some(RouterTarget::InternetGateway(_)));
-    if key.protocol != IpProtocol::TCP.0 || !between_guests {
-        return Options::default();
-    }
-    // One option of eight bytes always has room.
-    Options::of(&[GeneveOption::Mss(0)]).unwrap_or_default()
+/// Whether the tunnel has room for the guest's segment size, which the driver fills in where it sends larger segments: on TCP
+/// between guests. The boundary takes segments as they are.
+fn between_guests(key: &FlowKey, meta: &Meta) -> bool {
+    key.ip_protocol() == IpProtocol::TCP
+        && !matches!(meta.target, Some(RouterTarget::InternetGateway(_)))
 }
 
 /// Takes a packet out of its tunnel.
