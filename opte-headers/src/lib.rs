@@ -23,6 +23,7 @@ pub mod error;
 pub mod ethertype;
 pub mod frame;
 mod framing;
+pub mod guide;
 pub mod header;
 pub mod ip_protocol;
 pub mod mac;

@@ -20,25 +20,16 @@ pub(crate) fn lines(plan: &Plan<'_>) -> Option<Vec<String>> {
     }
     let width = total.min(ROW);
     let mut lines = vec![tens(width), units(width)];
-    let rule = |from: usize| {
-        let mut line = String::from(" ");
-        for bit in 0..ROW.min(total - from.min(total)).max(1) {
-            line.push('+');
-            let at = from + bit;
-            let inside = fields.iter().any(|(offset, bits, _)| {
-                *offset < from
-                    && offset + bits > at
-                    && (*offset <= from.saturating_sub(ROW) || offset + bits >= from + ROW)
-            });
-            line.push(if inside && from > 0 { ' ' } else { '-' });
-        }
-        line + "+"
-    };
+    let rule = |from: usize| rule(&fields, from, if from == 0 { width } else { ROW });
     for row in (0..total).step_by(ROW) {
         lines.push(rule(row));
         lines.push(labels(&fields, row, total.min(row + ROW)));
     }
-    let last = ROW.min(total - (total.saturating_sub(1) / ROW) * ROW);
+    let last = if total <= ROW {
+        total
+    } else {
+        (total - 1) % ROW + 1
+    };
     match &plan.tail {
         Some(tail) => {
             lines.push(format!(" {}+", "+-".repeat(width)));
@@ -54,14 +45,33 @@ pub(crate) fn lines(plan: &Plan<'_>) -> Option<Vec<String>> {
     Some(lines)
 }
 
+/// The line above the row that starts at bit `from`: open where one field goes on from the row before.
+fn rule(fields: &[(usize, usize, String)], from: usize, width: usize) -> String {
+    let goes_on = |bit: usize| {
+        fields
+            .iter()
+            .any(|(offset, bits, _)| *offset + ROW <= bit && offset + bits > bit && from > 0)
+    };
+    let mut line = String::from(" ");
+    let mut before = false;
+    for bit in from..from + width {
+        let open = goes_on(bit);
+        line.push(if open && before { ' ' } else { '+' });
+        line.push(if open { ' ' } else { '-' });
+        before = open;
+    }
+    line + "+"
+}
+
 fn tens(width: usize) -> String {
-    (0..width).fold(String::from(" "), |mut line, bit| {
+    let line = (0..width).fold(String::from(" "), |mut line, bit| {
         let _ = match bit % 10 {
             0 => write!(line, " {}", bit / 10),
             _ => write!(line, "  "),
         };
         line
-    })
+    });
+    line.trim_end().to_owned()
 }
 
 fn units(width: usize) -> String {
@@ -86,4 +96,65 @@ fn labels(fields: &[(usize, usize, String)], row: usize, end: usize) -> String {
         let _ = write!(line, "{label:^room$}|");
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::Errors;
+    use crate::header::ast::Struct;
+
+    fn drawn(input: &str) -> String {
+        let input = syn::parse_str(input).unwrap();
+        let errors = Errors::default();
+        let ast = Struct::from_input(&input, &errors).unwrap();
+        let plan = Plan::new(&ast, &errors);
+        lines(&plan).unwrap().join("\n")
+    }
+
+    #[test]
+    fn rows_of_an_rfc() {
+        let picture = drawn(
+            "struct Sample {
+                version: u4, ihl: u4, tos: u8, total_len: u16,
+                source: Ipv6Addr,
+                #[header(bytes(len = ihl))] options: TailBytes<40>,
+            }",
+        );
+        assert_eq!(picture, &SAMPLE[1..]);
+    }
+
+    #[test]
+    fn a_last_row_that_is_shorter() {
+        let picture = drawn("struct Sample { mac: MacAddr, port: u16, flags: u8 }");
+        assert_eq!(picture, &SHORT[1..]);
+    }
+
+    const SAMPLE: &str = "
+  0                   1                   2                   3
+  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |version|  ihl  |      tos      |           total_len           |
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |                                                               |
+ +                                                               +
+ |                            source                             |
+ +                                                               +
+ |                                                               |
+ +                                                               +
+ |                                                               |
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ /                          options ...                          /
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+";
+
+    const SHORT: &str = "
+  0                   1                   2                   3
+  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |                              mac                              |
+ +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |                               |             port              |
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |     flags     |
+ +-+-+-+-+-+-+-+-+";
 }

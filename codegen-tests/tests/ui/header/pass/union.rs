@@ -1,0 +1,9 @@
+use opte_headers::Header;
+
+#[derive(Header)]
+pub struct Sample {
+    a: u16,
+    b: u16,
+}
+
+fn main() {}
