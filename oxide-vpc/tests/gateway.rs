@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use opte::DropReason;
 use opte_headers::{
     Arp, ArpGet, ArpOperation, Dhcp4, Dhcp4Flags, Dhcp4Get, Dhcp4MessageType, Dhcp4Op, Dhcp4Option,
-    Ethernet, EthernetGet, Ethertype, Header, MacAddr,
+    Dhcp6, Dhcp6Get, Dhcp6MessageType, Dhcp6Option, Ethernet, EthernetGet, Ethertype, Header,
+    MacAddr,
 };
 use oxide_vpc::api::IpCfg;
 use oxide_vpc::network::{GATEWAY_MAC, MULTICAST_VNI};
@@ -236,6 +237,57 @@ fn an_address_is_leased() {
         (offer.transaction_id(), offer.your_ip()),
         (0x1234_5678, Ipv4Addr::new(172, 30, 0, 5))
     );
+}
+
+#[test]
+fn an_address_of_ipv6_is_leased() {
+    let (world, a) = world();
+    let mac = world.mac(a);
+    let options = [
+        Dhcp6Option::ClientIdentifier(&[0, 3, 0, 1, 2, 0, 0, 0, 0, 1]),
+        Dhcp6Option::RapidCommit,
+        Dhcp6Option::IaNa {
+            id: 7,
+            renewal: 0,
+            rebinding: 0,
+            options: &[],
+        },
+    ];
+    let solicit = Dhcp6 {
+        message_type: Dhcp6MessageType::SOLICIT,
+        options: opte_headers::options::Options::of(&options).unwrap(),
+        ..Dhcp6::default()
+    };
+    let mut data = vec![0; solicit.len()];
+    solicit.emit(&mut data).unwrap();
+    let group: Ipv6Addr = "ff02::1:2".parse().unwrap();
+    let frame = Frame::new(
+        (mac, mac.to_link_local().into()),
+        (MacAddr::from_ipv6_multicast(group), group.into()),
+        udp(546, 547, &data),
+    );
+    let reply = answer(world.send(a, &frame));
+    assert_eq!(
+        (reply.source, reply.source_mac),
+        (GATEWAY_MAC.to_link_local().into(), GATEWAY_MAC)
+    );
+    let Body::Udp {
+        source: 547,
+        destination: 546,
+        data,
+    } = &reply.body
+    else {
+        panic!("{reply:?}")
+    };
+    let (reply, _) = Dhcp6::parse(data).unwrap();
+    assert_eq!(reply.message_type(), Dhcp6MessageType::REPLY);
+    let IpAddr::V6(leased) = world.v6(a).1 else {
+        panic!("a guest of both families")
+    };
+    let told = reply.options().iter().any(|option| {
+        matches!(option, Ok(Dhcp6Option::IaNa { id: 7, options, .. }) if options.get(4..20) == Some(&leased.octets()[..]))
+    });
+    assert!(told, "{reply:?}");
 }
 
 #[test]

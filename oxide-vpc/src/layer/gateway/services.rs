@@ -2,12 +2,12 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::action::Action;
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::Rule;
-use opte::services::{Gateway6, Hairpinned, Service, arp, dhcp4, icmp4, icmp6, ndp};
+use opte::services::{Gateway6, Hairpinned, Service, arp, dhcp4, dhcp6, icmp4, icmp6, ndp};
 use opte_headers::{Ethertype, Icmpv4Type, Icmpv6Type, IpProtocol};
 
 use super::of_guest;
@@ -62,10 +62,21 @@ pub(super) fn v6(cfg: &VpcCfg, mtu: u16) -> Vec<Rule<VpcNetwork>> {
     };
     let gateway = Gateway6::new(cfg.gateway_mac).with_address(v6.gateway_ip);
     let echo = icmp6::EchoResponder::new(gateway);
+    let dhcp = dhcp6::Server::new(&dhcp6::Config {
+        dns_servers: cfg.dhcp.dns6_servers.clone(),
+        hostname: cfg.dhcp.hostname.clone(),
+        domain: cfg.dhcp.host_domain.clone(),
+        domain_search: cfg.dhcp.domain_search_list.clone(),
+        ..dhcp6::Config::new(cfg.guest_mac, v6.private_ip, gateway)
+    });
+    let to_server = [ALL_DHCP_AGENTS, ALL_DHCP_SERVERS, gateway.link_local]
+        .map(to)
+        .into();
     let to_gateway = || Predicate::Any([gateway.link_local, v6.gateway_ip].map(to).into());
     let request = || icmp(IpProtocol::ICMPV6, Icmpv6Type::ECHO_REQUEST.0);
     Vec::from([
         service(1, echo, [request(), from(v6.private_ip), to_gateway()]),
+        service(1, dhcp, [ports(546, 547), Predicate::Any(to_server)]),
         service(
             2,
             echo,
@@ -123,3 +134,8 @@ fn from(address: impl Into<IpAddr>) -> Predicate<VpcNetwork> {
 fn to(address: impl Into<IpAddr>) -> Predicate<VpcNetwork> {
     Predicate::Destination(IpPrefix::exact(address))
 }
+
+/// All_DHCP_Relay_Agents_and_Servers (RFC 8415, section 7.1).
+const ALL_DHCP_AGENTS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+/// All_DHCP_Servers (RFC 8415, section 7.1).
+const ALL_DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, 3);
