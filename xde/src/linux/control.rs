@@ -227,6 +227,8 @@ impl Server {
             .name("control-client".into())
             .spawn(move || {
                 server.serve(&stream);
+                // The acceptor keeps its own handle for a while: the client is to see the end now.
+                let _ = stream.shutdown(Shutdown::Both);
                 server.clients.fetch_sub(1, Ordering::AcqRel);
             });
         match thread {

@@ -51,9 +51,10 @@ pub const MAX_NAME: usize = 15;
 /// on it, so that what comes out of it is the guest's. Returns the host's end.
 ///
 /// # Errors
-/// In the kernel's words. Nothing is left behind then.
+/// In the kernel's words; `EEXIST` too if another driver holds the pair. Nothing is left behind then.
 pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Link> {
     let host_name = host_end_name(guest.name);
+    delete_left_behind(netlink, &host_name)?;
     let mut peer = LinkMessage::default();
     peer.attributes = vec![
         LinkAttribute::IfName(guest.name.to_owned()),
@@ -88,6 +89,26 @@ pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Li
         // The pair goes as one, wherever its other end is.
         let _ = delete(netlink, made.index);
     })
+}
+
+/// Deletes a pair that a killed driver has left: its host's end is there, and no packet socket on it, which every driver alive has.
+fn delete_left_behind(netlink: &mut Netlink, host_name: &str) -> io::Result<()> {
+    let left = match find(netlink, host_name) {
+        Ok(link) => link,
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    // Of this thread's namespace, not of the process's first thread's. The fifth column is the link's index.
+    let sockets = std::fs::read_to_string("/proc/thread-self/net/packet")?;
+    let mut indices = sockets
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(4));
+    let is_held = indices.any(|index| index.parse() == Ok(left.index));
+    if is_held {
+        return Ok(());
+    }
+    delete(netlink, left.index)
 }
 
 /// The name of the host's end of the link of port `port`: unlike any that a port can have, and the same each time, so
