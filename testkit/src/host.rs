@@ -197,16 +197,21 @@ impl Host {
         run_with_input(&mut command, &rules.join("\n"))
     }
 
-    /// How many packets the driver and its ports have dropped for `reason`, by its name in the driver's counters.
+    /// How many packets the driver and its ports have dropped for `reason`, by its name in the driver's counters. What was never
+    /// counted has no counter.
     ///
     /// # Errors
-    /// In the words of `opteadm`, or if there is no such counter.
+    /// In the words of `opteadm`.
     pub fn drops(&self, reason: &str) -> Result<u64> {
-        let counted = self.drop_counters()?;
-        counted
-            .get(reason)
-            .copied()
-            .ok_or_else(|| Failure::new(format!("count {reason}"), "there is no such counter"))
+        Ok(self.counted("drops")?.get(reason).copied().unwrap_or(0))
+    }
+
+    /// The driver's other counters and its ports', by name, added up.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn counters(&self) -> Result<BTreeMap<String, u64>> {
+        self.counted("counters")
     }
 
     /// How many packets the driver and its ports have dropped, for all reasons together.
@@ -214,7 +219,7 @@ impl Host {
     /// # Errors
     /// In the words of `opteadm`.
     pub fn all_drops(&self) -> Result<u64> {
-        Ok(self.drop_counters()?.values().sum())
+        Ok(self.counted("drops")?.values().sum())
     }
 
     /// How many flows stand in the outbound half of a port's unified flow table.
@@ -230,12 +235,12 @@ impl Host {
         count.ok_or_else(|| Failure::new("count flows", table.lines().take(3).collect::<String>()))
     }
 
-    fn drop_counters(&self) -> Result<BTreeMap<String, u64>> {
+    fn counted(&self, group: &str) -> Result<BTreeMap<String, u64>> {
         let text = self.opteadm("dump-stats --json")?;
         let stats =
             serde_json::from_str(&text).map_err(|e| Failure::new("read the counters", e))?;
         let mut counters = BTreeMap::new();
-        add_drops(&stats, &mut counters);
+        add_up(&stats, group, &mut counters);
         Ok(counters)
     }
 
@@ -250,25 +255,25 @@ impl Host {
     }
 }
 
-/// Adds up every object of counters that is called `drops`, wherever it stands: the driver's own, and each port's.
-fn add_drops(stats: &Value, counters: &mut BTreeMap<String, u64>) {
+/// Adds up every object of counters that is called `group`, wherever it stands: the driver's own, and each port's.
+fn add_up(stats: &Value, group: &str, counters: &mut BTreeMap<String, u64>) {
     match stats {
         Value::Object(members) => {
             for (name, value) in members {
                 match value {
-                    Value::Object(drops) if name == "drops" => {
-                        for (reason, count) in drops {
+                    Value::Object(counted) if name == group => {
+                        for (reason, count) in counted {
                             *counters.entry(reason.clone()).or_default() +=
                                 count.as_u64().unwrap_or_default();
                         }
                     }
-                    value => add_drops(value, counters),
+                    value => add_up(value, group, counters),
                 }
             }
         }
         Value::Array(elements) => elements
             .iter()
-            .for_each(|element| add_drops(element, counters)),
+            .for_each(|element| add_up(element, group, counters)),
         _ => {}
     }
 }
@@ -315,7 +320,7 @@ mod tests {
             ],
         });
         let mut counters = BTreeMap::new();
-        add_drops(&stats, &mut counters);
+        add_up(&stats, "drops", &mut counters);
         assert_eq!(
             counters,
             BTreeMap::from([("no_such_port".into(), 4), ("layer_default_deny".into(), 9)])

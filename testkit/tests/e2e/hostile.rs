@@ -11,6 +11,7 @@ use crate::runner::ensure;
 
 pub(crate) fn noise_on_the_control_socket(lab: &mut Overlay) -> Result<()> {
     let socket = lab.topology.a.socket().to_path_buf();
+    let before = refused(lab)?;
     for (name, bytes) in noises() {
         let Ok(mut stream) = UnixStream::connect(&socket) else {
             return ensure(false, || {
@@ -23,12 +24,37 @@ pub(crate) fn noise_on_the_control_socket(lab: &mut Overlay) -> Result<()> {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer);
-        ensure(
-            !matches!(&read, Err(e) if e.kind() == std::io::ErrorKind::WouldBlock),
-            || format!("no end after {name}"),
-        )?;
+        let hangs = matches!(&read, Err(e) if e.kind() == std::io::ErrorKind::WouldBlock);
+        ensure(!hangs, || format!("no end after {name}"))?;
+        let typed =
+            answer.starts_with(b"OPTE") && answer.get(48).is_some_and(|flags| flags & 1 == 1);
+        ensure(bytes.is_empty() || typed, || {
+            format!("the answer to {name} is no error of the protocol: {answer:02x?}")
+        })?;
     }
+    let (asked, counted) = (noises().len() as u64 - 1, refused(lab)? - before);
+    ensure(counted >= asked, || {
+        format!("{asked} were refused, {counted} are counted")
+    })?;
     still_works(lab)
+}
+
+/// Commands that were refused before they were understood, for whichever reason.
+fn refused(lab: &Overlay) -> Result<u64> {
+    let reasons = [
+        "bad_magic",
+        "bad_version",
+        "malformed",
+        "timed_out",
+        "too_large",
+        "truncated",
+        "unknown",
+    ];
+    let counters = lab.topology.a.counters()?;
+    Ok(reasons
+        .iter()
+        .filter_map(|reason| counters.get(&format!("command_{reason}")))
+        .sum())
 }
 
 pub(crate) fn noise_from_a_guest(lab: &mut Overlay) -> Result<()> {
@@ -96,6 +122,25 @@ fn still_works(lab: &mut Overlay) -> Result<()> {
     })
 }
 
+/// A request's header of another version, with no body but one so long announced.
+fn header(body_len: u32) -> Vec<u8> {
+    let (magic, list_ports, version) = (b"OPTE", 1_u32.to_le_bytes(), 1_u64.to_le_bytes());
+    let (client, sequence, instance) = ([7; 8], [7; 8], [0; 8]);
+    let (response_max, reserved) = (65_536_u32.to_le_bytes(), [0; 8]);
+    [
+        &magic[..],
+        &list_ports,
+        &version,
+        &client,
+        &sequence,
+        &instance,
+        &body_len.to_le_bytes(),
+        &response_max,
+        &reserved,
+    ]
+    .concat()
+}
+
 /// Named byte strings no client of ours would send.
 fn noises() -> Vec<(&'static str, Vec<u8>)> {
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
@@ -117,5 +162,14 @@ fn noises() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("an HTTP request", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
         ("garbage", garbage),
+        ("a request of another version", header(0)),
+        (
+            "a request that says it is four gigabytes long",
+            header(u32::MAX),
+        ),
+        (
+            "a request that ends before its body does",
+            [header(100), vec![0; 10]].concat(),
+        ),
     ]
 }

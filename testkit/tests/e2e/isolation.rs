@@ -24,7 +24,7 @@ pub(crate) fn another_vpc_is_out_of_reach(lab: &mut Overlay) -> Result<()> {
         "pings for Carol reached Mallory".into()
     })?;
 
-    let dropped = topology.a.drops("layer_action_deny")?;
+    let dropped = topology.a.drops("no_mapping")?;
     for victim in [alice, bob] {
         for address in [victim.plan().ip.into(), victim.plan().ip6.into()] {
             let before = received(victim)?;
@@ -37,7 +37,7 @@ pub(crate) fn another_vpc_is_out_of_reach(lab: &mut Overlay) -> Result<()> {
             })?;
         }
     }
-    let counted = topology.a.drops("layer_action_deny")? - dropped;
+    let counted = topology.a.drops("no_mapping")? - dropped;
     ensure(counted >= 80, || {
         format!("80 packets dropped, {counted} counted")
     })
@@ -86,12 +86,12 @@ pub(crate) fn an_unknown_peer_is_dropped_and_counted(lab: &mut Overlay) -> Resul
     let Overlay {
         alice, topology, ..
     } = &*lab;
-    let before = topology.a.drops("layer_action_deny")?;
+    let before = topology.a.drops("no_mapping")?;
     let ping = alice.ping("10.0.0.66".parse().unwrap(), 10)?;
     ensure(ping.received == 0, || {
         "an address that nobody has answered".into()
     })?;
-    let counted = topology.a.drops("layer_action_deny")? - before;
+    let counted = topology.a.drops("no_mapping")? - before;
     ensure(counted >= 10, || {
         format!("10 packets dropped, {counted} counted")
     })

@@ -18,6 +18,9 @@ struct Row {
     outcome: Result<String, String>,
 }
 
+/// Columns of shown output; what is longer is cut.
+const WIDTH: usize = 150;
+
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const RED: &str = "31";
@@ -44,14 +47,21 @@ impl Narrator {
         println!("    {}", self.paint(DIM, text));
     }
 
-    /// Output of a command, as it is, with the command above.
+    /// The beginning of a command's output, with the command above.
     pub(crate) fn shown(&self, command: &str, output: &str, most_lines: usize) {
         println!("\n    {}", self.paint(CYAN, &format!("$ {command}")));
         let lines: Vec<_> = output.lines().collect();
-        lines
-            .iter()
-            .take(most_lines)
-            .for_each(|line| println!("    {line}"));
+        for line in lines.iter().take(most_lines) {
+            let cut: String = line.chars().take(WIDTH).collect();
+            println!(
+                "    {cut}{}",
+                if line.chars().count() > WIDTH {
+                    "…"
+                } else {
+                    ""
+                }
+            );
+        }
         if lines.len() > most_lines {
             self.remark(&format!("... {} more lines", lines.len() - most_lines));
         }
