@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::Ipv6Addr;
 use core::time::Duration;
 
-use opte::packet::Gso;
+use opte::packet::{Gso, Offload};
 use opte::port::Verdict;
 use opte::sync::{KMutex, KRwLock};
 use opte::time::Moment;
@@ -129,7 +129,7 @@ impl<P: Platform> Driver<P> {
     ) {
         let now = self.platform.now();
         let switch = self.switch();
-        for frame in frames {
+        for mut frame in frames {
             let len = frame.bytes().len();
             self.counters
                 .frame(Count::FromUnderlay, Count::FromUnderlayBytes, len);
@@ -146,6 +146,13 @@ impl<P: Platform> Driver<P> {
                     continue;
                 }
             };
+            if frame.offload.gso.is_some() {
+                // A link joined several tunnelled packets into one, which it is told not to.
+                self.drop_frame(&self.counters, DropReason::LinkError, frame, outbox);
+                continue;
+            }
+            // What the link may have left open is the checksum of the outer UDP header, which goes.
+            frame.offload = Offload::default();
             match port_of(&switch, &ends) {
                 Some(port) => self.inbound(now, port, Origin::Underlay(link), frame, outbox),
                 None => self.drop_frame(&self.counters, DropReason::NoSuchPort, frame, outbox),

@@ -1,5 +1,5 @@
-//! Links, packet sockets, routes and neighbours against the real kernel, in namespaces. Needs root; without it each test
-//! says so and is counted as ignored by the runner that asks `--include-ignored` only as root.
+//! Links, packet sockets, routes and neighbours against the real kernel, in namespaces. Those need root: without it they are
+//! counted as ignored, and the reason is said.
 #![cfg(all(feature = "std", target_os = "linux"))]
 
 use std::io;
@@ -8,6 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use libtest_mimic::{Arguments, Trial};
 use opte_headers::MacAddr;
 use xde::frame::{Frame, FramePool};
 use xde::linux::link::{self, GuestEnd};
@@ -20,19 +21,78 @@ use xde::linux::tunnel_port::TunnelPort;
 use xde::linux::virtio_net::VirtioNetHeader;
 use xde::platform::NoNextHop;
 
+/// Cases that make namespaces.
+const IN_NAMESPACES: &[(&str, fn())] = &[
+    (
+        "a_veth_pair_is_made_whole_and_goes_whole",
+        a_veth_pair_is_made_whole_and_goes_whole,
+    ),
+    (
+        "what_a_killed_driver_left_is_replaced",
+        what_a_killed_driver_left_is_replaced,
+    ),
+    (
+        "a_failed_creation_leaves_nothing",
+        a_failed_creation_leaves_nothing,
+    ),
+    (
+        "only_the_guest_speaks_on_its_link",
+        only_the_guest_speaks_on_its_link,
+    ),
+    (
+        "a_guests_stack_hands_over_partial_checksums",
+        a_guests_stack_hands_over_partial_checksums,
+    ),
+    (
+        "a_tap_carries_frames_both_ways",
+        a_tap_carries_frames_both_ways,
+    ),
+    ("next_hops_follow_the_kernel", next_hops_follow_the_kernel),
+    (
+        "the_tunnels_port_is_silent_and_its_frames_come_up",
+        the_tunnels_port_is_silent_and_its_frames_come_up,
+    ),
+];
+
+fn main() {
+    let probe = Command::new("unshare").args(["-n", "ip", "link"]).output();
+    let is_root = probe.is_ok_and(|output| output.status.success());
+    if !is_root {
+        eprintln!(
+            "network namespaces cannot be made (root is needed, and iproute2): their cases are ignored"
+        );
+    }
+    let case = |(name, run): &(&str, fn())| {
+        let run = *run;
+        Trial::test(*name, move || {
+            run();
+            Ok(())
+        })
+    };
+    let mut cases: Vec<Trial> = IN_NAMESPACES
+        .iter()
+        .map(|named| case(named).with_ignored_flag(!is_root))
+        .collect();
+    cases.push(case(&(
+        "a_namespace_has_a_plain_name",
+        a_namespace_has_a_plain_name,
+    )));
+    libtest_mimic::run(&Arguments::from_args(), cases).exit();
+}
+
 /// A named namespace that goes away again.
-struct Place(&'static str);
+struct Place(String);
 
 impl Place {
-    fn new(name: &'static str) -> Self {
-        let _ = Command::new("ip").args(["netns", "del", name]).output();
+    fn new(name: &str) -> Self {
+        let name = format!("{name}-{}", std::process::id());
         run(&format!("netns add {name}"));
         run(&format!("-n {name} link set lo up"));
         Self(name)
     }
 
     fn namespace(&self) -> Namespace {
-        Namespace::open(self.0).unwrap()
+        Namespace::open(&self.0).unwrap()
     }
 
     fn run(&self, arguments: &str) {
@@ -46,7 +106,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", self.0]).output();
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).output();
     }
 }
 
@@ -93,8 +153,6 @@ fn ethertype(frame: &Frame) -> u16 {
         .map_or(0, |b| u16::from_be_bytes([b[0], b[1]]))
 }
 
-#[test]
-#[ignore = "needs root"]
 fn a_veth_pair_is_made_whole_and_goes_whole() {
     let (host, guest) = (Place::new("drv-veth-h"), Place::new("drv-veth-g"));
     let inside = guest.namespace();
@@ -125,8 +183,34 @@ const fn libc_eexist() -> i32 {
     17
 }
 
-#[test]
-#[ignore = "needs root"]
+fn what_a_killed_driver_left_is_replaced() {
+    let (host, guest) = (Place::new("drv-left-h"), Place::new("drv-left-g"));
+    let inside = guest.namespace();
+    host.within(|| {
+        let mut netlink = Netlink::open()?;
+        let end = guest_end("drvport0", &inside);
+        let left = link::create_veth(&mut netlink, &end)?;
+        // No process has the number 0. The mark of any other link is not ours.
+        host.run("link set drvport0.h alias port-of-somebody-else");
+        assert!(link::create_veth(&mut netlink, &end).is_err());
+        let output = Command::new("ip")
+            .args([
+                "-n",
+                &host.0,
+                "link",
+                "set",
+                "drvport0.h",
+                "alias",
+                "port of xde process 0",
+            ])
+            .output()?;
+        assert!(output.status.success());
+        let made = link::create_veth(&mut netlink, &end)?;
+        assert_ne!(made.index, left.index);
+        Ok(())
+    });
+}
+
 fn a_failed_creation_leaves_nothing() {
     let (host, guest) = (Place::new("drv-fail-h"), Place::new("drv-fail-g"));
     guest.run("link add drvport1 type veth peer name other");
@@ -139,7 +223,6 @@ fn a_failed_creation_leaves_nothing() {
     });
 }
 
-#[test]
 fn a_namespace_has_a_plain_name() {
     for name in ["", ".", "..", "../mnt", "a/b", "a\0b"] {
         assert_eq!(
@@ -149,8 +232,6 @@ fn a_namespace_has_a_plain_name() {
     }
 }
 
-#[test]
-#[ignore = "needs root"]
 fn only_the_guest_speaks_on_its_link() {
     let (host, guest) = (Place::new("drv-quiet-h"), Place::new("drv-quiet-g"));
     let inside = guest.namespace();
@@ -182,8 +263,6 @@ fn only_the_guest_speaks_on_its_link() {
     });
 }
 
-#[test]
-#[ignore = "needs root"]
 fn a_guests_stack_hands_over_partial_checksums() {
     let (host, guest) = (Place::new("drv-gso-h"), Place::new("drv-gso-g"));
     let inside = guest.namespace();
@@ -209,8 +288,6 @@ fn a_guests_stack_hands_over_partial_checksums() {
     });
 }
 
-#[test]
-#[ignore = "needs root"]
 fn a_tap_carries_frames_both_ways() {
     let (host, guest) = (Place::new("drv-tap-h"), Place::new("drv-tap-g"));
     let inside = guest.namespace();
@@ -291,8 +368,6 @@ fn ask_until<T: PartialEq>(ask: impl Fn() -> T, wanted: &T) -> bool {
     false
 }
 
-#[test]
-#[ignore = "needs root"]
 fn next_hops_follow_the_kernel() {
     let (a, b) = (Place::new("drv-route-a"), Place::new("drv-route-b"));
     underlay(&a, &b);
@@ -353,8 +428,6 @@ fn both(netlink: &mut Netlink) -> io::Result<[link::Link; 2]> {
     Ok([link::find(netlink, "u0")?, link::find(netlink, "u1")?])
 }
 
-#[test]
-#[ignore = "needs root"]
 fn the_tunnels_port_is_silent_and_its_frames_come_up() {
     let (a, b) = (Place::new("drv-port-a"), Place::new("drv-port-b"));
     underlay(&a, &b);

@@ -74,10 +74,19 @@ pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Li
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
         ]),
     ];
-    netlink.change(
-        RouteNetlinkMessage::NewLink(pair),
-        NLM_F_CREATE | NLM_F_EXCL,
-    )?;
+    let create = |netlink: &mut Netlink| {
+        let pair = RouteNetlinkMessage::NewLink(pair.clone());
+        netlink.change(pair, NLM_F_CREATE | NLM_F_EXCL)
+    };
+    match create(netlink) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if !delete_left_behind(netlink, &host_name)? {
+                return Err(error);
+            }
+            create(netlink)?;
+        }
+        result => result?,
+    }
     let made = find(netlink, &host_name)?;
     let finish = |netlink: &mut Netlink| -> io::Result<Link> {
         silence(netlink, &made)?;
@@ -131,12 +140,46 @@ pub fn host_end_name(port: &str) -> String {
 /// # Errors
 /// `ENODEV` if there is none.
 pub fn find(netlink: &mut Netlink, name: &str) -> io::Result<Link> {
+    describe(netlink, name).map(|message| Link::from(&message))
+}
+
+fn describe(netlink: &mut Netlink, name: &str) -> io::Result<LinkMessage> {
     let mut question = LinkMessage::default();
     question.attributes = vec![LinkAttribute::IfName(name.to_owned())];
     match netlink.get(RouteNetlinkMessage::GetLink(question))? {
-        RouteNetlinkMessage::NewLink(message) => Ok(Link::from(&message)),
+        RouteNetlinkMessage::NewLink(message) => Ok(message),
         _ => Err(io::Error::from(io::ErrorKind::InvalidData)),
     }
+}
+
+/// What the host's ends of ports are marked with, before the number of the process whose they are.
+const MARK: &str = "port of xde process ";
+
+/// Deletes the link `name` if a driver made it that is no more (it was killed). Whether it did.
+fn delete_left_behind(netlink: &mut Netlink, name: &str) -> io::Result<bool> {
+    let found = match describe(netlink, name) {
+        Ok(found) => found,
+        // It is the guest's end whose name is taken.
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let process = found
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::IfAlias(mark) => mark.strip_prefix(MARK),
+            _ => None,
+        });
+    let Some(process) = process else {
+        return Ok(false);
+    };
+    let own = std::process::id().to_string();
+    let command = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    if process == own || command.trim_end() == "xde" {
+        return Ok(false);
+    }
+    tracing::info!(link = name, "deleting what a killed driver has left behind");
+    delete(netlink, found.header.index).map(|()| true)
 }
 
 /// Switches a link on or off.
