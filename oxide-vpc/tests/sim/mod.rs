@@ -242,8 +242,9 @@ impl World {
         }
     }
 
+    /// The frame as one port sends it on, or what became of it else.
     #[track_caller]
-    fn process(&self, at: At, dir: Direction, frame: &[u8]) -> Result<Vec<u8>, Box<Sent>> {
+    pub fn process(&self, at: At, dir: Direction, frame: &[u8]) -> Result<Vec<u8>, Box<Sent>> {
         const HEAD_ROOM: usize = 128;
         let mut buf = vec![0; HEAD_ROOM];
         buf.extend(frame);
