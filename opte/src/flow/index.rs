@@ -35,7 +35,7 @@ impl Index {
     }
 
     /// The first value under `hash` of which `is_it` says yes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let part = self.parts.get(self.part_of(hash))?;
         let mask = part.slots.len().wrapping_sub(1);

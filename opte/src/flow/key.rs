@@ -6,7 +6,6 @@ use core::net::IpAddr;
 use opte_headers::frame::{FlowKey, KeyKind};
 use opte_headers::program::Program;
 use opte_headers::{Ethertype, IpProtocol};
-use zerocopy::IntoBytes;
 
 use super::HashSeed;
 use crate::api::FlowId;
@@ -80,15 +79,16 @@ impl Key for FlowKey {
 
     #[inline]
     fn hash(&self, seed: &HashSeed) -> u32 {
-        let (words, tail) = self.as_bytes().as_chunks::<8>();
-        let mut whole = [0; 6];
-        for (place, word) in whole.iter_mut().zip(words) {
-            *place = u64::from_ne_bytes(*word);
-        }
-        if let ([.., last], [first, second]) = (&mut whole, tail) {
-            *last = u64::from(u16::from_ne_bytes([*first, *second]));
-        }
-        seed.hash(whole)
+        let halves = |address: &[u8; 16]| {
+            let address = u128::from_ne_bytes(*address);
+            (address as u64, (address >> 64) as u64)
+        };
+        let (a, b) = halves(&self.source);
+        let (c, d) = halves(&self.destination);
+        let ports = u64::from(self.source_port) << 16 | u64::from(self.destination_port);
+        let kinds = u32::from_ne_bytes([self.protocol, self.flags, self.kind.0, 0]);
+        let e = ports << 32 | u64::from(kinds);
+        seed.hash([a, b, c, d, e, u64::from(self.vni().as_u32())])
     }
 
     fn rewritten(&self, program: &Program, l3_index: u8) -> Self {

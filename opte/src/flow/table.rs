@@ -190,7 +190,7 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// The flow whose packets that go `dir` have this key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, dir: Direction, hash: u32, key: &N::Key) -> Option<u32> {
         let value = self.index.find(hash, |value| {
             let (id, side) = of_value(value);
