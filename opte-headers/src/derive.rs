@@ -1,7 +1,7 @@
 //! What the code that `#[derive(Header)]` generates calls. Not to be called by hand.
 
 use crate::bytes::Bytes;
-use crate::error::{Cause, EmitError, ParseError};
+use crate::error::{EmitError, ParseError};
 use crate::header::{Field, Header, NoSelector};
 use crate::tail::Tail;
 use crate::wire::{FieldValue, Wire};
@@ -66,15 +66,34 @@ pub fn tail<B: Bytes>(
     min_len: usize,
 ) -> Result<(B, B), ParseError> {
     let available = rest.len();
-    let Ok(len) = usize::try_from(len) else {
-        return Err(ParseError::bad_length(header, field, 0, available));
-    };
-    let cause = Cause::Truncated {
-        needed: min_len.saturating_add(len),
-        available: min_len.saturating_add(available),
-    };
-    rest.split_bytes(len)
-        .ok_or(ParseError::new(header, field, cause))
+    // A negative length is a very great one here, so that one comparison finds both faults.
+    let split = usize::try_from(len as u64)
+        .ok()
+        .and_then(|len| rest.split_bytes(len));
+    match split {
+        Some(split) => Ok(split),
+        None => Err(impossible_tail(len, available, header, field, min_len)),
+    }
+}
+
+/// The error of a variable part that cannot be as long as is said.
+#[cold]
+fn impossible_tail(
+    len: i64,
+    available: usize,
+    header: &'static str,
+    field: &'static str,
+    min_len: usize,
+) -> ParseError {
+    match usize::try_from(len) {
+        Ok(len) => ParseError::truncated(
+            header,
+            field,
+            min_len.saturating_add(len),
+            min_len.saturating_add(available),
+        ),
+        Err(_) => ParseError::bad_length(header, field, 0, available),
+    }
 }
 
 /// The variable part as the struct holds it.

@@ -2,6 +2,7 @@
 
 use super::key::FlowKey;
 use super::offsets::{HeaderKind, Offsets, Shape};
+use super::walk::Stacked;
 use crate::ethertype::Ethertype;
 use crate::ip_protocol::IpProtocol;
 
@@ -135,6 +136,32 @@ impl Parsed {
     #[inline]
     pub const fn is_tunnelled(&self) -> bool {
         self.inner != 0
+    }
+
+    /// A view of the header at position `index` of the stack; none if another header stands there.
+    ///
+    /// ```
+    /// use opte_headers::frame::parse_guest;
+    /// use opte_headers::{Ipv4, Ipv4Get, Tcp};
+    /// # use opte_headers::{Ethernet, Ethertype, Header, IpProtocol};
+    /// # let mut frame = [0; 54];
+    /// # Ethernet { ethertype: Ethertype::IPV4, ..Ethernet::default() }.emit(&mut frame).unwrap();
+    /// # let ip = Ipv4 { total_len: 40, protocol: IpProtocol::TCP, ..Ipv4::default() };
+    /// # ip.emit(&mut frame[14..]).unwrap();
+    /// # Tcp::default().emit(&mut frame[34..]).unwrap();
+    /// let parsed = parse_guest(&frame).unwrap();
+    /// let ipv4 = parsed.l3_index().and_then(|index| parsed.view::<Ipv4>(&frame, index)).unwrap();
+    /// assert_eq!(ipv4.ttl(), 64);
+    /// assert!(parsed.view::<Tcp>(&frame, 1).is_none());
+    /// ```
+    pub fn view<'a, H: Stacked>(&self, frame: &'a [u8], index: u8) -> Option<H::View<'a>> {
+        let at = self
+            .offsets
+            .at(index)
+            .filter(|_| self.shape.at(index) == H::KIND)?;
+        H::parse(self.trim(frame).get(usize::from(at)..)?)
+            .ok()
+            .map(|(view, _)| view)
     }
 
     /// The frame without what pads it.

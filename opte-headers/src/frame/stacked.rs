@@ -95,7 +95,8 @@ impl Stacked for Ipv4 {
         let (view, rest) = Self::parse(bytes)?;
         let len = bytes.len() - rest.len();
         let total = usize::from(view.total_len());
-        let Some(body) = total.checked_sub(len).and_then(|body| rest.get(..body)) else {
+        // A length less than the header's own is a very great one here: one comparison finds both faults.
+        let Some(body) = rest.get(..total.wrapping_sub(len)) else {
             return Err(ParseError::bad_length(
                 Self::NAME,
                 "total_len",
@@ -293,16 +294,19 @@ impl Stacked for Udp {
         let (view, rest) = Self::parse(bytes)?;
         let len = usize::from(view.length());
         // The length of a first fragment's datagram counts the other fragments too.
-        let body = match len.checked_sub(Self::MIN_LEN).map(|len| rest.get(..len)) {
-            Some(Some(body)) => body,
-            Some(None) if walk.parsed.fragment == Fragment::First => rest,
-            _ => {
-                return Err(ParseError::bad_length(
-                    Self::NAME,
-                    "length",
-                    len,
-                    bytes.len(),
-                ));
+        let body = match rest.get(..len.wrapping_sub(Self::MIN_LEN)) {
+            Some(body) => body,
+            None => {
+                walk.seldom()?;
+                if len < Self::MIN_LEN || walk.parsed.fragment != Fragment::First {
+                    return Err(ParseError::bad_length(
+                        Self::NAME,
+                        "length",
+                        len,
+                        bytes.len(),
+                    ));
+                }
+                rest
             }
         };
         let index = walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
