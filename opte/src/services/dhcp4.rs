@@ -221,21 +221,26 @@ impl Server {
 
     /// The parameters that the client wants, as far as they fit.
     fn write_parameters(&self, frame: &mut Reply<'_>, request: &Request<'_>) {
+        let mut room = frame.room();
+        let before = room.len();
         let mut written = 0u32;
         let mut write = |place: usize| {
             let (bit, options) = (1 << place, self.parameters.at(place));
             // One byte is for the end.
-            if written & bit == 0 && options.len() < frame.room_left() {
-                // There is room.
-                let _ = frame.bytes(options);
+            if written & bit != 0 || options.len() >= room.len() {
+                return;
+            }
+            if let Some((to, rest)) = core::mem::take(&mut room).split_at_mut_checked(options.len())
+            {
+                to.copy_from_slice(options);
+                room = rest;
                 written |= bit;
             }
         };
         // An address is of no use without its mask.
-        self.parameters
-            .place(code::SUBNET_MASK)
-            .into_iter()
-            .for_each(&mut write);
+        if let Some(place) = self.parameters.place(code::SUBNET_MASK) {
+            write(place);
+        }
         let list = request.parameter_list;
         if matches!(list, Pieces::None) {
             (0..self.parameters.count()).for_each(&mut write);
@@ -244,16 +249,16 @@ impl Server {
         let no_router = list
             .iter()
             .any(|codes| codes.contains(&code::CLASSLESS_ROUTES));
-        for code in list
-            .iter()
-            .flatten()
-            .filter(|code| !(no_router && **code == code::ROUTER))
-        {
-            self.parameters
-                .place(*code)
-                .into_iter()
-                .for_each(&mut write);
+        for codes in list.iter() {
+            for code in codes {
+                match self.parameters.place(*code) {
+                    Some(place) if !(no_router && *code == code::ROUTER) => write(place),
+                    _ => {}
+                }
+            }
         }
+        let after = room.len();
+        frame.advance(before - after);
     }
 }
 

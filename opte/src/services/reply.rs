@@ -37,7 +37,7 @@ impl<'a> Reply<'a> {
 
     /// Adds bytes.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), ServiceError> {
-        self.room(bytes.len())?.copy_from_slice(bytes);
+        self.next(bytes.len())?.copy_from_slice(bytes);
         Ok(())
     }
 
@@ -54,7 +54,7 @@ impl<'a> Reply<'a> {
 
     /// Fills up with zeros until the frame has `len` bytes.
     pub(super) fn pad_to(&mut self, len: usize) -> Result<(), ServiceError> {
-        self.room(len.saturating_sub(self.len))?.fill(0);
+        self.next(len.saturating_sub(self.len))?.fill(0);
         Ok(())
     }
 
@@ -66,6 +66,16 @@ impl<'a> Reply<'a> {
     /// Bytes that may still be added.
     pub(super) fn room_left(&self) -> usize {
         self.out.len().saturating_sub(self.len)
+    }
+
+    /// The bytes that may still be written.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.out.get_mut(self.len..).unwrap_or_default()
+    }
+
+    /// Takes so many bytes of the room in, which have been written.
+    pub(super) fn advance(&mut self, count: usize) {
+        self.len = self.len.saturating_add(count).min(self.out.len());
     }
 
     /// The finished frame, nothing of it left to be filled in.
@@ -131,7 +141,7 @@ impl<'a> Reply<'a> {
     }
 
     /// The next `count` bytes, to be written to.
-    fn room(&mut self, count: usize) -> Result<&mut [u8], ServiceError> {
+    fn next(&mut self, count: usize) -> Result<&mut [u8], ServiceError> {
         let error = self.no_room(count);
         let end = self.len.saturating_add(count);
         let room = self.out.get_mut(self.len..end).ok_or(error)?;

@@ -8,102 +8,12 @@ use opte::services::{Answer, Hairpinned, ServiceError};
 use opte_headers::{Cause, ParseError};
 
 use crate::captures::DHCP_DISCOVER;
-use crate::frames::{edited, with_checksums};
+use crate::dhcp4_messages::{
+    ACK, BROADCAST, DECLINE, DISCOVER, ELSEWHERE, INFORM, Message, NAK, NOBODY, OFFER, Options,
+    RELEASE, REQUEST, address, option, options,
+};
+use crate::frames::edited;
 use crate::{GATEWAY_IP, GATEWAY_MAC, GUEST_IP, GUEST_MAC, hex, refusal, reply};
-
-type Options = Vec<(u8, Vec<u8>)>;
-
-const DISCOVER: u8 = 1;
-const OFFER: u8 = 2;
-const REQUEST: u8 = 3;
-const DECLINE: u8 = 4;
-const ACK: u8 = 5;
-const NAK: u8 = 6;
-const RELEASE: u8 = 7;
-const INFORM: u8 = 8;
-
-const BROADCAST: Ipv4Addr = Ipv4Addr::BROADCAST;
-const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
-const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 9, 8, 7);
-
-/// What a client sends; by default a broadcast of somebody without an address.
-#[derive(Clone)]
-struct Message {
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
-    flags: u16,
-    client_ip: Ipv4Addr,
-    server_name: Vec<u8>,
-    boot_file: Vec<u8>,
-    options: Vec<u8>,
-}
-
-impl Message {
-    fn new(ty: u8) -> Self {
-        let (server_name, boot_file) = (vec![0; 64], vec![0; 128]);
-        let options = vec![53, 1, ty];
-        Self {
-            source: NOBODY,
-            destination: BROADCAST,
-            flags: 0,
-            client_ip: NOBODY,
-            server_name,
-            boot_file,
-            options,
-        }
-    }
-
-    fn option(mut self, code: u8, body: &[u8]) -> Self {
-        self.options.extend([code, body.len() as u8]);
-        self.options.extend(body);
-        self
-    }
-
-    /// Of a client that has an address, to its server.
-    fn unicast(mut self, client_ip: Ipv4Addr) -> Self {
-        (self.source, self.destination, self.client_ip) = (client_ip, GATEWAY_IP, client_ip);
-        self
-    }
-
-    fn client_ip(mut self, client_ip: Ipv4Addr) -> Self {
-        self.client_ip = client_ip;
-        self
-    }
-
-    fn flags(mut self, flags: u16) -> Self {
-        self.flags = flags;
-        self
-    }
-
-    fn frame(&self) -> Vec<u8> {
-        let mut message = vec![1, 1, 6, 0, 0xb5, 0xca, 0x88, 0x03, 0, 7];
-        message.extend(self.flags.to_be_bytes());
-        message.extend(self.client_ip.octets());
-        message.extend([0; 12]);
-        message.extend(GUEST_MAC.0);
-        message.extend([0; 10]);
-        message.extend(&self.server_name);
-        message.extend(&self.boot_file);
-        message.extend([99, 130, 83, 99]);
-        message.extend(&self.options);
-        message.push(255);
-        let mac = if self.destination == BROADCAST {
-            [0xff; 6]
-        } else {
-            GATEWAY_MAC.0
-        };
-        let mut frame = [&mac[..], &GUEST_MAC.0, &[8, 0, 0x45, 0]].concat();
-        frame.extend((message.len() as u16 + 28).to_be_bytes());
-        frame.extend([0, 0, 0, 0, 64, 17, 0, 0]);
-        frame.extend(self.source.octets());
-        frame.extend(self.destination.octets());
-        frame.extend([0, 68, 0, 67]);
-        frame.extend((message.len() as u16 + 8).to_be_bytes());
-        frame.extend([0, 0]);
-        frame.extend(message);
-        with_checksums(frame)
-    }
-}
 
 fn name(text: &str) -> DomainName {
     text.parse().unwrap()
@@ -121,40 +31,6 @@ fn config() -> Config {
 
 fn server() -> Server {
     Server::new(&config())
-}
-
-/// The options of a reply, split ones apart.
-fn options(reply: &[u8]) -> Options {
-    assert_eq!(reply[278..282], [99, 130, 83, 99], "cookie");
-    let mut rest = &reply[282..];
-    let mut options = Vec::new();
-    while rest[0] != 255 {
-        let (body, behind) = rest[2..].split_at(rest[1].into());
-        options.push((rest[0], body.to_vec()));
-        rest = behind;
-    }
-    assert!(rest[1..].iter().all(|byte| *byte == 0), "padding");
-    options
-}
-
-/// The reply's body under an option's code, put together if it is split.
-fn option(reply: &[u8], code: u8) -> Option<Vec<u8>> {
-    let bodies: Vec<_> = options(reply)
-        .into_iter()
-        .filter(|option| option.0 == code)
-        .map(|option| option.1)
-        .collect();
-    (!bodies.is_empty()).then(|| bodies.concat())
-}
-
-/// An address in the fixed part of a reply.
-fn address(reply: &[u8], offset: usize) -> Ipv4Addr {
-    Ipv4Addr::new(
-        reply[offset],
-        reply[offset + 1],
-        reply[offset + 2],
-        reply[offset + 3],
-    )
 }
 
 const IP_DESTINATION: usize = 30;

@@ -7,6 +7,7 @@ mod arp;
 mod captures;
 mod clients;
 mod dhcp4;
+mod dhcp4_messages;
 mod dhcp6;
 mod echo;
 mod frames;
