@@ -83,7 +83,7 @@ impl Program {
     /// # Errors
     ///
     /// [`ApplyError`]; the frame is then as it was, provided that `offsets` are those of this frame.
-    #[inline]
+    #[inline(always)]
     pub fn apply(
         &self,
         head: &mut [u8],
@@ -149,47 +149,65 @@ impl Prefix {
     }
 
     /// Writes the pushed headers so that they end at `front`. The head-room is enough.
+    #[inline(always)]
     fn apply(&self, head: &mut [u8], front: usize, body_len: usize, entropy: u16) {
         let Some(room) = head.get_mut(..front) else {
             return;
         };
+        // The whole array at once, in steps of constant size, where there is room for it.
         if let Some(room) = room.last_chunk_mut::<{ Self::CAPACITY }>() {
             *room = self.data;
             self.fill(room, body_len, entropy);
         } else {
-            let mut whole = self.data;
-            self.fill(&mut whole, body_len, entropy);
-            let pushed = whole.get(self.start()..).unwrap_or_default();
-            let at = room.len().saturating_sub(pushed.len());
-            if let Some(room) = room.get_mut(at..) {
-                room.copy_from_slice(pushed);
-            }
+            self.apply_to_short_room(room, body_len, entropy);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn apply_to_short_room(&self, room: &mut [u8], body_len: usize, entropy: u16) {
+        let mut whole = self.data;
+        self.fill(&mut whole, body_len, entropy);
+        let pushed = whole.get(self.start()..).unwrap_or_default();
+        let at = room.len().saturating_sub(pushed.len());
+        if let Some(room) = room.get_mut(at..) {
+            room.copy_from_slice(pushed);
         }
     }
 
     /// Fills in what differs from frame to frame.
-    #[inline]
+    #[inline(always)]
     fn fill(&self, room: &mut [u8; Self::CAPACITY], body_len: usize, entropy: u16) {
         for length in self.lengths() {
-            let value = length.addend.wrapping_add(body_len as u16);
-            put(room, length.at, value);
-            if length.sum != NONE {
-                let checksum = get(room, length.sum);
-                put(
-                    room,
-                    length.sum,
-                    crate::checksum::update(checksum, 0, value),
-                );
-            }
+            put(room, length.at, length.addend.wrapping_add(body_len as u16));
         }
         for place in self.entropy {
             put(room, place.at, entropy | u16::from(place.or) << 8);
+        }
+        let [first, _] = self.sums;
+        if first != NONE {
+            self.fill_sums(room, body_len);
+        }
+    }
+
+    /// Brings the checksums of pushed headers up to the lengths in them, which the template has as zero.
+    #[cold]
+    #[inline(never)]
+    fn fill_sums(&self, room: &mut [u8; Self::CAPACITY], body_len: usize) {
+        for length in self.lengths().iter().filter(|length| length.sum != NONE) {
+            let value = length.addend.wrapping_add(body_len as u16);
+            let checksum = get(room, length.sum);
+            put(
+                room,
+                length.sum,
+                crate::checksum::update(checksum, 0, value),
+            );
         }
     }
 }
 
 impl Rewrite {
-    #[inline]
+    #[inline(always)]
     fn apply(
         &self,
         head: &mut [u8],
@@ -208,7 +226,6 @@ impl Rewrite {
                 return Ok(());
             }
         }
-        self.check(head, start, offsets)?;
         self.apply_any(head, start, offsets, sums)
     }
 
@@ -273,8 +290,9 @@ impl Rewrite {
         Ok(())
     }
 
-    /// Applies any program. What it reaches is within the buffer.
+    /// Applies any program.
     #[cold]
+    #[inline(never)]
     fn apply_any(
         &self,
         head: &mut [u8],
@@ -282,6 +300,7 @@ impl Rewrite {
         offsets: &Offsets,
         sums: Sums,
     ) -> Result<(), ApplyError> {
+        self.check(head, start, offsets)?;
         let mut changes = [Change::default(); Self::PLACES];
         for (window, data) in self.windows() {
             let mask = byte_mask(window.mask);
