@@ -469,6 +469,68 @@ fn a_change_of_other_addresses_leaves_live_connections_their_ports() {
     );
 }
 
+/// Whatever else changes, a connection goes on: the same port outside, and its segments known as its own.
+#[test]
+fn a_live_connection_does_not_notice_what_does_not_concern_it() {
+    let (world, a) = world4(snat("203.0.113.9", 1025, 4096));
+    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
+    let out = |flags, sequence, acknowledgement, data: &[u8]| {
+        let body = tcp(40_000, 80, flags, sequence, acknowledgement, data);
+        world
+            .send(a, &Frame::new(world.v4(a), via_gateway(FAR), body))
+            .left()
+            .1
+    };
+    let port = ports(&out(syn, 1000, 0, b"").body).0;
+    let into = |flags, sequence, acknowledgement, data: &[u8]| {
+        let body = tcp(80, port, flags, sequence, acknowledgement, data);
+        let frame = Frame::new(via_gateway(FAR), (world.mac(a), ip("203.0.113.9")), body);
+        from_outside(&world, a, &frame, BOUNDARY_VNI).at(a)
+    };
+    into(syn | ack, 9000, 1001, b"");
+    out(ack, 1001, 9001, b"");
+    let mut sent = 0;
+    let mut goes_on = |after: &str| {
+        let inner = out(ack, 1001 + sent, 9001 + sent, b"data");
+        assert_eq!(ports(&inner.body).0, port, "after {after}");
+        into(ack, 9001 + sent, 1005 + sent, b"data");
+        sent += 4;
+    };
+    goes_on("nothing");
+    let rule = world.rule(a, "dir=in action=deny priority=1 protocol=udp");
+    goes_on("a rule about others");
+    world
+        .vpc(a)
+        .remove_firewall_rule(opte::Direction::In, rule)
+        .unwrap();
+    goes_on("its removal");
+    world.route(a, "192.0.2.0/24", "drop");
+    goes_on("a route of others");
+    world.boundary(Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, 2));
+    goes_on("another way outside");
+    let more = ExternalIpCfg {
+        ephemeral_ip: Some("203.0.113.30".parse().unwrap()),
+        ..snat("203.0.113.9", 1025, 4096)
+    };
+    world
+        .vpc(a)
+        .set_external_ips(Some(more), None, None)
+        .unwrap();
+    goes_on("a better address");
+    world.vpc(a).port().clear_uft().unwrap();
+    goes_on("an emptied table");
+    let moved = oxide_vpc::api::GuestPhysAddr {
+        ether: world.mac(a),
+        ip: ENDPOINT,
+    };
+    world.hosts[0]
+        .env
+        .mappings
+        .v2p
+        .set(Vni::new(VPC).unwrap(), ip("172.30.0.77"), moved);
+    goes_on("a mapping of another guest");
+}
+
 #[test]
 fn an_address_that_is_taken_away_takes_its_flows_along() {
     let (world, a) = world4(floating(&["203.0.113.20"]));
