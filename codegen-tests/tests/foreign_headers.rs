@@ -290,7 +290,7 @@ mod hygiene {
 
     #[derive(::opte_headers::Header)]
     #[header(follows(::opte_headers::Udp = 7), crate = ::opte_headers)]
-    pub struct Plain {
+    pub(super) struct Plain {
         #[header(const = 2)]
         pub version: u8,
         #[header(length(of = tail, unit = 2))]
