@@ -162,6 +162,7 @@ fn a_veth_pair_is_made_whole_and_goes_whole() {
         let made = link::create_veth(&mut netlink, &end)?;
         assert_eq!(made.name, "drvport0.h");
         assert!(made.is_up);
+        let _holder = PacketSocket::open(made.index, Wanted::All)?;
         // A second of the same name is refused and leaves the first alone.
         let error = link::create_veth(&mut netlink, &end).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc_eexist()));
@@ -189,24 +190,20 @@ fn what_a_killed_driver_left_is_replaced() {
     host.within(|| {
         let mut netlink = Netlink::open()?;
         let end = guest_end("drvport0", &inside);
+        let refused = |netlink: &mut Netlink| {
+            let error = link::create_veth(netlink, &end).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        };
         let left = link::create_veth(&mut netlink, &end)?;
-        // No process has the number 0. The mark of any other link is not ours.
-        host.run("link set drvport0.h alias port-of-somebody-else");
-        assert!(link::create_veth(&mut netlink, &end).is_err());
-        let output = Command::new("ip")
-            .args([
-                "-n",
-                &host.0,
-                "link",
-                "set",
-                "drvport0.h",
-                "alias",
-                "port of xde process 0",
-            ])
-            .output()?;
-        assert!(output.status.success());
+        // Somebody holds it; then nobody does.
+        let holder = PacketSocket::open(left.index, Wanted::All)?;
+        refused(&mut netlink);
+        drop(holder);
         let made = link::create_veth(&mut netlink, &end)?;
         assert_ne!(made.index, left.index);
+        // A link of the same name that no driver made.
+        host.run("link set drvport0.h alias other");
+        refused(&mut netlink);
         Ok(())
     });
 }

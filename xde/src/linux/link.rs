@@ -54,7 +54,6 @@ pub const MAX_NAME: usize = 15;
 /// In the kernel's words; `EEXIST` too if another driver holds the pair. Nothing is left behind then.
 pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Link> {
     let host_name = host_end_name(guest.name);
-    delete_left_behind(netlink, &host_name)?;
     let mut peer = LinkMessage::default();
     peer.attributes = vec![
         LinkAttribute::IfName(guest.name.to_owned()),
@@ -100,26 +99,6 @@ pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Li
     })
 }
 
-/// Deletes a pair that a killed driver has left: its host's end is there, and no packet socket on it, which every driver alive has.
-fn delete_left_behind(netlink: &mut Netlink, host_name: &str) -> io::Result<()> {
-    let left = match find(netlink, host_name) {
-        Ok(link) => link,
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    // Of this thread's namespace, not of the process's first thread's. The fifth column is the link's index.
-    let sockets = std::fs::read_to_string("/proc/thread-self/net/packet")?;
-    let mut indices = sockets
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_whitespace().nth(4));
-    let is_held = indices.any(|index| index.parse() == Ok(left.index));
-    if is_held {
-        return Ok(());
-    }
-    delete(netlink, left.index)
-}
-
 /// The name of the host's end of the link of port `port`: unlike any that a port can have, and the same each time, so
 /// that an end left behind by a killed driver can be recognised.
 pub fn host_end_name(port: &str) -> String {
@@ -152,34 +131,33 @@ fn describe(netlink: &mut Netlink, name: &str) -> io::Result<LinkMessage> {
     }
 }
 
-/// What the host's ends of ports are marked with, before the number of the process whose they are.
-const MARK: &str = "port of xde process ";
+/// What the host's ends of ports are marked with, so that no link of anybody else's is taken for one.
+const MARK: &str = "port of xde";
 
-/// Deletes the link `name` if a driver made it that is no more (it was killed). Whether it did.
-fn delete_left_behind(netlink: &mut Netlink, name: &str) -> io::Result<bool> {
-    let found = match describe(netlink, name) {
-        Ok(found) => found,
+/// Deletes the pair whose host's end is `host_name` if a killed driver has left it: it is marked, and no packet socket is on it,
+/// which every driver alive has. Whether it did.
+fn delete_left_behind(netlink: &mut Netlink, host_name: &str) -> io::Result<bool> {
+    let left = match describe(netlink, host_name) {
+        Ok(left) => left,
         // It is the guest's end whose name is taken.
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let process = found
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::IfAlias(mark) => mark.strip_prefix(MARK),
-            _ => None,
-        });
-    let Some(process) = process else {
-        return Ok(false);
-    };
-    let own = std::process::id().to_string();
-    let command = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
-    if process == own || command.trim_end() == "xde" {
+    let is_mark = |attribute: &_| matches!(attribute, LinkAttribute::IfAlias(mark) if mark == MARK);
+    if !left.attributes.iter().any(is_mark) {
         return Ok(false);
     }
-    tracing::info!(link = name, "deleting what a killed driver has left behind");
-    delete(netlink, found.header.index).map(|()| true)
+    // Of this thread's namespace, not of the process's first thread's. The fifth column is the link's index.
+    let sockets = std::fs::read_to_string("/proc/thread-self/net/packet")?;
+    let mut indices = sockets
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(4));
+    if indices.any(|index| index.parse() == Ok(left.header.index)) {
+        return Ok(false);
+    }
+    tracing::info!(link = host_name, "deleting what a killed driver has left");
+    delete(netlink, left.header.index).map(|()| true)
 }
 
 /// Switches a link on or off.
@@ -241,9 +219,12 @@ fn silence(netlink: &mut Netlink, link: &Link) -> io::Result<()> {
     change.header.index = link.index;
     change.header.change_mask = LinkFlags::Noarp;
     change.header.flags = LinkFlags::Noarp;
-    change.attributes = vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
-        vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)],
-    )])];
+    change.attributes = vec![
+        LinkAttribute::IfAlias(MARK.to_owned()),
+        LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(
+            In6AddrGenMode::None,
+        )])]),
+    ];
     netlink.change(RouteNetlinkMessage::SetLink(change), 0)?;
     // Not every kernel has every setting (IPv6 may be compiled out): then there is nothing to silence there.
     for (setting, value) in [
