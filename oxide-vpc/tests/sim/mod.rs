@@ -7,6 +7,7 @@
 )]
 
 pub mod frames;
+pub mod outside;
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
