@@ -50,6 +50,7 @@ rows! {
     "bytes_per_udp_flow" Bytes 256.0 memory;
     "new_flow_into_full_table" LongestMicroseconds 5.0 full_table;
     "expiry_slice" LongestMicroseconds 50.0 expiry;
+    "first_packet_10000_rules_against_10" Times 3.0 rules_against;
 }
 
 /// Who the guest talks to.
@@ -342,6 +343,30 @@ fn first_packet(meter: &mut Meter) {
         black_box(reference.process(Direction::Out, black_box(&mut bufs[at])));
     });
     assert_eq!(reference.vpc.port().counters().flows, 10_000 + FLOWS as u32);
+}
+
+/// First packets past so many rules of the firewall, none of which is theirs.
+fn rules_against(meter: &mut Meter) {
+    const FLOWS: usize = 2_000;
+    let ruled = |count: u16| {
+        let reference = Reference::new(100_000);
+        let rule = |n| format!("dir=out action=deny priority=100 protocol=tcp port={n}");
+        let rules: Vec<_> = (1..=count)
+            .map(|n| rule(n).parse().expect("a rule"))
+            .collect();
+        reference.vpc.set_firewall_rules(&rules).expect("rules");
+        reference
+    };
+    let (few, many) = (ruled(10), ruled(10_000));
+    let bufs: Vec<_> = (0..FLOWS).map(|n| buffer(&udp(n, 0))).collect();
+    let (mut of_few, mut of_many) = (bufs.clone(), bufs);
+    meter.each(FLOWS, |at| {
+        black_box(few.process(Direction::Out, black_box(&mut of_few[at])));
+    });
+    meter.against(FLOWS, |at| {
+        black_box(many.process(Direction::Out, black_box(&mut of_many[at])));
+    });
+    assert_eq!(many.vpc.port().counters().flows, FLOWS as u32);
 }
 
 /// What a flow costs when there are many, the table's own growth included.
