@@ -96,7 +96,7 @@ impl Netlink {
     pub fn next_changes(&mut self) -> io::Result<Vec<RouteNetlinkMessage>> {
         let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
         let mut changes = Vec::new();
-        each_message(&self.buffer[..length], |message| {
+        each_message(self.buffer.get(..length).unwrap_or_default(), |message| {
             if let NetlinkPayload::InnerMessage(change) = message.payload {
                 changes.push(change);
             }
@@ -128,7 +128,7 @@ impl Netlink {
         while outcome.is_none() {
             let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
             let sequence = self.sequence;
-            each_message(&self.buffer[..length], |message| {
+            each_message(self.buffer.get(..length).unwrap_or_default(), |message| {
                 if message.header.sequence_number != sequence {
                     return;
                 }

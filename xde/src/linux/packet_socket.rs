@@ -125,8 +125,8 @@ impl PacketSocket {
     /// Sends frames, as few system calls as need be. `refused` hears of each that did not go, by its place.
     pub fn send(&self, frames: &[Outgoing<'_>], mut refused: impl FnMut(usize, io::Error)) {
         let mut sent = 0;
-        while sent < frames.len() {
-            match sys::send_burst(self.socket.as_fd(), &frames[sent..]) {
+        while let Some(rest) = frames.get(sent..).filter(|rest| !rest.is_empty()) {
+            match sys::send_burst(self.socket.as_fd(), rest) {
                 Ok(0) => break,
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

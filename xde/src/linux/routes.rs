@@ -254,9 +254,8 @@ impl Listener {
 
     /// Reads links and neighbours, and asks for every destination again.
     fn look_afresh(&mut self) -> io::Result<()> {
-        for place in 0..self.links.len() {
-            let name = self.links[place].name.clone();
-            self.links[place] = super::link::find(&mut self.kernel, &name)?;
+        for link in &mut self.links {
+            *link = super::link::find(&mut self.kernel, &link.name)?;
         }
         self.neighbours.clear();
         let mut all = NeighbourMessage::default();
