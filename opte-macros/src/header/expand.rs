@@ -2,6 +2,7 @@
 
 mod documentation;
 mod implementation;
+mod relations;
 
 use super::valid::Plan;
 use proc_macro2::TokenStream;
@@ -15,13 +16,13 @@ pub(crate) fn expand(plan: &Plan<'_>, assertions: bool) -> TokenStream {
     let view = implementation::view(plan);
     let accessors = implementation::accessors(plan);
     let owned = implementation::owned(plan);
-    let relations = implementation::relations(plan);
+    let neighbours = relations::relations(plan);
     let assertions = if assertions {
-        implementation::assertions(plan)
+        relations::assertions(plan)
     } else {
         TokenStream::new()
     };
-    quote!(#tokens #view #accessors #owned #relations #assertions)
+    quote!(#tokens #view #accessors #owned #neighbours #assertions)
 }
 
 /// What stands for a header that could not be understood at all, so that its uses are no further errors.

@@ -4,6 +4,8 @@ mod ast;
 mod attr;
 mod diagram;
 mod expand;
+mod names;
+mod types;
 mod valid;
 
 use crate::diagnostics::Errors;

@@ -2,12 +2,14 @@
 
 use super::ast::{Field, Struct};
 use super::attr::{Checksum, Extent, Length, LengthOf, Next, Relation, Tail};
+use super::names::{snake, token};
+use super::types::{customary_width, fits, is_fixed_type, not_a_value, pointless_le, width};
 use crate::diagnostics::{Errors, nearest};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use std::collections::HashMap;
 use syn::ext::IdentExt;
-use syn::{BinOp, Expr, ExprLit, Ident, Lit, Type, UnOp, Visibility};
+use syn::{BinOp, Expr, Ident, Lit, UnOp, Visibility};
 
 /// A header, ready to be generated.
 pub(crate) struct Plan<'a> {
@@ -459,46 +461,6 @@ impl Fixed<'_> {
 /// Names of `Header`'s methods that a getter would hide.
 const RESERVED_NAMES: [&str; 6] = ["len", "emit", "parse", "parse_mut", "selector", "select"];
 
-/// Types of this crate's and the standard library's, by name. Asserted where used.
-const CUSTOMARY: [(&str, usize); 6] = [
-    ("MacAddr", 48),
-    ("Ethertype", 16),
-    ("IpProtocol", 8),
-    ("Vni", 24),
-    ("Ipv4Addr", 32),
-    ("Ipv6Addr", 128),
-];
-
-fn pointless_le(
-    offset: Option<usize>,
-    bits: Option<usize>,
-    whole: bool,
-    ty: &Type,
-) -> Option<String> {
-    let bits = bits?;
-    if whole {
-        return Some(String::from("the whole header is little-endian already"));
-    }
-    if matches!(ty, Type::Array(_)) {
-        return Some(String::from(
-            "`le` means nothing for bytes, which have no order of their own",
-        ));
-    }
-    if bits <= 8 {
-        return Some(format!(
-            "`le` means nothing for {bits} bits: they are in one byte; remove it"
-        ));
-    }
-    if bits % 8 != 0 || offset? % 8 != 0 {
-        return Some(format!(
-            "{bits} bits at bit {} are not whole bytes that could be in little-endian order; mark the whole header \
-             `#[header(le)]` if its bits are counted from the low end",
-            offset?
-        ));
-    }
-    None
-}
-
 fn sixteen_bits(
     (bits, offset): (Option<usize>, Option<usize>),
     ident: &Ident,
@@ -541,175 +503,5 @@ fn exclusive_roles(fixed: &Fixed<'_>, errors: &Errors) {
             ident,
             format!("`{ident}` cannot be both `{first}` and `{second}`"),
         );
-    }
-}
-
-/// A number as value of a field must fit its bits.
-fn fits(value: &Expr, bits: Option<usize>, ident: &Ident, errors: &Errors) {
-    let (
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(literal),
-            ..
-        }),
-        Some(bits),
-    ) = (value, bits)
-    else {
-        return;
-    };
-    if let Ok(number) = literal.base10_parse::<u128>()
-        && bits < 128
-        && number >> bits != 0
-    {
-        let needed = u128::BITS - number.leading_zeros();
-        errors.on(
-            value,
-            format!("`{literal}` needs {needed} bits, but `{ident}` has {bits}"),
-        );
-    }
-}
-
-/// Refuses a type of fixed width for a part of variable length.
-fn is_fixed_type(field: &Field<'_>, errors: &Errors) -> bool {
-    let fixed = width(field.ty)
-        .or_else(|| customary_width(field.ty))
-        .is_some();
-    if fixed {
-        let ty = field.ty.to_token_stream();
-        let message = format!(
-            "`{ty}` cannot hold a part of variable length; use `TailBytes<CAPACITY>` with `bytes(..)`, or `Options<Set, CAPACITY>` \
-             with `options(..)`"
-        );
-        errors.on(field.ty, message);
-    }
-    fixed
-}
-
-/// What a type is that no field can have.
-fn not_a_value(ty: &Type) -> Option<&'static str> {
-    Some(match ty {
-        Type::Reference(_) => "a reference",
-        Type::Ptr(_) => "a pointer",
-        Type::Slice(_) => "a slice",
-        Type::Tuple(_) => "a tuple",
-        Type::BareFn(_) => "a function",
-        Type::ImplTrait(_) | Type::TraitObject(_) => "a trait",
-        _ => return None,
-    })
-}
-
-/// Bits of a primitive type or an array of bytes.
-pub(crate) fn width(ty: &Type) -> Option<usize> {
-    match ty {
-        Type::Path(path) => {
-            let name = path.path.get_ident()?.to_string();
-            if name == "bool" {
-                return Some(1);
-            }
-            let digits = name.strip_prefix(['u', 'i'])?;
-            digits.parse().ok().filter(|bits| (1..=64).contains(bits))
-        }
-        Type::Array(array) => match (&*array.elem, &array.len) {
-            (Type::Path(elem), Expr::Lit(len)) if elem.path.is_ident("u8") => match &len.lit {
-                Lit::Int(len) => len.base10_parse::<usize>().ok().map(|len| 8 * len),
-                _ => None,
-            },
-            _ => None,
-        },
-        Type::Group(group) => width(&group.elem),
-        Type::Paren(paren) => width(&paren.elem),
-        _ => None,
-    }
-}
-
-fn customary_width(ty: &Type) -> Option<usize> {
-    let Type::Path(path) = ty else { return None };
-    let name = path.path.segments.last()?.ident.to_string();
-    CUSTOMARY
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, bits)| *bits)
-}
-
-fn token(ident: &Ident) -> Ident {
-    let text = ident.unraw().to_string();
-    let name: String = text
-        .split('_')
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let mut letters = part.chars();
-            letters
-                .next()
-                .map(|first| first.to_uppercase().chain(letters).collect::<String>())
-                .unwrap_or_default()
-        })
-        .collect();
-    let name =
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || name == "Self" {
-            format!("Field{name}")
-        } else {
-            name
-        };
-    Ident::new(&name, ident.span())
-}
-
-fn snake(name: &str) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    let mut out = String::new();
-    for (i, letter) in letters.iter().enumerate() {
-        let before = i.checked_sub(1).and_then(|i| letters.get(i));
-        let after = letters.get(i + 1);
-        let starts_word = letter.is_uppercase()
-            && before.is_some_and(|before| {
-                !before.is_uppercase() && *before != '_'
-                    || after.is_some_and(|after| after.is_lowercase())
-            });
-        if starts_word {
-            out.push('_');
-        }
-        out.extend(letter.to_lowercase());
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        for (name, expected) in [
-            ("Ipv4", "ipv4"),
-            ("Ipv6Fragment", "ipv6_fragment"),
-            ("VXLAN", "vxlan"),
-            ("L2Tpv3", "l2_tpv3"),
-        ] {
-            assert_eq!(snake(name), expected);
-        }
-        for (name, expected) in [
-            ("next_header", "NextHeader"),
-            ("_reserved1", "Reserved1"),
-            ("r#type", "Type"),
-            ("_", "Field"),
-        ] {
-            let ident: Ident = if name == "_" {
-                Ident::new("__", proc_macro2::Span::call_site())
-            } else {
-                syn::parse_str(name).unwrap()
-            };
-            assert_eq!(token(&ident).to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn widths() {
-        for (ty, bits) in [
-            ("u13", Some(13)),
-            ("[u8; 6]", Some(48)),
-            ("bool", Some(1)),
-            ("i24", Some(24)),
-            ("u65", None),
-        ] {
-            assert_eq!(width(&syn::parse_str(ty).unwrap()), bits, "{ty}");
-        }
     }
 }
