@@ -47,8 +47,8 @@ struct Waiting<L> {
 /// Frames that may wait. A neighbour is found within milliseconds; more than a few bursts need not be kept.
 const MAX_WAITING: usize = 128;
 
-/// How long a frame may wait.
-const MAX_WAIT: Duration = Duration::from_secs(1);
+/// How long a frame may wait: as long as a neighbour is asked for, three times with a second between (RFC 4861, section 10).
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
 /// Flows of a port that are looked at in one go when the time of some is over: a burst's worth of work.
 const EXPIRY_SLICE: u32 = 512;

@@ -281,14 +281,14 @@ fn frames_wait_for_a_neighbour_but_not_for_ever() {
     let got = world.retry(0);
     assert_eq!(c.got(&got), [seen(&ping(1), &c)]);
     assert!(!world.hosts[0].is_waiting());
-    // In vain: counted, after a second, and beyond a bound at once.
+    // In vain: counted, after three seconds, and beyond a bound at once.
     silence(&world, true);
     for n in 0..200 {
         assert_eq!(world.send(&a, &ping(n)), []);
     }
     let at_once = world.drops(0, DropReason::NoNeighbour);
     assert!(at_once > 0 && at_once < 200);
-    world.pass(Duration::from_secs(2));
+    world.pass(Duration::from_secs(3));
     assert_eq!(world.retry(0), []);
     assert_eq!(world.drops(0, DropReason::NoNeighbour), 200);
     assert!(!world.hosts[0].is_waiting());

@@ -98,6 +98,7 @@ impl DataPath {
             outbox: Outbox::new(4 * BURST),
             heads: vec![[0; MAX_HEADERS]; BURST].into_boxed_slice(),
             swept: Instant::now(),
+            retried: Instant::now(),
         };
         worker.watch(orders.wake.as_fd(), Token::Orders)?;
         let thread = std::thread::Builder::new()
@@ -131,8 +132,10 @@ struct Worker {
     outbox: Outbox<PortLink>,
     /// Headers of segments, while they are sent.
     heads: Box<[[u8; MAX_HEADERS]]>,
-    /// When the last sweep was: expiry of flows, frames that wait in vain.
+    /// When flows were last looked through for those whose time is over.
     swept: Instant,
+    /// When frames that wait for a neighbour were last looked at.
+    retried: Instant,
 }
 
 /// What has become readable.
@@ -169,8 +172,8 @@ impl Token {
 /// Time between sweeps.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// How long the thread sleeps at most while frames wait for a neighbour.
-const WAITING: Duration = Duration::from_millis(50);
+/// How often frames that wait for a neighbour are looked at, should the word that it was found have come before they waited.
+const WAITING: Duration = Duration::from_millis(10);
 
 impl Worker {
     fn run(&mut self) {
@@ -195,12 +198,13 @@ impl Worker {
                 }
                 self.flush();
             }
+            if self.retried.elapsed() >= WAITING && self.driver.is_waiting() {
+                self.retried = Instant::now();
+                self.driver.retry_waiting(&mut self.outbox);
+                self.flush();
+            }
             if more || self.swept.elapsed() >= SWEEP {
-                if !more {
-                    self.swept = Instant::now();
-                    self.driver.retry_waiting(&mut self.outbox);
-                    self.flush();
-                }
+                self.swept = Instant::now();
                 more = self.driver.expire();
             }
         }

@@ -250,7 +250,8 @@ impl From<&LinkMessage> for Link {
             mac: MacAddr::ZERO,
             mtu: 0,
             is_up: flags.contains(LinkFlags::Up),
-            has_carrier: flags.contains(LinkFlags::Running) && flags.contains(LinkFlags::LowerUp),
+            // Not IFF_RUNNING, which follows the carrier with up to a second's delay.
+            has_carrier: flags.contains(LinkFlags::LowerUp),
         };
         for attribute in &message.attributes {
             match attribute {
