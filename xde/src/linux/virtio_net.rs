@@ -148,3 +148,101 @@ fn be16(frame: &[u8], at: usize) -> Option<u16> {
 fn word(value: usize) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A UDP datagram over IPv4 with a checksum field of its pseudo-header's sum, and 30 bytes of payload.
+    fn datagram() -> Vec<u8> {
+        let mut frame = vec![0xee; 72];
+        frame[12..14].copy_from_slice(&[8, 0]);
+        frame[14] = 0x45;
+        frame[23] = 17;
+        frame
+    }
+
+    const PARTIAL: VirtioNetHeader = VirtioNetHeader {
+        flags: NEEDS_CHECKSUM,
+        gso_type: GSO_NONE,
+        header_len: 0,
+        gso_size: 0,
+        checksum_start: 34,
+        checksum_offset: 6,
+    };
+
+    #[test]
+    fn the_transport_checksum_is_left_to_the_link() {
+        let mut frame = datagram();
+        let before = frame.clone();
+        let offload = PARTIAL.to_offload(&mut frame).unwrap();
+        assert_eq!((offload.sums, offload.gso), (Sums::Partial, None));
+        assert_eq!(frame, before);
+        assert_eq!(VirtioNetHeader::of(offload, &frame), PARTIAL);
+    }
+
+    #[test]
+    fn a_checksum_of_the_guests_own_tunnel_is_completed() {
+        let mut frame = datagram();
+        let inner = VirtioNetHeader {
+            checksum_start: 50,
+            checksum_offset: 16,
+            ..PARTIAL
+        };
+        frame[66..68].fill(0);
+        let sum = Sum::of(&frame[50..]);
+        let offload = inner.to_offload(&mut frame).unwrap();
+        assert_eq!(offload, Offload::default());
+        assert_eq!(frame[66..68], sum.checksum().to_be_bytes());
+    }
+
+    #[test]
+    fn super_packets_keep_their_request() {
+        for (gso_type, kind) in [
+            (GSO_TCP_V4, GsoKind::TcpV4),
+            (GSO_TCP_V4 | GSO_ECN, GsoKind::TcpV4),
+            (GSO_TCP_V6, GsoKind::TcpV6),
+            (GSO_UDP_L4, GsoKind::Udp),
+        ] {
+            let header = VirtioNetHeader {
+                gso_type,
+                gso_size: 1448,
+                ..PARTIAL
+            };
+            let offload = header.to_offload(&mut datagram()).unwrap();
+            assert_eq!(offload.gso, Some(Gso { kind, size: 1448 }));
+            let again = VirtioNetHeader::of(offload, &datagram());
+            assert_eq!(
+                (again.gso_type, again.gso_size),
+                (gso_type & !GSO_ECN, 1448)
+            );
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_do_is_refused() {
+        let outside = VirtioNetHeader {
+            checksum_start: 70,
+            checksum_offset: 6,
+            ..PARTIAL
+        };
+        let no_size = VirtioNetHeader {
+            gso_type: GSO_TCP_V4,
+            ..PARTIAL
+        };
+        let fragments = VirtioNetHeader {
+            gso_type: 3,
+            gso_size: 1448,
+            ..PARTIAL
+        };
+        let elsewhere = VirtioNetHeader {
+            gso_type: GSO_TCP_V4,
+            gso_size: 1448,
+            checksum_start: 50,
+            ..PARTIAL
+        };
+        for header in [outside, no_size, fragments, elsewhere] {
+            assert_eq!(header.to_offload(&mut datagram()), None, "{header:?}");
+        }
+    }
+}
