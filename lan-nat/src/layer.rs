@@ -123,6 +123,7 @@ fn own_mac() -> Predicate<LanNat> {
     Predicate::Flags {
         mask: OWN_MAC,
         value: OWN_MAC,
+        name: "own MAC",
     }
 }
 

@@ -43,8 +43,10 @@ drop_reasons! {
     LayerRuleDeny = "layer_rule_deny",
     /// No rule of a layer matched and its default is to deny.
     LayerDefaultDeny = "layer_default_deny",
-    /// The action of a matching rule denied the packet (no mapping for the address, spoofed source).
+    /// The action of a matching rule denied the packet.
     LayerActionDeny = "layer_action_deny",
+    /// The guest sent from an address, or from a station, that is not its own.
+    SpoofedSource = "spoofed_source",
     /// Nothing says where the destination is: no guest has the address, or no way leads outside.
     NoMapping = "no_mapping",
     /// The packet came in a virtual network that the port has nothing to do with.

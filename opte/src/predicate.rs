@@ -38,6 +38,8 @@ pub enum Predicate<N: Network> {
         mask: u8,
         /// What they must be.
         value: u8,
+        /// What that says of the packet, for dumps.
+        name: &'static str,
     },
     /// A question to the metadata of the walk.
     Meta(Arc<dyn MetaPredicate<N>>),
@@ -76,7 +78,7 @@ impl<N: Network> Predicate<N> {
             Predicate::IcmpCode(range) => {
                 fields.icmp.is_some_and(|(_, code)| range.contains(&code))
             }
-            Predicate::Flags { mask, value } => fields.flags & mask == *value,
+            Predicate::Flags { mask, value, .. } => fields.flags & mask == *value,
             Predicate::Meta(predicate) => predicate.matches(meta),
             Predicate::Not(predicate) => !predicate.matches(fields, meta),
             Predicate::Any(predicates) => predicates.iter().any(|p| p.matches(fields, meta)),
@@ -96,9 +98,10 @@ impl<N: Network> Clone for Predicate<N> {
             Predicate::DestinationPort(range) => Predicate::DestinationPort(range.clone()),
             Predicate::IcmpType(range) => Predicate::IcmpType(range.clone()),
             Predicate::IcmpCode(range) => Predicate::IcmpCode(range.clone()),
-            Predicate::Flags { mask, value } => Predicate::Flags {
+            Predicate::Flags { mask, value, name } => Predicate::Flags {
                 mask: *mask,
                 value: *value,
+                name,
             },
             Predicate::Meta(predicate) => Predicate::Meta(Arc::clone(predicate)),
             Predicate::Not(predicate) => Predicate::Not(predicate.clone()),
@@ -119,7 +122,7 @@ impl<N: Network> fmt::Display for Predicate<N> {
             Predicate::DestinationPort(range) => write_range(f, "inner.ulp.dst", range),
             Predicate::IcmpType(range) => write_range(f, "inner.icmp.type", range),
             Predicate::IcmpCode(range) => write_range(f, "inner.icmp.code", range),
-            Predicate::Flags { mask, value } => write!(f, "flags&{mask:#04x}={value:#04x}"),
+            Predicate::Flags { name, .. } => f.write_str(name),
             Predicate::Meta(predicate) => write!(f, "meta: {predicate}"),
             Predicate::Not(predicate) => write!(f, "!{predicate}"),
             Predicate::Any(predicates) => write_list(f, "any", predicates),

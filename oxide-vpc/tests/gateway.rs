@@ -98,7 +98,7 @@ fn the_gateway_answers_pings() {
     );
     assert_eq!(
         world.send(a, &other),
-        Sent::Refused(DropReason::LayerDefaultDeny)
+        Sent::Refused(DropReason::SpoofedSource)
     );
 }
 
@@ -364,7 +364,7 @@ fn a_port_of_one_family_takes_nothing_of_the_other() {
     );
     assert_eq!(
         world.send(four, &v6),
-        Sent::Refused(DropReason::LayerDefaultDeny)
+        Sent::Refused(DropReason::SpoofedSource)
     );
     let v4 = Frame::new(
         (world.mac(six), ip("172.30.0.6")),
@@ -373,7 +373,7 @@ fn a_port_of_one_family_takes_nothing_of_the_other() {
     );
     assert_eq!(
         world.send(six, &v4),
-        Sent::Refused(DropReason::LayerDefaultDeny)
+        Sent::Refused(DropReason::SpoofedSource)
     );
     assert_eq!(
         world.send_bytes(six, &arp(world.mac(six), "172.30.0.1")),

@@ -182,7 +182,7 @@ fn a_spoofed_source_goes_nowhere() {
     ] {
         assert_eq!(
             world.send(a, &spoofed),
-            Sent::Refused(DropReason::LayerDefaultDeny),
+            Sent::Refused(DropReason::SpoofedSource),
             "{spoofed:?}"
         );
     }
@@ -194,7 +194,7 @@ fn a_spoofed_source_goes_nowhere() {
         .traffic
         .outbound
         .drops
-        .get(DropReason::LayerDefaultDeny);
+        .get(DropReason::SpoofedSource);
     assert_eq!(dropped, 4);
     // The flow is known now; a frame of it from another station is still not the guest's.
     assert_eq!(
@@ -205,7 +205,7 @@ fn a_spoofed_source_goes_nowhere() {
                 ..honest
             }
         ),
-        Sent::Refused(DropReason::LayerDefaultDeny)
+        Sent::Refused(DropReason::SpoofedSource)
     );
 }
 

@@ -2,18 +2,19 @@
 
 mod services;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use opte::Direction;
 use opte::action::{Action, ActionError, AllowOrDeny, MetaAction, StaticAction};
 use opte::layer::Layer;
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
+use opte::{Direction, DropReason};
 use opte_headers::program::Program;
 use opte_headers::transform::{Set, Transform};
-use opte_headers::{Ethernet, FlowKey, IpProtocol, MacAddr, ethernet, stack};
+use opte_headers::{Ethernet, Ethertype, FlowKey, IpProtocol, MacAddr, ethernet, stack};
 
 use super::overlay::Reach;
 use crate::api::VpcCfg;
@@ -35,6 +36,7 @@ pub(crate) fn layer(cfg: &VpcCfg, mtu: u16, reach: &Arc<Reach>) -> Layer<VpcNetw
         layer.add_rule(Direction::In, to_guest(address, cfg.gateway_mac));
         layer.add_rule(Direction::In, to_groups(address, cfg.gateway_mac));
     }
+    layer.add_rule(Direction::Out, spoofed());
     if v6.is_some() {
         for dir in Direction::BOTH {
             layer.add_rule(dir, no_neighbour_discovery(dir));
@@ -52,6 +54,27 @@ fn no_spoofing(address: IpAddr, reach: &Arc<Reach>) -> Rule<VpcNetwork> {
     )
 }
 
+/// What the guest sends from an address of anybody else is counted as such. What a host sends before it has an address, or
+/// on its link alone, is not spoofed, only of no use here.
+fn spoofed() -> Rule<VpcNetwork> {
+    let ip = [Ethertype::IPV4, Ethertype::IPV6].map(Predicate::Ethertype);
+    let unspecified: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let of_link = unspecified
+        .map(IpPrefix::exact)
+        .into_iter()
+        .chain(link_local());
+    Rule::new(
+        DENY_SPOOFED,
+        [
+            Predicate::Any(ip.into()),
+            Predicate::Not(Box::new(Predicate::Any(
+                of_link.map(Predicate::Source).collect(),
+            ))),
+        ],
+        Action::Static(Arc::new(Spoofed)),
+    )
+}
+
 /// The guest gets what is for its own addresses.
 fn to_guest(address: IpAddr, gateway: MacAddr) -> Rule<VpcNetwork> {
     Rule::new(
@@ -66,6 +89,7 @@ fn to_groups(address: IpAddr, gateway: MacAddr) -> Rule<VpcNetwork> {
     let group_mac = Predicate::Flags {
         mask: flag::GROUP_MAC,
         value: flag::GROUP_MAC,
+        name: "group MAC",
     };
     Rule::new(
         ADMIT_GROUPS,
@@ -100,11 +124,17 @@ pub(crate) fn groups(address: IpAddr) -> IpPrefix {
     all.unwrap_or(IpPrefix::exact(address))
 }
 
+/// fe80::/10 (RFC 4291, section 2.4).
+fn link_local() -> Option<IpPrefix> {
+    IpPrefix::new(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10)
+}
+
 /// The guest's side of the frame is the guest's own MAC address.
 fn of_guest() -> Predicate<VpcNetwork> {
     Predicate::Flags {
         mask: flag::GUEST_MAC,
         value: flag::GUEST_MAC,
+        name: "guest MAC",
     }
 }
 
@@ -112,6 +142,7 @@ const FIRST: u16 = 1;
 const DENY_DISCOVERY: u16 = 5;
 const ADMIT: u16 = 1000;
 const ADMIT_GROUPS: u16 = 1001;
+const DENY_SPOOFED: u16 = u16::MAX;
 
 /// Router solicitation to redirect (RFC 4861, section 4).
 const DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
@@ -134,6 +165,26 @@ impl MetaAction<VpcNetwork> for FindPeer {
 impl fmt::Display for FindPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("peer VNI")
+    }
+}
+
+/// Drops what is spoofed.
+struct Spoofed;
+
+impl StaticAction<VpcNetwork> for Spoofed {
+    fn transform(
+        &self,
+        _: Direction,
+        _: &FlowKey,
+        _: &mut Meta,
+    ) -> Result<AllowOrDeny<Program>, ActionError> {
+        Err(ActionError::Refused(DropReason::SpoofedSource))
+    }
+}
+
+impl fmt::Display for Spoofed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("drop as spoofed_source")
     }
 }
 
