@@ -203,7 +203,15 @@ impl Host {
     /// # Errors
     /// In the words of `opteadm`.
     pub fn drops(&self, reason: &str) -> Result<u64> {
-        Ok(self.counted("drops")?.get(reason).copied().unwrap_or(0))
+        Ok(self.drops_by_reason()?.get(reason).copied().unwrap_or(0))
+    }
+
+    /// How many packets the driver and its ports have dropped, by reason.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn drops_by_reason(&self) -> Result<BTreeMap<String, u64>> {
+        self.counted("drops")
     }
 
     /// The driver's other counters and its ports', by name, added up.
@@ -219,7 +227,7 @@ impl Host {
     /// # Errors
     /// In the words of `opteadm`.
     pub fn all_drops(&self) -> Result<u64> {
-        Ok(self.counted("drops")?.values().sum())
+        Ok(self.drops_by_reason()?.values().sum())
     }
 
     /// How many flows stand in the outbound half of a port's unified flow table.

@@ -1,5 +1,6 @@
 //! Runs the cases and counts them, in the words of the standard test runner.
 
+use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -133,6 +134,7 @@ fn run_in(overlay: &mut Overlay, cases: &[&Case]) -> Tally {
             tally.ignored += 1;
             continue;
         }
+        let before = drops(overlay);
         let start = Instant::now();
         let outcome = (case.run)(overlay);
         let seconds = start.elapsed().as_secs_f64();
@@ -143,14 +145,20 @@ fn run_in(overlay: &mut Overlay, cases: &[&Case]) -> Tally {
             }
             Err(failure) => {
                 println!(
-                    "test {} ... FAILED ({seconds:.1} s)\n    {failure}",
-                    case.name
+                    "test {} ... FAILED ({seconds:.1} s)\n    {failure}\n    dropped before and after: {before:?} {:?}",
+                    case.name,
+                    drops(overlay),
                 );
                 tally.failures.push((case.name, failure.to_string()));
             }
         }
     }
     tally
+}
+
+/// What each driver has dropped by now, where it tells.
+fn drops(overlay: &Overlay) -> [Option<BTreeMap<String, u64>>; 2] {
+    [&overlay.topology.a, &overlay.topology.b].map(|host| host.drops_by_reason().ok())
 }
 
 /// What stands against having a lab here at all.
