@@ -3,6 +3,7 @@
 use crate::ip_protocol::IpProtocol;
 use crate::vni::Vni;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -19,9 +20,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// | other protocols | 0 | 0 | `PLAIN` |
 /// | fragments but the first | 0 | 0 | `FRAGMENT` |
 /// | frames that are not IP | 0 | the Ethertype | `NOT_IP` |
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct FlowKey {
     /// Source address.
@@ -88,6 +87,14 @@ impl FlowKey {
         kind: KeyKind::PLAIN,
         vni: [0; 3],
     };
+
+    /// All of the key in words of the machine's byte order, the last one filled up with zeros.
+    #[inline(always)]
+    pub fn words(&self) -> [u64; 6] {
+        let words: Words = zerocopy::transmute!(*self);
+        let [a, b, c, d, e] = words.whole.map(u64::from_ne_bytes);
+        [a, b, c, d, e, u64::from(u16::from_ne_bytes(words.rest))]
+    }
 
     /// The key of the packets that answer: addresses and ports swapped, an echo request turned into its reply.
     #[must_use]
@@ -213,6 +220,29 @@ impl FlowKey {
         let [a, b, c, d] = address.octets();
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
     }
+}
+
+/// Word by word: every packet is compared with the flow that is found for it.
+impl PartialEq for FlowKey {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        let differences = self.words().into_iter().zip(other.words());
+        differences.fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    }
+}
+
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.words().hash(state);
+    }
+}
+
+/// The bytes of a key.
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Words {
+    whole: [[u8; 8]; 5],
+    rest: [u8; 2],
 }
 
 const V4_PREFIX: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];

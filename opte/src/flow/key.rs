@@ -77,18 +77,9 @@ impl Key for FlowKey {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash(&self, seed: &HashSeed) -> u32 {
-        let halves = |address: &[u8; 16]| {
-            let address = u128::from_ne_bytes(*address);
-            (address as u64, (address >> 64) as u64)
-        };
-        let (a, b) = halves(&self.source);
-        let (c, d) = halves(&self.destination);
-        let ports = u64::from(self.source_port) << 16 | u64::from(self.destination_port);
-        let kinds = u32::from_ne_bytes([self.protocol, self.flags, self.kind.0, 0]);
-        let e = ports << 32 | u64::from(kinds);
-        seed.hash([a, b, c, d, e, u64::from(self.vni().as_u32())])
+        seed.hash(self.words())
     }
 
     fn rewritten(&self, program: &Program, l3_index: u8) -> Self {

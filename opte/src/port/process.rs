@@ -34,16 +34,17 @@ impl<N: Network> Port<N> {
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
-        let parsed = match self.network.parse(dir, packet.frame()) {
+        let parsed = self.network.parse(dir, packet.frame());
+        let parsed = match &parsed {
             Ok(parsed) => parsed,
-            Err(error) => return self.inner.lock().dropped(dir, DropReason::from(&error)),
+            Err(error) => return self.inner.lock().dropped(dir, DropReason::from(error)),
         };
-        let key = self.network.key(dir, &parsed, packet.frame());
+        let key = self.network.key(dir, parsed, packet.frame());
         let hash = key.hash(&self.seed);
         let arrival = Arrival {
             dir,
             now,
-            parsed: &parsed,
+            parsed,
             key: &key,
             hash,
         };
@@ -160,8 +161,8 @@ impl<N: Network> Inner<N> {
         if parts.flow.sides.get(arrival.dir).l3 != arrival.parsed.l3_index().unwrap_or_default() {
             return Some(Err(DropReason::ProgramApply));
         }
-        if let (Some(connection), Some(segment)) =
-            (&mut parts.connection, segment_of(arrival, packet))
+        if let Some(connection) = &mut parts.connection
+            && let Some(segment) = segment_of(arrival, packet)
         {
             match connection.segment(arrival.dir, &segment) {
                 Outcome::Pass => {}
