@@ -123,7 +123,7 @@ impl FlowKey {
     /// Whether both addresses are of IPv4.
     #[inline]
     pub fn is_v4(&self) -> bool {
-        self.source.starts_with(&V4_PREFIX) && self.destination.starts_with(&V4_PREFIX)
+        is_v4(&self.source) && is_v4(&self.destination)
     }
 
     /// Whether the packet was IPv6.
@@ -135,13 +135,13 @@ impl FlowKey {
     /// Source address.
     #[inline]
     pub fn source_ip(&self) -> IpAddr {
-        Ipv6Addr::from_octets(self.source).to_canonical()
+        address_of(&self.source)
     }
 
     /// Destination address.
     #[inline]
     pub fn destination_ip(&self) -> IpAddr {
-        Ipv6Addr::from_octets(self.destination).to_canonical()
+        address_of(&self.destination)
     }
 
     /// The same key from another source.
@@ -245,7 +245,22 @@ struct Words {
     rest: [u8; 2],
 }
 
-const V4_PREFIX: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+/// Whether an address of the key is one of IPv4.
+#[inline]
+const fn is_v4(address: &[u8; 16]) -> bool {
+    u128::from_be_bytes(*address) >> 32 == 0xffff
+}
+
+/// An address of the key.
+#[inline]
+const fn address_of(address: &[u8; 16]) -> IpAddr {
+    let bits = u128::from_be_bytes(*address);
+    if is_v4(address) {
+        IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(bits))
+    }
+}
 
 impl Default for FlowKey {
     fn default() -> Self {

@@ -63,7 +63,7 @@ impl Program {
     }
 
     /// The frequent cases in which the writes of one program stay as they are: `then` works on what `self` pushed or in front
-    /// of it, or `self` only takes headers off.
+    /// of it, or changes no checksum, or `self` only takes headers off.
     fn fuse_at_front(&self, then: &Self) -> Option<Result<Self, ProgramError>> {
         let (pushed, popped) = (self.prefix.headers, self.prefix.pop);
         let only_in_front = then.rewrite.window_count == 0
@@ -73,11 +73,17 @@ impl Program {
                 .places()
                 .iter()
                 .all(|place| place.header < pushed);
-        if only_in_front && then.prefix.pop <= pushed {
-            let rewrite = self.rewrite;
+        let only_uncovered = then.rewrite.place_count == 0 && then.rewrite.is_behind(pushed);
+        if (only_in_front || only_uncovered) && then.prefix.pop <= pushed {
+            let mut rewrite = self.rewrite;
             // A pop may take a pseudo-header away that a place has added: the long way looks after that.
             if then.prefix.pop != 0 && rewrite.places().iter().any(|place| place.add != [0; 2]) {
                 return None;
+            }
+            if !only_in_front
+                && let Err(error) = rewrite.write_all(&then.rewrite.moved(pushed, popped))
+            {
+                return Some(Err(error));
             }
             let mut base = self.prefix;
             base.drop_front(usize::from(then.prefix.pop));
@@ -92,7 +98,7 @@ impl Program {
                 pop: popped.saturating_add(then.prefix.pop),
                 ..Prefix::EMPTY
             };
-            let rewrite = then.rewrite.moved_behind(popped);
+            let rewrite = then.rewrite.moved(0, popped);
             return Some(
                 then.prefix
                     .in_front_of(base)
@@ -146,9 +152,15 @@ impl Rewrite {
         Ok(())
     }
 
-    /// The same behind `headers` more headers.
-    fn moved_behind(mut self, headers: u8) -> Self {
-        let moved = |header: &mut u8| *header = header.saturating_add(headers);
+    /// Whether nothing is written to the first `headers` headers.
+    fn is_behind(&self, headers: u8) -> bool {
+        self.windows().all(|(window, _)| window.header >= headers)
+            && self.bits().iter().all(|bits| bits.header >= headers)
+    }
+
+    /// The same for frames that have `more` headers in front in place of the first `fewer`, which it leaves alone.
+    fn moved(mut self, fewer: u8, more: u8) -> Self {
+        let moved = |header: &mut u8| *header = header.saturating_sub(fewer).saturating_add(more);
         let count = usize::from(self.window_count);
         self.windows
             .iter_mut()

@@ -16,7 +16,8 @@ impl FlowKey {
     #[must_use]
     pub fn rewritten(&self, program: &Program, l3_index: u8) -> Self {
         let mut key = *self;
-        if program.rewrite.is_empty() || self.kind == KeyKind::NOT_IP {
+        let untouched = program.rewrite.is_empty() || program.rewrite.last < l3_index;
+        if untouched || self.kind == KeyKind::NOT_IP {
             return key;
         }
         let (at, len) = if self.is_v4() {

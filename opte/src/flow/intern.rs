@@ -29,9 +29,11 @@ impl Deref for Interned {
 impl Interner {
     /// The one copy of `program`.
     pub(super) fn intern(&mut self, program: &Program) -> Interned {
-        let entry =
-            self.programs
-                .entry(hash(program), |held| **held == *program, |held| hash(held));
+        let entry = self.programs.entry(
+            hash(program),
+            |held| held.as_bytes() == program.as_bytes(),
+            |held| hash(held),
+        );
         Interned(Arc::clone(
             entry.or_insert_with(|| Arc::new(*program)).get(),
         ))

@@ -146,9 +146,14 @@ impl<N: Network> Decisions<N> {
         }
     }
 
-    /// Whether the layer has decided anything.
-    pub(crate) fn is_of(&self, layer: usize) -> bool {
-        !matches!(self.get(layer), Decision::None)
+    /// The layers, by bit, that have decided anything.
+    pub(crate) fn layers(&self) -> u16 {
+        let held = match &self.held {
+            Held::None => 0,
+            Held::One(at, _) => 1 << at,
+            Held::More(all) => all.iter().fold(0, |layers, (at, _)| layers | 1 << at),
+        };
+        self.allowed | held
     }
 
     pub(crate) fn descriptor(&self, layer: usize) -> Option<&Arc<dyn Descriptor<N>>> {

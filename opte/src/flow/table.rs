@@ -371,9 +371,10 @@ impl<N: Network> FlowTable<N> {
             return decisions;
         };
         let old = core::mem::replace(&mut flow.decisions, decisions);
+        let (after, before) = (flow.decisions.layers(), old.layers());
         for (layer, count) in self.decided_by.iter_mut().enumerate() {
-            *count += u32::from(flow.decisions.is_of(layer));
-            *count -= u32::from(old.is_of(layer));
+            *count += u32::from(after >> layer & 1);
+            *count -= u32::from(before >> layer & 1);
         }
         old
     }
