@@ -1,5 +1,6 @@
 //! What identifies a flow, and what rules may ask of it.
 
+use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -29,6 +30,9 @@ pub trait Key: Copy + Eq + fmt::Debug + fmt::Display + Send + Sync + 'static {
 
     /// The flow as people read it.
     fn id(&self) -> FlowId;
+
+    /// What `program` does to packets with this key, as people read it.
+    fn text_of(&self, program: &Program) -> String;
 }
 
 /// What rules may ask of a packet. A field that the packet lacks is `None`.
@@ -88,6 +92,10 @@ impl Key for FlowKey {
 
     fn id(&self) -> FlowId {
         FlowId::from(self)
+    }
+
+    fn text_of(&self, program: &Program) -> String {
+        program.of_flow(self).to_string()
     }
 }
 

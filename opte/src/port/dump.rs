@@ -100,7 +100,7 @@ impl<N: Network> Port<N> {
             for dir in Direction::BOTH {
                 let side = flow.sides.get(dir);
                 if let Some(program) = &side.program {
-                    let program = program.to_string();
+                    let program = side.key.text_of(program);
                     response.flows.push(UftFlow {
                         dir,
                         flow: side.key.id(),

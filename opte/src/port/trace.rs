@@ -126,7 +126,7 @@ impl<N: Network> Port<N> {
                 Fate::Hairpin(reply)
             }
             Ok(Passed::By(program)) => {
-                trace.program = program.to_string();
+                trace.program = key.text_of(&program);
                 match packet.apply(&program, &parsed, super::process::entropy(hash)) {
                     Ok(()) => Fate::Forward(packet.frame().to_vec()),
                     Err(_) => Fate::Drop(DropReason::ProgramApply),
