@@ -24,7 +24,7 @@ pub enum Privilege {
 /// # Errors
 /// Where the kernel does not allow user namespaces, with the kernel's own words. Who calls counts what it cannot do as skipped.
 pub fn acquire() -> Result<Privilege> {
-    if std::env::var_os(INSIDE).is_some() {
+    if in_user_namespace() {
         own_run_netns()?;
         return Ok(Privilege::UserNamespace);
     }
@@ -44,6 +44,11 @@ pub fn acquire() -> Result<Privilege> {
         .env(INSIDE, "1")
         .exec();
     Err(Failure::new("enter a user namespace", refused))
+}
+
+/// Whether this process is root of a user namespace that [`acquire`] made.
+pub fn in_user_namespace() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
 
 fn probe(unshare: &mut Command) -> Result<()> {

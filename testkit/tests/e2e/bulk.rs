@@ -41,13 +41,17 @@ pub(crate) fn a_gibibyte_arrives_as_it_was_sent(lab: &mut Overlay) -> Result<()>
         &format!("tcp-source {address} 7200 1073741824 2026"),
     )?;
     let received = sink.finish()?;
-    let said = |text: &str| {
+    println!("    {}", sent.trim());
+    ensure(same_bytes(&sent, &received), || {
+        format!("sent {sent}, received {received}")
+    })
+}
+
+/// Whether the source and the sink of a transfer tell the same number of bytes with the same hash.
+pub(crate) fn same_bytes(sent: &str, received: &str) -> bool {
+    let told = |text: &str| {
         let line = text.lines().find(|line| line.starts_with("bytes "));
         line.and_then(|line| Some(line.split(" mbit/s").next()?.to_owned()))
     };
-    println!("    {}", sent.trim());
-    ensure(
-        said(&sent).is_some() && said(&sent) == said(&received),
-        || format!("sent {sent}, received {received}"),
-    )
+    told(sent).is_some() && told(sent) == told(received)
 }

@@ -67,7 +67,7 @@ const CASES: &[Case] = &[
         "wire::the_underlay_carries_well_formed_geneve",
         wire::the_underlay_carries_well_formed_geneve,
     )
-    .needs(&["tcpdump", "tshark"]),
+    .needs(&["tcpdump", "dumpcap", "tshark"]),
     Case::new(
         "hostile::noise_on_the_control_socket",
         hostile::noise_on_the_control_socket,

@@ -3,6 +3,7 @@
 use testkit::plan::{OUTSIDE, OUTSIDE_V6};
 use testkit::{Overlay, Result, guest};
 
+use crate::bulk::same_bytes;
 use crate::runner::ensure;
 
 pub(crate) fn snat_carries_connections_out_and_back(lab: &mut Overlay) -> Result<()> {
@@ -20,6 +21,18 @@ pub(crate) fn snat_carries_connections_out_and_back(lab: &mut Overlay) -> Result
             topology.traffic(guest.namespace(), &format!("tcp-flows {address} 80 20"))?;
             topology.traffic(guest.namespace(), &format!("udp-flows {address} 53 2 5"))?;
         }
+    }
+    // In segments that fit the network outside, however the guest's kernel hands them over.
+    for address in [OUTSIDE.to_string(), OUTSIDE_V6.to_string()] {
+        let sink = topology.serve(&topology.outside, &format!("tcp-sink {address} 81"))?;
+        let sent = topology.traffic(
+            alice.namespace(),
+            &format!("tcp-source {address} 81 8000000 5"),
+        )?;
+        let received = sink.finish()?;
+        ensure(same_bytes(&sent, &received), || {
+            format!("sent {sent}, received {received}")
+        })?;
     }
     for address in [OUTSIDE.into(), OUTSIDE_V6.into()] {
         let ping = alice.ping(address, 10)?;

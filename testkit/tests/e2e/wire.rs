@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use testkit::plan::OUTSIDE;
-use testkit::{Failure, Namespace, Overlay, Result, Running, topology};
+use testkit::{Failure, Namespace, Overlay, Result, Running, privilege, topology};
 
 use crate::runner::ensure;
 
@@ -87,7 +87,7 @@ fn allowed(field: &str, status: &str) -> bool {
     field.starts_with("udp.") && status == "3"
 }
 
-/// tcpdump at work.
+/// tcpdump at work; in a user namespace dumpcap, as tcpdump cannot become there the user it wants to be.
 struct Capture {
     running: Running,
     file: PathBuf,
@@ -97,16 +97,20 @@ impl Capture {
     fn start(place: &Namespace, link: &str, directory: &Path) -> Result<Self> {
         let (file, log) = (
             directory.join(format!("{link}.pcap")),
-            directory.join(format!("{link}.tcpdump")),
+            directory.join(format!("{link}.capture")),
         );
-        let mut command = place.command("tcpdump");
-        command
-            .args(["-Z", "root", "-B", "16384", "-U", "-i", link, "-w"])
-            .arg(&file);
+        // With room for what comes faster than it is written: in KiB, and in MiB.
+        let (program, options, at_work) = if privilege::in_user_namespace() {
+            ("dumpcap", ["-q", "-B16"], "File: ")
+        } else {
+            ("tcpdump", ["-Zroot", "-B16384"], "listening on")
+        };
+        let mut command = place.command(program);
+        command.args(options).args(["-i", link, "-w"]).arg(&file);
         let running = Running::start(&mut command, &log)?;
-        let listening =
-            || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("listening"));
-        topology::wait_for("tcpdump to listen", listening)?;
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        let started = topology::wait_for("the capture to begin", || said().contains(at_work));
+        started.map_err(|_| Failure::new(format!("run {program}"), said()))?;
         Ok(Self { running, file })
     }
 
@@ -121,6 +125,8 @@ impl Capture {
 /// Rows of `fields` of the packets that `filter` chooses.
 fn dissect(file: &Path, filter: &str, fields: &[&str]) -> Result<Vec<String>> {
     let mut tshark = std::process::Command::new("tshark");
+    // Not by whatever its user prefers.
+    tshark.env("HOME", file.parent().unwrap_or(file));
     tshark
         .arg("-r")
         .arg(file)
