@@ -59,6 +59,7 @@
 //! | `default = VALUE` | value of `Default` |
 //! | `const = VALUE` | the only value; others are refused by `parse` |
 //! | `reserved` | zero by default, kept as received, neither read nor written by name |
+//! | `read_only` | has no setter and is set by no transformation: something beside it, as a CRC, would be wrong |
 //! | `next`, `next(hint)` | tells what follows; as a `hint` it means something else too, as UDP ports do |
 //! | `length(of = packet)`, `length(of = payload)` | 16 bits that count the packet from this header, or from behind its fixed part |
 //! | `length(of = header, unit = 4, less = 0)` | counts this header; written by `emit` |

@@ -50,7 +50,7 @@ pub use opte_macros::{Header, OptionSet, stack_parser};
 pub use options::{Options, RawOption};
 pub use program::Program;
 pub use protocol::*;
-pub use tail::{Tail, TailBytes};
+pub use tail::{Items, Tail, TailBytes};
 pub use transform::{Restore, Set, Stack, Transform};
 pub use vni::Vni;
 pub use wire::{FieldValue, Wire};

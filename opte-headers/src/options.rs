@@ -289,6 +289,12 @@ pub struct Each<'a, T> {
 }
 
 impl<'a, T: FieldValue> Each<'a, T> {
+    /// No values.
+    pub const EMPTY: Self = Self {
+        bytes: &[],
+        item: PhantomData,
+    };
+
     /// The values in `bytes`, if they are a whole number of them.
     pub const fn new(bytes: &'a [u8]) -> Option<Self> {
         let width = <T::Wire as Wire>::BITS.div_ceil(8);

@@ -1,12 +1,15 @@
-//! The variable part of a header: raw bytes.
+//! The variable part of a header: raw bytes, or values of one type.
 
+use crate::options::Each;
+use crate::wire::{FieldValue, Wire};
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::Deref;
 
 /// What a field marked `bytes` or `options` must be: it holds the variable part in the struct, and says how views show it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot hold the variable part of a header",
-    note = "use `TailBytes<CAPACITY>` with `bytes(..)`, or `Options<Family, CAPACITY>` with `options(..)`"
+    note = "use `TailBytes<CAPACITY>` or `Items<T, CAPACITY>` with `bytes(..)`, or `Options<Family, CAPACITY>` with `options(..)`"
 )]
 pub trait Tail: Default {
     /// How a view shows it.
@@ -115,5 +118,109 @@ impl<const N: usize> core::hash::Hash for TailBytes<N> {
 impl<const N: usize> fmt::Debug for TailBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+/// Values of one type, one behind the other, of at most `N` bytes, in place: the sources of a membership report.
+///
+/// ```
+/// use opte_headers::{Header, tail::Items};
+///
+/// #[derive(Header)]
+/// struct Readings {
+///     #[header(length(of = tail, unit = 2))]
+///     count: u8,
+///     #[header(bytes(len = count * 2))]
+///     readings: Items<i16, 510>,
+/// }
+///
+/// let (view, _) = Readings::parse(&[2, 0, 20, 0xff, 0xfe]).unwrap();
+/// assert!(view.readings().iter().eq([20, -2]));
+/// assert!(Items::<i16, 4>::of(&[1, 2, 3]).is_none());
+/// ```
+pub struct Items<T, const N: usize> {
+    bytes: TailBytes<N>,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T: FieldValue, const N: usize> Items<T, N> {
+    /// These values, if they fit.
+    pub fn of(items: &[T]) -> Option<Self> {
+        let width = <T::Wire as Wire>::BITS.div_ceil(8);
+        let mut this = Self::default();
+        let places = this.bytes.bytes.chunks_exact_mut(width.max(1));
+        if places.len() < items.len() {
+            return None;
+        }
+        for (place, item) in places.zip(items) {
+            item.to_wire().encode(place, false);
+        }
+        this.bytes.len = width * items.len();
+        Some(this)
+    }
+
+    /// The values.
+    pub fn iter(&self) -> impl Iterator<Item = T> + use<'_, T, N> {
+        whole::<T>(&self.bytes)
+            .into_iter()
+            .flat_map(|each| each.iter())
+    }
+}
+
+/// The values in bytes, without what is left over behind the last.
+fn whole<T: FieldValue>(bytes: &[u8]) -> Option<Each<'_, T>> {
+    let width = <T::Wire as Wire>::BITS.div_ceil(8);
+    let whole = bytes.len() - bytes.len().checked_rem(width)?;
+    Each::new(bytes.get(..whole)?)
+}
+
+impl<T: FieldValue, const N: usize> Tail for Items<T, N> {
+    type Ref<'a> = Each<'a, T>;
+    const CAPACITY: usize = N;
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn view(bytes: &[u8]) -> Each<'_, T> {
+        whole(bytes).unwrap_or(Each::EMPTY)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            bytes: TailBytes::new(bytes)?,
+            item: PhantomData,
+        })
+    }
+}
+
+impl<T, const N: usize> Clone for Items<T, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, const N: usize> Copy for Items<T, N> {}
+
+impl<T, const N: usize> Default for Items<T, N> {
+    fn default() -> Self {
+        Self {
+            bytes: TailBytes::EMPTY,
+            item: PhantomData,
+        }
+    }
+}
+
+impl<T, const N: usize> PartialEq for Items<T, N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl<T, const N: usize> Eq for Items<T, N> {}
+
+impl<T: FieldValue, const N: usize> fmt::Debug for Items<T, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }

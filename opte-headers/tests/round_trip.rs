@@ -12,8 +12,21 @@ macro_rules! owned {
     ($view:ident tail) => {
         $view.to_owned().unwrap()
     };
+    ($view:ident rest) => {
+        $view.to_owned().unwrap()
+    };
     ($view:ident fixed) => {
         $view.to_owned()
+    };
+}
+
+/// How many bytes there are: more than any header has, or where the header takes all, no more than it can hold.
+macro_rules! extent {
+    (rest) => {
+        44..72
+    };
+    ($kind:ident) => {
+        2200..2300
     };
 }
 
@@ -30,7 +43,7 @@ macro_rules! headers {
             use super::*;
 
             fn plausible() -> impl Strategy<Value = Vec<u8>> {
-                vec(any::<u8>(), 2200..2300).prop_map(|mut bytes| {
+                vec(any::<u8>(), extent!($kind)).prop_map(|mut bytes| {
                     // What must have one value has it; what remains is arbitrary.
 fix(&mut bytes, &[$(($at, $mask, $value)),*]);
                     bytes
@@ -81,6 +94,37 @@ headers! {
     tcp_header: Tcp, tail, [12 & 0xaf | 0x50];
     udp_header: Udp, fixed, [];
     geneve_header: Geneve, tail, [0 & 0x3f | 0];
+    gre_header: Gre, tail, [0 & 0xb3 | 0, 1 & 0xf8 | 0];
+    vxlan_header: Vxlan, fixed, [];
+    sctp_header: Sctp, fixed, [];
+    esp_header: Esp, fixed, [];
+    ah_header: Ah, tail, [1 & 0xff | 1];
+    dns_header: Dns, fixed, [];
+    igmp_message: Igmp, fixed, [];
+    igmp_query: IgmpQuery, tail, [0 & 0 | 0x11, 10 & 0 | 0];
+    igmp_report: IgmpReport, rest, [0 & 0 | 0x22];
+    igmp_record: IgmpRecord, tail, [1 & 0x3f | 0, 2 & 0 | 0];
+    mld_message: Mld, fixed, [1 & 0 | 0];
+    mld_query: MldQuery, tail, [0 & 0 | 130, 1 & 0 | 0, 26 & 0 | 0, 27 & 0x3f | 0];
+    mld_report: MldReport, rest, [0 & 0 | 143];
+    mld_record: MldRecord, tail, [1 & 0x3f | 0, 2 & 0 | 0, 3 & 0x3f | 0];
+    icmpv4_unreachable: Icmpv4Unreachable, rest, [0 & 0 | 3];
+    icmpv4_time_exceeded: Icmpv4TimeExceeded, rest, [0 & 0 | 11];
+    icmpv4_parameter_problem: Icmpv4ParameterProblem, rest, [0 & 0 | 12];
+    icmpv4_redirect: Icmpv4Redirect, rest, [0 & 0 | 5];
+    icmpv4_echo_request: Icmpv4EchoRequest, fixed, [0 & 0 | 8, 1 & 0 | 0];
+    icmpv4_echo_reply: Icmpv4EchoReply, fixed, [0 & 0 | 0, 1 & 0 | 0];
+    icmpv6_unreachable: Icmpv6Unreachable, rest, [0 & 0 | 1];
+    icmpv6_packet_too_big: Icmpv6PacketTooBig, rest, [0 & 0 | 2];
+    icmpv6_time_exceeded: Icmpv6TimeExceeded, rest, [0 & 0 | 3];
+    icmpv6_parameter_problem: Icmpv6ParameterProblem, rest, [0 & 0 | 4];
+    icmpv6_echo_request: Icmpv6EchoRequest, fixed, [0 & 0 | 128, 1 & 0 | 0];
+    icmpv6_echo_reply: Icmpv6EchoReply, fixed, [0 & 0 | 129, 1 & 0 | 0];
+    icmpv6_redirect: Icmpv6Redirect, rest, [0 & 0 | 137, 1 & 0 | 0];
+    router_solicitation: RouterSolicitation, rest, [0 & 0 | 133, 1 & 0 | 0];
+    router_advertisement: RouterAdvertisement, rest, [0 & 0 | 134, 1 & 0 | 0];
+    neighbour_solicitation: NeighbourSolicitation, rest, [0 & 0 | 135, 1 & 0 | 0];
+    neighbour_advertisement: NeighbourAdvertisement, rest, [0 & 0 | 136, 1 & 0 | 0];
 }
 
 /// A field written through a view is read back, and the header differs in its bits alone.
@@ -162,4 +206,5 @@ options! {
     ipv4_options: Ipv4Option<'static>;
     ipv6_options: Ipv6Option<'static>;
     geneve_options: GeneveOption<'static>;
+    ndp_options: NdpOption<'static>;
 }

@@ -105,6 +105,31 @@ pub struct NeighbourAdvertisement {
     pub options: NdpOptions,
 }
 
+/// Redirect (RFC 4861, section 4.5): there is a better first hop.
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 40)]
+pub struct Icmpv6Redirect {
+    /// 137.
+    #[header(const = 137)]
+    pub ty: u8,
+    /// 0.
+    #[header(const = 0)]
+    pub code: u8,
+    /// Over the pseudo-header and the message.
+    #[header(checksum(pseudo))]
+    pub checksum: u16,
+    /// Zero.
+    #[header(reserved)]
+    pub reserved: u32,
+    /// The better first hop; the destination itself if it is on the link.
+    pub target: Ipv6Addr,
+    /// The destination that is to be reached by it.
+    pub destination: Ipv6Addr,
+    /// The target's link-layer address, and the packet that took the way round.
+    #[header(options(rest))]
+    pub options: Options<NdpOption<'static>, 1200>,
+}
+
 /// The options of a message.
 pub type NdpOptions = Options<NdpOption<'static>, 64>;
 
@@ -159,6 +184,14 @@ pub enum NdpOption<'a> {
         reserved: u32,
         /// The prefix.
         prefix: Ipv6Addr,
+    },
+    /// The start of the packet that led to a redirect.
+    #[option(4)]
+    RedirectedHeader {
+        /// Zero.
+        reserved: [u8; 6],
+        /// The packet, filled up to a multiple of eight bytes.
+        packet: &'a [u8],
     },
     /// MTU of the link.
     #[option(5)]
@@ -245,5 +278,30 @@ mod tests {
         };
         assert_eq!(message.emit(&mut out), Ok(24));
         assert_eq!((out[0], out[4], out[23]), (0x88, 0xa0, 1));
+    }
+    #[test]
+    fn redirect() {
+        let packet = [0x60; 48];
+        let options = [
+            NdpOption::TargetLinkLayer(MacAddr([2, 0, 0, 0, 0, 9])),
+            NdpOption::RedirectedHeader {
+                reserved: [0; 6],
+                packet: &packet,
+            },
+        ];
+        let message = Icmpv6Redirect {
+            target: "fe80::9".parse().unwrap(),
+            destination: "2001:db8::99".parse().unwrap(),
+            options: Options::of(&options).unwrap(),
+            ..Icmpv6Redirect::default()
+        };
+        let mut out = [0; 104];
+        assert_eq!(message.emit(&mut out), Ok(104));
+        assert_eq!(
+            (out[0], &out[40..44], &out[48..56]),
+            (0x89, &[2, 1, 2, 0][..], &[4, 7, 0, 0, 0, 0, 0, 0][..])
+        );
+        let (view, _) = Icmpv6Redirect::parse(&out).unwrap();
+        assert!(view.options().iter().eq(options.map(Ok)));
     }
 }

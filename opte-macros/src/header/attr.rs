@@ -58,6 +58,7 @@ pub(crate) struct FieldAttrs {
     pub(crate) key: bool,
     pub(crate) pseudo: bool,
     pub(crate) hex: bool,
+    pub(crate) read_only: Option<Span>,
 }
 
 /// `next`, `next(hint)`.
@@ -114,9 +115,21 @@ pub(crate) enum Extent {
 }
 
 const OF_STRUCT: [&str; 5] = ["follows", "carries", "crate", "le", "len"];
-const OF_FIELD: [&str; 13] = [
-    "default", "const", "reserved", "next", "length", "checksum", "bytes", "options", "le", "bits",
-    "key", "pseudo", "hex",
+const OF_FIELD: [&str; 14] = [
+    "default",
+    "const",
+    "reserved",
+    "next",
+    "length",
+    "checksum",
+    "bytes",
+    "options",
+    "le",
+    "bits",
+    "key",
+    "pseudo",
+    "hex",
+    "read_only",
 ];
 
 impl StructAttrs {
@@ -162,6 +175,7 @@ impl FieldAttrs {
                 "key" => this.key = true,
                 "pseudo" => this.pseudo = true,
                 "hex" => this.hex = true,
+                "read_only" => once(&mut this.read_only, name, errors, name.span()),
                 _ => {
                     return Err(unknown(
                         name,

@@ -189,6 +189,7 @@ impl<'a> Plan<'a> {
             (attrs.key, "key"),
             (attrs.pseudo, "pseudo"),
             (attrs.bits.is_some(), "bits"),
+            (attrs.read_only.is_some(), "read_only"),
         ];
         for (_, role) in roles.iter().filter(|(given, _)| *given) {
             errors.on(
@@ -441,7 +442,10 @@ impl Fixed<'_> {
         let counts_tail = self
             .length
             .is_some_and(|length| matches!(length.of, LengthOf::Header | LengthOf::Tail));
-        attrs.reserved.is_none() && attrs.constant.is_none() && !counts_tail
+        attrs.reserved.is_none()
+            && attrs.constant.is_none()
+            && attrs.read_only.is_none()
+            && !counts_tail
     }
 
     /// Whether a transformation may set the field.
