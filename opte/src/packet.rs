@@ -83,6 +83,12 @@ impl<'a> Packet<'a> {
         self.buf.get_mut(self.start..self.end).unwrap_or_default()
     }
 
+    /// The bytes of the frame from `from` to before `to`, where the buffer has them.
+    #[inline]
+    pub(crate) fn bytes(&self, from: usize, to: usize) -> Option<&[u8]> {
+        self.buf.get(self.start + from..self.start + to)
+    }
+
     /// Bytes before the frame.
     #[inline]
     pub fn head_room(&self) -> usize {

@@ -92,6 +92,7 @@ impl Network for VpcNetwork {
     type Key = FlowKey;
     type Meta = Meta;
 
+    #[inline(always)]
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
         match dir {
             Direction::Out => parse_guest(frame),
@@ -99,6 +100,7 @@ impl Network for VpcNetwork {
         }
     }
 
+    #[inline(always)]
     fn key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> FlowKey {
         let mut flags = 0;
         if let Some((ethernet, _)) = frame

@@ -79,7 +79,7 @@ impl Parsed {
     /// Byte at which the innermost Ethernet header starts.
     #[inline]
     pub fn l2(&self) -> usize {
-        self.offsets.at(self.inner).map_or(0, usize::from)
+        self.offsets.start_of(self.inner)
     }
 
     /// Byte at which the innermost network-layer header starts.

@@ -250,7 +250,9 @@ impl Rewrite {
             if window.cover != 0 {
                 all = all.plus(Sum::of_word64(new)).minus(Sum::of_word64(gone));
                 // The windows of addresses come first.
-                of_addresses = if window.cover == 1 { of_addresses } else { all };
+                if window.cover != 1 {
+                    of_addresses = all;
+                }
             }
         }
         let [transport, network, ..] = &self.places;
@@ -413,18 +415,18 @@ impl SumPlace {
             *slot = sum.fold_in_memory_order().to_ne_bytes();
             return;
         }
+        if self.flags & Self::OPTIONAL != 0 && old == 0 {
+            return;
+        }
         let checksum = !all
             .plus(Sum::of_word64(add + u64::from(!old)))
             .fold_in_memory_order();
-        if self.flags & (Self::OPTIONAL | Self::NEVER_ZERO) == 0 {
-            *slot = checksum.to_ne_bytes();
-        } else if self.flags & Self::OPTIONAL == 0 || old != 0 {
-            *slot = if checksum == 0 {
-                [0xff; 2]
-            } else {
-                checksum.to_ne_bytes()
-            };
-        }
+        let never_zero = self.flags & (Self::OPTIONAL | Self::NEVER_ZERO) != 0;
+        *slot = if never_zero && checksum == 0 {
+            [0xff; 2]
+        } else {
+            checksum.to_ne_bytes()
+        };
     }
 }
 

@@ -149,11 +149,11 @@ impl Rewrite {
     }
 
     /// The windows written, with their data.
-    pub fn windows(&self) -> impl Iterator<Item = (&Window, &[u8; 8])> + Clone {
-        self.windows
-            .iter()
-            .zip(&self.data)
-            .take(usize::from(self.window_count))
+    pub fn windows(&self) -> impl DoubleEndedIterator<Item = (&Window, &[u8; 8])> + Clone {
+        let count = usize::from(self.window_count);
+        let windows = self.windows.get(..count).unwrap_or(&self.windows);
+        let data = self.data.get(..count).unwrap_or(&self.data);
+        windows.iter().zip(data)
     }
 
     /// The bytes of which some bits are written.
@@ -285,18 +285,14 @@ impl Rewrite {
 
     /// Fills in what follows from the rest: the last bytes.
     pub(crate) fn settle(&mut self) {
-        let windows = self
-            .windows()
-            .map(|(w, _)| (w.header, w.offset.saturating_add(8)));
-        let bits = self
-            .bits()
-            .iter()
-            .map(|b| (b.header, b.offset.saturating_add(1)));
-        let places = self
-            .places()
-            .iter()
-            .map(|p| (p.header, p.offset.saturating_add(2)));
-        let reached = windows.chain(bits).chain(places).max();
+        // Windows and bits are in order, so the last one reaches farthest.
+        let window = self.windows().next_back();
+        let window = window.map(|(w, _)| (w.header, w.offset.saturating_add(8)));
+        let bits = self.bits().last();
+        let bits = bits.map(|b| (b.header, b.offset.saturating_add(1)));
+        let places = self.places().iter();
+        let place = places.map(|p| (p.header, p.offset.saturating_add(2))).max();
+        let reached = window.max(bits).max(place);
         let (last, reach) = reached.map_or((0, 0), |(last, reach)| (last, reach.max(8)));
         self.form = match self.is_straight() {
             _ if self.is_empty() => Self::NOTHING,

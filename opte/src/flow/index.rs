@@ -72,7 +72,7 @@ impl Index {
 
     #[inline]
     fn part_of(&self, hash: u32) -> usize {
-        hash.checked_shr(self.shift).unwrap_or(0) as usize
+        (u64::from(hash) >> self.shift) as usize
     }
 }
 

@@ -34,6 +34,21 @@ impl<N: Network> Port<N> {
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
+        // Each direction has machine code of its own, which does not choose between the two at every step.
+        match dir {
+            Direction::In => self.process_one(Direction::In, now, packet, reply),
+            Direction::Out => self.process_one(Direction::Out, now, packet, reply),
+        }
+    }
+
+    #[inline(always)]
+    fn process_one(
+        &self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
         let parsed = self.network.parse(dir, packet.frame());
         let parsed = match &parsed {
             Ok(parsed) => parsed,
@@ -113,7 +128,7 @@ impl<N: Network> Port<N> {
 }
 
 impl<N: Network> Inner<N> {
-    #[inline]
+    #[inline(always)]
     fn process(
         &mut self,
         port: &Port<N>,
@@ -140,7 +155,7 @@ impl<N: Network> Inner<N> {
     }
 
     /// A packet of a flow there is. `None` if the flow is over, and the packet is the first of another one.
-    #[inline]
+    #[inline(always)]
     fn known(
         &mut self,
         port: &Port<N>,
@@ -386,10 +401,8 @@ pub(super) fn segment_of<K>(arrival: Arrival<'_, K>, packet: &Packet<'_>) -> Opt
     if arrival.parsed.l4_kind() != HeaderKind::Tcp {
         return None;
     }
-    let transport = packet
-        .frame()
-        .get(arrival.parsed.l4()?..arrival.parsed.frame_len as usize)?;
-    Segment::parse(transport)
+    let end = arrival.parsed.frame_len as usize;
+    Segment::parse(packet.bytes(arrival.parsed.l4()?, end)?)
 }
 
 fn proto_of(parsed: &Parsed) -> Proto {

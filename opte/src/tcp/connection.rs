@@ -127,7 +127,7 @@ impl Connection {
     }
 
     /// Takes a segment that goes `dir`.
-    #[inline]
+    #[inline(always)]
     pub fn segment(&mut self, dir: Direction, segment: &Segment) -> Outcome {
         const CONTROL: u8 = Segment::SYN | Segment::FIN | Segment::RST | Segment::ACK;
         if self.state == TcpState::Established && segment.flags & CONTROL == Segment::ACK {
@@ -137,6 +137,7 @@ impl Connection {
         self.control(dir, segment)
     }
 
+    #[cold]
     fn control(&mut self, dir: Direction, segment: &Segment) -> Outcome {
         let syn = segment.has(Segment::SYN);
         if syn && segment.flags & (Segment::FIN | Segment::RST) != 0 {
@@ -300,7 +301,7 @@ impl Connection {
 
     /// Notes what the segment tells of its sender. Says no, and notes nothing, where the segment lies so far outside the
     /// window that it cannot be the sender's (RFC 5961, section 5: or acknowledges what was never sent).
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, dir: Direction, segment: &Segment) -> bool {
         let (me, peer) = match dir {
             Direction::In => (&mut self.ends.inbound, &mut self.ends.outbound),

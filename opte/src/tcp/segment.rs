@@ -31,7 +31,7 @@ impl Segment {
     pub const ACK: u8 = TcpFlags::ACK.bits();
 
     /// The segment whose header and payload are `transport`; `None` if the header is not whole.
-    #[inline]
+    #[inline(always)]
     pub fn parse(transport: &[u8]) -> Option<Self> {
         let (header, payload) = Tcp::parse(transport).ok()?;
         let flags = header.flags();
