@@ -147,6 +147,16 @@
 //! assert!(parse_tunnel(&[0; 60]).is_err());
 //! ```
 //!
+//! # Editing a frame
+//!
+//! A view's setters write what they are told and nothing else. [`Editor`](crate::frame::Editor) edits a parsed frame: every
+//! checksum that covers the field follows, of the header, of the transport header behind an address, of the tunnel around.
+//!
+//! # Packets in ICMP errors
+//!
+//! [`parse_embedded_ipv4`](crate::frame::parse_embedded_ipv4) and [`parse_embedded_ipv6`](crate::frame::parse_embedded_ipv6)
+//! take what there is of a packet and give its flow key.
+//!
 //! # Errors explained
 //!
 //! | error | what to do |

@@ -1,5 +1,7 @@
 //! Frames: what a stack of headers came to, in a few bytes, and the key of the flow it belongs to.
 
+mod editor;
+mod embedded;
 mod key;
 mod offsets;
 mod parsed;
@@ -7,6 +9,8 @@ mod parsers;
 mod stacked;
 mod walk;
 
+pub use editor::{EditError, Editor};
+pub use embedded::{Embedded, parse_embedded_ipv4, parse_embedded_ipv6};
 pub use key::{FlowKey, KeyKind};
 pub use offsets::{HeaderKind, MAX_HEADERS, Offsets, Shape};
 pub use parsed::{Fragment, Parsed, TunnelOptions};

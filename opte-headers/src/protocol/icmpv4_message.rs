@@ -1,4 +1,5 @@
-//! ICMP messages (RFC 792), each with its ICMP header; those that report an error embed the start of the packet at fault.
+//! ICMP messages (RFC 792), each with its ICMP header; those that report an error embed the start of the packet at fault, for
+//! [`parse_embedded_ipv4`](crate::frame::parse_embedded_ipv4).
 
 use crate::protocol::Ipv4;
 use crate::{Header, IpProtocol, TailBytes, field_value};

@@ -1,5 +1,5 @@
-//! ICMPv6 messages (RFC 4443), each with its ICMPv6 header; those that report an error embed the start of the packet at fault.
-//! Messages of neighbour discovery and of multicast listener discovery have files of their own.
+//! ICMPv6 messages (RFC 4443), each with its ICMPv6 header; those that report an error embed the start of the packet at fault,
+//! for [`parse_embedded_ipv6`](crate::frame::parse_embedded_ipv6). Messages of neighbour discovery and of multicast listener discovery have files of their own.
 
 use crate::protocol::Ipv6;
 use crate::{Header, IpProtocol, TailBytes, field_value};

@@ -2,6 +2,8 @@
 
 mod build;
 mod captures;
+mod editor;
+mod embedded;
 mod oracle;
 mod properties;
 mod table;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 /// Frames of every kind, as they should be.
-fn frames() -> Vec<Vec<u8>> {
+pub(crate) fn frames() -> Vec<Vec<u8>> {
     let v4 = |protocol, body: &[u8]| {
         ethernet(
             Ethertype::IPV4,
@@ -91,7 +91,7 @@ fn frames() -> Vec<Vec<u8>> {
 }
 
 /// A frame, some of whose bytes in the headers are changed, cut off or padded.
-fn damaged(frames: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn damaged(frames: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((any::<Index>(), any::<u8>()), 0..4);
     (select(frames), changes, any::<Index>(), 0..4u8, 0..20usize).prop_map(
         |(mut frame, changes, end, cut, padding)| {
