@@ -15,15 +15,33 @@ impl Program {
     ///
     /// Only where the result exceeds what a program holds: the result is exact or there is none.
     pub fn fuse(&self, then: &Self) -> Result<Self, ProgramError> {
+        let mut fused = *self;
+        fused.append(then)?;
+        Ok(fused)
+    }
+
+    /// [`Program::fuse`] in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::fuse`]; part of `then` may have been added already.
+    pub fn append(&mut self, then: &Self) -> Result<(), ProgramError> {
         if then.is_identity() {
-            return Ok(*self);
+            return Ok(());
         }
         if self.is_identity() {
-            return Ok(*then);
+            *self = *then;
+            return Ok(());
         }
-        if let Some(fused) = self.fuse_at_front(then) {
-            return fused;
+        if let Some(done) = self.append_at_front(then) {
+            return done;
         }
+        *self = self.fuse_any(then)?;
+        Ok(())
+    }
+
+    /// Fuses any two programs.
+    fn fuse_any(&self, then: &Self) -> Result<Self, ProgramError> {
         let pushed = self.prefix.headers;
         let below = then.prefix.pop.saturating_sub(pushed);
         let pop = self.prefix.pop.saturating_add(below);
@@ -56,15 +74,13 @@ impl Program {
         }
         base.drop_front(usize::from(then.prefix.pop.min(pushed)));
         base.pop = pop;
-        Ok(Self {
-            prefix: then.prefix.in_front_of(base)?,
-            rewrite: rewrite.pruned()?,
-        })
+        base.put_in_front(&then.prefix)?;
+        Ok(Self::new(base, rewrite.pruned()?))
     }
 
     /// The frequent cases in which the writes of one program stay as they are: `then` works on what `self` pushed or in front
     /// of it, or changes no checksum, or `self` only takes headers off.
-    fn fuse_at_front(&self, then: &Self) -> Option<Result<Self, ProgramError>> {
+    fn append_at_front(&mut self, then: &Self) -> Option<Result<(), ProgramError>> {
         let (pushed, popped) = (self.prefix.headers, self.prefix.pop);
         let only_in_front = then.rewrite.window_count == 0
             && then.rewrite.bits_count == 0
@@ -75,40 +91,30 @@ impl Program {
                 .all(|place| place.header < pushed);
         let only_uncovered = then.rewrite.place_count == 0 && then.rewrite.is_behind(pushed);
         if (only_in_front || only_uncovered) && then.prefix.pop <= pushed {
-            let mut rewrite = self.rewrite;
             // A pop may take a pseudo-header away that a place has added: the long way looks after that.
-            if then.prefix.pop != 0 && rewrite.places().iter().any(|place| place.add != [0; 2]) {
+            let adds = |place: &SumPlace| place.add != [0; 2];
+            if then.prefix.pop != 0 && self.rewrite.places().iter().any(adds) {
                 return None;
             }
-            if !only_in_front
-                && let Err(error) = rewrite.write_all(&then.rewrite.moved(pushed, popped))
-            {
+            self.prefix.drop_front(usize::from(then.prefix.pop));
+            if let Err(error) = self.prefix.put_in_front(&then.prefix) {
                 return Some(Err(error));
             }
-            let mut base = self.prefix;
-            base.drop_front(usize::from(then.prefix.pop));
-            return Some(
-                then.prefix
-                    .in_front_of(base)
-                    .map(|prefix| Self { prefix, rewrite }),
-            );
+            if only_in_front {
+                return Some(Ok(()));
+            }
+            let writes = then.rewrite.moved(pushed, popped);
+            return Some(self.rewrite.write_all(&writes));
         }
         if pushed == 0 && self.rewrite.form == Rewrite::NOTHING {
-            let base = Prefix {
-                pop: popped.saturating_add(then.prefix.pop),
-                ..Prefix::EMPTY
-            };
-            let rewrite = then.rewrite.moved(0, popped);
-            return Some(
-                then.prefix
-                    .in_front_of(base)
-                    .map(|prefix| Self { prefix, rewrite }),
-            );
+            self.prefix.pop = popped.saturating_add(then.prefix.pop);
+            self.rewrite = then.rewrite.moved(0, popped);
+            return Some(self.prefix.put_in_front(&then.prefix));
         }
         let only_writes = |program: &Self| program.prefix.pop == 0 && program.prefix.is_empty();
         if only_writes(self) && only_writes(then) {
             let rewrite = self.rewrite.with_writes(&then.rewrite)?;
-            return Some(rewrite.map(|rewrite| Self::new(Prefix::EMPTY, rewrite)));
+            return Some(rewrite.map(|rewrite| self.rewrite = rewrite));
         }
         None
     }
@@ -415,64 +421,60 @@ impl Prefix {
         self.sums.sort_unstable();
     }
 
-    /// What `self` pushes in front of what `base` pushes; pops as `base` does.
-    fn in_front_of(&self, base: Self) -> Result<Self, ProgramError> {
-        let mut all = base;
-        if self.is_empty() {
-            if base.sums != [NONE; 2] {
-                all.finish();
-            }
-            return Ok(all);
+    /// Pushes what `front` pushes, too; how many headers go off stays.
+    fn put_in_front(&mut self, front: &Self) -> Result<(), ProgramError> {
+        if front.is_empty() {
+            self.finish();
+            return Ok(());
         }
-        let bytes = self.as_bytes();
-        let start = base
-            .start()
+        if self.is_empty() {
+            *self = Self {
+                pop: self.pop,
+                ..*front
+            };
+            return Ok(());
+        }
+        let (bytes, len, behind) = (front.as_bytes(), self.len, self.start());
+        let start = behind
             .checked_sub(bytes.len())
             .ok_or(ProgramError::PrefixFull)?;
-        let (pushed, below) = (self.pushed(), base.pushed());
-        if pushed + below > MAX_HEADERS {
+        if front.pushed() + self.pushed() > MAX_HEADERS {
             return Err(ProgramError::PrefixFull);
         }
-        let room = all
+        let room = self
             .data
-            .get_mut(start..base.start())
+            .get_mut(start..behind)
             .ok_or(ProgramError::PrefixFull)?;
         room.copy_from_slice(bytes);
-        let moved = |at: u8| at.saturating_sub(base.len);
-        let at = self
-            .at
-            .iter()
-            .take(pushed)
-            .map(|at| moved(*at))
-            .chain(base.at);
-        all.at.iter_mut().zip(at).for_each(|(to, from)| *to = from);
-        (all.len, all.headers) = (base.len + self.len, base.headers + self.headers);
-        for length in self.lengths().iter().rev() {
-            let addend = length.addend.wrapping_add(u16::from(base.len));
-            let sum = if length.sum == NONE {
-                NONE
-            } else {
-                moved(length.sum)
+        let moved = |at: u8| at.saturating_sub(len);
+        self.at
+            .copy_within(..MAX_HEADERS - front.pushed(), front.pushed());
+        for (to, at) in self.at.iter_mut().zip(front.at).take(front.pushed()) {
+            *to = moved(at);
+        }
+        (self.len, self.headers) = (len + front.len, self.headers + front.headers);
+        for length in front.lengths().iter().rev() {
+            let sum = match length.sum {
+                NONE => NONE,
+                sum => moved(sum),
             };
-            all.push_length(Length {
+            self.push_length(Length {
                 at: moved(length.at),
                 sum,
-                addend,
+                addend: length.addend.wrapping_add(u16::from(len)),
             })?;
         }
-        for place in self.entropy.iter().filter(|place| place.at != NONE) {
-            all.push_entropy(Entropy {
+        for place in front.entropy.iter().filter(|place| place.at != NONE) {
+            self.push_entropy(Entropy {
                 at: moved(place.at),
                 or: place.or,
             })?;
         }
-        for sum in self.sums.iter().filter(|sum| **sum != NONE) {
-            all.push_sum(moved(*sum))?;
+        for sum in front.sums.iter().filter(|sum| **sum != NONE) {
+            self.push_sum(moved(*sum))?;
         }
-        if all.sums != [NONE; 2] {
-            all.finish();
-        }
-        Ok(all)
+        self.finish();
+        Ok(())
     }
 }
 

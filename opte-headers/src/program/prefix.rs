@@ -198,7 +198,7 @@ impl Prefix {
 
     /// Computes the header checksums of the template, in which lengths are zero.
     pub(crate) fn finish(&mut self) {
-        for sum in self.sums {
+        for sum in self.sums.into_iter().filter(|sum| *sum != NONE) {
             let at = usize::from(sum);
             let around = (0..self.pushed())
                 .filter_map(|i| self.span(i))

@@ -334,11 +334,9 @@ impl<N: Network> Walk<N> {
             .checked_sub(program.prefix.popped())
             .ok_or(Stop::Drop(DropReason::ProgramApply))?;
         self.l3 = l3 as u8;
-        self.program = self
-            .program
-            .fuse(program)
-            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
-        Ok(())
+        self.program
+            .append(program)
+            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))
     }
 }
 
