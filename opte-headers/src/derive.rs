@@ -228,6 +228,20 @@ pub const fn assert_bits<T: FieldValue>(field: &str, expected: usize) {
     }
 }
 
+/// Holds if a field of bytes starts on a whole one.
+#[track_caller]
+pub const fn assert_aligned<F: Field>(field: &str) {
+    let bit = F::BIT_OFFSET % 8;
+    if <<F::Value as FieldValue>::Wire as Wire>::WHOLE_BYTES && bit != 0 {
+        let message = Message::new().text("`").text(field);
+        let message = message
+            .text("` is made of whole bytes, but starts at bit ")
+            .number(bit)
+            .text(" of one");
+        panic_with(&message);
+    }
+}
+
 /// Holds if the fields of a header fill bytes.
 #[track_caller]
 pub const fn assert_whole_bytes(header: &str, bits: usize) {

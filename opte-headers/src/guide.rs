@@ -83,7 +83,46 @@
 //! | `carries(Child = VALUE)`, `carries(Child)` | the same, said by the parent |
 //! | `len = N` | bytes of the fixed part; checked |
 //! | `le` | the whole header is little-endian, bits counted from the low end |
+//! | `field` | can be a field of other headers; of fixed length, without `const` |
 //! | `crate = PATH` | where opte-headers is to be found |
+//!
+//! # Headers in headers
+//!
+//! What comes again and again within headers is a header of its own, marked `field`; it stands on whole bytes.
+//!
+//! ```
+//! use arbitrary_int::prelude::*;
+//! use opte_headers::{Header, MacAddr};
+//!
+//! #[derive(Clone, Copy, Debug, PartialEq, Header)]
+//! #[header(field)]
+//! pub struct Tag {
+//!     #[header(default = 0x8100)]
+//!     pub protocol: u16,
+//!     pub priority: u3,
+//!     pub drop_eligible: bool,
+//!     pub vid: u12,
+//! }
+//!
+//! #[derive(Clone, Debug, PartialEq, Header)]
+//! pub struct DoubleTagged {
+//!     pub destination: MacAddr,
+//!     pub source: MacAddr,
+//!     #[header(default = Tag { protocol: 0x88a8, ..Tag::default() })]
+//!     pub service: Tag,
+//!     #[header(default = Tag::default())]
+//!     pub customer: Tag,
+//!     pub ethertype: u16,
+//! }
+//!
+//! let mut bytes = [0; 22];
+//! DoubleTagged::default().emit(&mut bytes).unwrap();
+//! assert_eq!(bytes[12..20], [0x88, 0xa8, 0, 0, 0x81, 0, 0, 0]);
+//! let (mut view, _) = DoubleTagged::parse_mut(&mut bytes).unwrap();
+//! let vid = u12::new(0x123);
+//! view.set_customer(Tag { vid, ..view.customer() });
+//! assert_eq!(bytes[16..20], [0x81, 0, 0x01, 0x23]);
+//! ```
 //!
 //! # Options
 //!

@@ -115,7 +115,7 @@ pub trait Field: Copy + 'static {
 /// A field that may be set by a transformation: not a length, checksum, selector, constant or reserved field.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a field to be set",
-    note = "lengths, checksums and next-header fields are written by the composer; constant and reserved fields never change"
+    note = "lengths, checksums and next-header fields are written by the composer; constant, reserved and read-only fields never change"
 )]
 pub trait Settable: Field {}
 

@@ -25,7 +25,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a header's field",
-    note = "fields are integers, `[u8; N]`, addresses, or types with a `FieldValue` conversion"
+    note = "fields are integers, `[u8; N]`, addresses, types with a `FieldValue` conversion, or headers marked `#[header(field)]`"
 )]
 pub trait FieldValue: Copy + core::fmt::Debug {
     /// The integer or the bytes it is sent as.
@@ -60,6 +60,8 @@ pub trait Wire: Copy + sealed::Sealed {
     const BITS: usize;
     /// All bits zero.
     const ZEROED: Self;
+    /// Whether it stands on whole bytes only.
+    const WHOLE_BYTES: bool = false;
 
     /// Reads the value whose first bit is `bit`. Bits beyond the end are zero.
     fn read(bytes: &[u8], bit: usize, little_endian: bool) -> Self;
@@ -285,6 +287,7 @@ impl<const N: usize> sealed::Sealed for [u8; N] {}
 impl<const N: usize> Wire for [u8; N] {
     const BITS: usize = 8 * N;
     const ZEROED: Self = [0; N];
+    const WHOLE_BYTES: bool = true;
 
     #[inline(always)]
     fn read(bytes: &[u8], bit: usize, _little_endian: bool) -> Self {

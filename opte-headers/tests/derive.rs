@@ -146,6 +146,52 @@ fn bits_and_tail() {
     }
 }
 
+/// A header that others hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[header(field)]
+struct Tag {
+    priority: u3,
+    eligible: bool,
+    vid: u12,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+struct Tagged {
+    kind: u8,
+    outer: Tag,
+    inner: Tag,
+    #[header(bytes(len = kind))]
+    body: TailBytes<4>,
+}
+
+#[test]
+fn headers_in_headers() {
+    let mut bytes = [1, 0x30, 0x64, 0xe1, 0x23, 9];
+    let (view, rest) = Tagged::parse(&bytes).unwrap();
+    assert!(rest.is_empty());
+    let tag = |priority, eligible, vid| Tag {
+        priority: u3::new(priority),
+        eligible,
+        vid: u12::new(vid),
+    };
+    assert_eq!(
+        (view.outer(), view.inner()),
+        (tag(1, true, 100), tag(7, false, 0x123))
+    );
+    assert_eq!((tagged::Inner::BIT_OFFSET, tagged::Inner::BITS), (24, 16));
+    let mut out = [0; 6];
+    assert_eq!(view.to_owned().unwrap().emit(&mut out), Ok(6));
+    assert_eq!(out, bytes);
+    let (mut view, _) = Tagged::parse_mut(&mut bytes).unwrap();
+    view.set_inner(tag(0, true, 1));
+    assert_eq!(bytes, [1, 0x30, 0x64, 0x10, 0x01, 9]);
+    assert_eq!(
+        Tagged::default().to_string(),
+        "Tagged { kind: 0, outer: Tag { priority: 0, eligible: false, vid: 0 }, inner: Tag { priority: 0, eligible: false, vid: \
+         0 }, body: [] }"
+    );
+}
+
 #[test]
 fn roles_and_text() {
     let carrier = Carrier {

@@ -14,6 +14,7 @@ pub(crate) struct StructAttrs {
     pub(crate) krate: Option<Path>,
     pub(crate) little_endian: Option<Span>,
     pub(crate) len: Option<LitInt>,
+    pub(crate) field: Option<Span>,
 }
 
 /// Another header and the selector value between it and this one.
@@ -114,7 +115,7 @@ pub(crate) enum Extent {
     Missing,
 }
 
-const OF_STRUCT: [&str; 5] = ["follows", "carries", "crate", "le", "len"];
+const OF_STRUCT: [&str; 6] = ["follows", "carries", "crate", "le", "len", "field"];
 const OF_FIELD: [&str; 14] = [
     "default",
     "const",
@@ -142,6 +143,7 @@ impl StructAttrs {
                 "crate" => once(&mut this.krate, name, errors, value(input)?),
                 "le" => once(&mut this.little_endian, name, errors, name.span()),
                 "len" => once(&mut this.len, name, errors, value(input)?),
+                "field" => once(&mut this.field, name, errors, name.span()),
                 _ => {
                     return Err(unknown(
                         name,

@@ -16,13 +16,14 @@ pub(crate) fn expand(plan: &Plan<'_>, assertions: bool) -> TokenStream {
     let view = implementation::view(plan);
     let accessors = implementation::accessors(plan);
     let owned = implementation::owned(plan);
+    let value = implementation::value(plan);
     let neighbours = relations::relations(plan);
     let assertions = if assertions {
         relations::assertions(plan)
     } else {
         TokenStream::new()
     };
-    quote!(#tokens #view #accessors #owned #neighbours #assertions)
+    quote!(#tokens #view #accessors #owned #value #neighbours #assertions)
 }
 
 /// What stands for a header that could not be understood at all, so that its uses are no further errors.

@@ -4,6 +4,8 @@ mod ast;
 mod attr;
 mod diagram;
 mod expand;
+#[cfg(test)]
+mod golden;
 mod names;
 mod types;
 mod valid;

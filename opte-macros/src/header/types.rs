@@ -38,6 +38,19 @@ pub(super) fn customary_width(ty: &Type) -> Option<usize> {
         .map(|(_, bits)| *bits)
 }
 
+/// Whether a type known by name is an array of bytes on the wire, which starts on a whole byte.
+pub(super) fn of_whole_bytes(ty: &Type) -> bool {
+    match ty {
+        Type::Array(_) => true,
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|name| WHOLE_BYTES.iter().any(|known| name.ident == known)),
+        _ => false,
+    }
+}
+
 /// What a type is that no field can have.
 pub(super) fn not_a_value(ty: &Type) -> Option<&'static str> {
     Some(match ty {
@@ -130,6 +143,9 @@ const CUSTOMARY: [(&str, usize); 6] = [
     ("Ipv4Addr", 32),
     ("Ipv6Addr", 128),
 ];
+
+/// Those of them that are arrays of bytes.
+const WHOLE_BYTES: [&str; 3] = ["MacAddr", "Ipv4Addr", "Ipv6Addr"];
 
 #[cfg(test)]
 mod tests {

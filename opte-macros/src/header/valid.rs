@@ -3,7 +3,9 @@
 use super::ast::{Field, Struct};
 use super::attr::{Checksum, Extent, Length, LengthOf, Next, Relation, Tail};
 use super::names::{snake, token};
-use super::types::{customary_width, fits, is_fixed_type, not_a_value, pointless_le, width};
+use super::types::{
+    customary_width, fits, is_fixed_type, not_a_value, of_whole_bytes, pointless_le, width,
+};
 use crate::diagnostics::{Errors, nearest};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -32,6 +34,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) follows: &'a [Relation],
     pub(crate) carries: &'a [Relation],
     pub(crate) len: Option<usize>,
+    /// The header can be a field of others.
+    pub(crate) is_value: bool,
 }
 
 /// A field of the fixed part.
@@ -80,6 +84,7 @@ impl<'a> Plan<'a> {
             follows: &ast.attrs.follows,
             carries: &ast.attrs.carries,
             len: None,
+            is_value: false,
         };
         for field in &ast.fields {
             match &field.attrs.tail {
@@ -87,6 +92,7 @@ impl<'a> Plan<'a> {
                 _ => plan.add_fixed(field, little_endian, errors),
             }
         }
+        plan.check_value(ast, errors);
         plan.check_size(ast, errors);
         plan.check_names(errors);
         plan.check_roles(errors);
@@ -138,6 +144,16 @@ impl<'a> Plan<'a> {
             fits(value, bits, field.ident, errors);
         }
         let offset = self.bits;
+        if let Some(bit) = offset.filter(|bit| bit % 8 != 0)
+            && of_whole_bytes(field.ty)
+        {
+            let message = format!(
+                "`{}` is made of whole bytes, but starts at bit {} of one",
+                field.ident,
+                bit % 8
+            );
+            errors.on(field.ident, message);
+        }
         if let Some(span) = attrs.little_endian
             && let Some(message) = pointless_le(offset, bits, little_endian, field.ty)
         {
@@ -300,6 +316,31 @@ impl<'a> Plan<'a> {
         if self.fields.is_empty() && self.refused.is_empty() {
             errors.on(self.ident, format!("`{}` has no fixed field", self.ident));
         }
+    }
+
+    /// Whether the header can be a field of others, if it says so.
+    fn check_value(&mut self, ast: &Struct<'_>, errors: &Errors) {
+        let Some(span) = ast.attrs.field else { return };
+        if let Some(tail) = &self.tail {
+            let message = format!(
+                "`{}` cannot be a field of others: the length of `{}` varies",
+                self.ident, tail.field.ident
+            );
+            errors.at(span, message);
+            return;
+        }
+        let constant = self
+            .fields
+            .iter()
+            .find(|fixed| fixed.field.attrs.constant.is_some());
+        if let Some(constant) = constant {
+            let message = format!(
+                "`{}` cannot be a field of others: there `{}` would not be checked; take `default` for `const`",
+                self.ident, constant.field.ident
+            );
+            errors.at(span, message);
+        }
+        self.is_value = true;
     }
 
     fn check_names(&mut self, errors: &Errors) {

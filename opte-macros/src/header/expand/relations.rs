@@ -2,7 +2,8 @@
 
 use super::implementation::{fixed_bits, min_len};
 use crate::header::attr::{Covers, LengthOf};
-use crate::header::valid::Plan;
+use crate::header::types;
+use crate::header::valid::{Fixed, Plan};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -75,6 +76,20 @@ pub(super) fn assertions(plan: &Plan<'_>) -> TokenStream {
         let krate = respan(&plan.krate, ty.span());
         all.extend(quote_spanned! {ty.span()=>
             const _: () = #krate::derive::assert_bits::<#ty>(#field, #expected);
+        });
+    }
+    // Where the macro knows neither type nor place, or knows that the place suits no bytes.
+    let unsure = |fixed: &&Fixed<'_>| {
+        fixed.claimed
+            && !types::of_whole_bytes(fixed.field.ty)
+            && fixed.offset.is_none_or(|bit| bit % 8 != 0)
+    };
+    for fixed in plan.fields.iter().filter(unsure) {
+        let (ty, field) = (fixed.field.ty, fixed.field.ident.unraw().to_string());
+        let (module, token) = (&plan.module, &fixed.token);
+        let krate = respan(&plan.krate, ty.span());
+        all.extend(quote_spanned! {ty.span()=>
+            const _: () = #krate::derive::assert_aligned::<#module::#token>(#field);
         });
     }
     if plan.bits.is_none() {
