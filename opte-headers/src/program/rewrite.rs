@@ -317,21 +317,15 @@ impl Rewrite {
         if self.bits_count != 0 || self.places().iter().any(|place| place.flags >> 4 != 0) {
             return false;
         }
-        let run = |from: usize, cover: u8| {
-            from + self
-                .windows()
-                .skip(from)
-                .take_while(|(window, _)| window.cover == cover)
-                .count()
+        let rank = |cover| match cover {
+            0 => Some(0),
+            _ if cover == of_address => Some(1),
+            0x01 if of_address != 0 => Some(2),
+            _ => None,
         };
-        let plain = run(0, 0);
-        let addresses = run(plain, of_address);
-        let all = if self.places().is_empty() {
-            addresses
-        } else {
-            run(addresses, 0x01)
-        };
-        all == usize::from(self.window_count)
+        let mut covers = self.windows().map(|(window, _)| window.cover);
+        let in_order = |last, cover| rank(cover).filter(|rank| *rank >= last);
+        covers.try_fold(0, in_order).is_some()
     }
 
     fn insert_bits(&mut self, new: Bits) -> Result<(), ProgramError> {

@@ -134,7 +134,9 @@ impl Connection {
             self.record(dir, segment);
             return Outcome::Pass;
         }
-        self.control(dir, segment)
+        // A copy of its own: the segments above then never leave the registers.
+        let segment = *segment;
+        self.control(dir, &segment)
     }
 
     #[cold]
