@@ -95,6 +95,8 @@ drop_reasons! {
     NoSubscriber = "no_subscriber",
     /// A frame to none of the addresses of this host.
     NotForUs = "not_for_us",
+    /// The guest's end of the link is switched off, or nobody has it open.
+    LinkDown = "link_down",
 }
 
 impl fmt::Display for DropReason {

@@ -267,7 +267,7 @@ pub(crate) struct CreateXde {
     /// The network namespace the guest's end of the link is moved to: a name or a path.
     #[arg(long, conflicts_with = "tap")]
     pub(crate) netns: Option<String>,
-    /// Make the link a TAP for a virtual machine.
+    /// Make the link a TAP with the port's name, which a virtual machine monitor opens: qemu -netdev tap,ifname=NAME,script=no,vhost=off.
     #[arg(long)]
     pub(crate) tap: bool,
 }

@@ -64,6 +64,23 @@ impl Frame {
         self.offload = offload;
     }
 
+    /// Puts a VLAN tag back in a frame just received, behind the addresses.
+    #[cfg(feature = "std")]
+    pub(crate) fn insert_tag(&mut self, tag: [u8; 4]) {
+        const ADDRESSES: usize = 12;
+        let start = self.start - tag.len();
+        let Some(room) = self.buffer.get_mut(start..self.end) else {
+            return;
+        };
+        if let Some((head, _)) = room.split_at_mut_checked(tag.len() + ADDRESSES) {
+            head.copy_within(tag.len().., 0);
+            if let Some(place) = head.get_mut(ADDRESSES..) {
+                place.copy_from_slice(&tag);
+            }
+            self.start = start;
+        }
+    }
+
     /// Makes it a copy of `other`.
     pub fn copy_from(&mut self, other: &Frame) {
         let bytes = other.bytes();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use nix::unistd::User;
 use opte::provider::Random as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -29,6 +30,10 @@ struct Arguments {
     /// Pass the frames of every port on as they are, without the engine.
     #[arg(long)]
     passthrough: bool,
+    /// Who may open the TAP links of ports, beside those who may configure the network: the user that virtual machine monitors run as, by
+    /// name or number. The driver's own user if not given.
+    #[arg(long, value_name = "USER", value_parser = user)]
+    tap_owner: Option<u32>,
     /// How much to tell on standard error: error, warn, info, debug, trace or off.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: LevelFilter,
@@ -54,7 +59,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // Before anything is made: a signal that comes early must not leave it behind.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let orders = Arc::new(Orders::new()?);
-    let platform = Linux::new(Arc::clone(&orders))?;
+    let mut platform = Linux::new(Arc::clone(&orders))?;
+    if let Some(user) = arguments.tap_owner {
+        platform = platform.with_tap_owner(user);
+    }
     let driver = Arc::new(Driver::new(platform, arguments.passthrough));
     let data_path = DataPath::start(Arc::clone(&driver), orders)?;
     if let Some(directory) = arguments.socket.parent() {
@@ -71,4 +79,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     driver.shut_down();
     drop(data_path);
     Ok(())
+}
+
+/// The number of a user, given by name or number.
+fn user(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match User::from_name(text) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(String::from("there is no such user")),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -100,7 +100,7 @@ pub enum LinkKind {
     /// One end of a pair of virtual Ethernet links.
     #[default]
     Veth,
-    /// A TAP device.
+    /// A TAP link, which a virtual machine monitor opens by its name.
     Tap,
 }
 

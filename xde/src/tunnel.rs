@@ -3,8 +3,8 @@
 use core::net::Ipv6Addr;
 
 use opte_headers::{
-    Ethernet, EthernetGet, EthernetSet, Geneve, GeneveGet, Header, IpProtocol, Ipv6, Ipv6Get,
-    MacAddr, ParseError, Udp, UdpGet, Vni,
+    Ethernet, EthernetGet, EthernetSet, Ethertype, Geneve, GeneveGet, Header, IpProtocol, Ipv6,
+    Ipv6Get, MacAddr, ParseError, Udp, UdpGet, Vni,
 };
 
 /// The ends of a tunnel, and the guest in it.
@@ -22,7 +22,10 @@ impl TunnelEnds {
     /// Reads them off a frame; `None` if it is no Geneve over IPv6.
     #[inline]
     pub(crate) fn of(frame: &[u8]) -> Result<Option<Self>, ParseError> {
-        let (_, rest) = Ethernet::parse(frame)?;
+        let (ethernet, rest) = Ethernet::parse(frame)?;
+        if ethernet.ethertype() != Ethertype::IPV6 {
+            return Ok(None);
+        }
         let (ip, rest) = Ipv6::parse(rest)?;
         if ip.next_header() != IpProtocol::UDP {
             return Ok(None);

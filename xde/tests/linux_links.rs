@@ -2,21 +2,26 @@
 //! counted as ignored, and the reason is said.
 #![cfg(all(feature = "std", target_os = "linux"))]
 
+mod place;
+
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Trial};
+use nix::sys::socket::{setsockopt, sockopt};
+use opte::packet::Offload;
 use opte_headers::MacAddr;
+use opte_headers::program::Sums;
+use place::Place;
 use xde::frame::{Frame, FramePool};
 use xde::linux::link::{self, GuestEnd};
 use xde::linux::namespace::Namespace;
 use xde::linux::netlink::Netlink;
 use xde::linux::packet_socket::{Outgoing, PacketSocket, Wanted};
 use xde::linux::routes::Routes;
-use xde::linux::tap::Tap;
+use xde::linux::tap::create_tap;
 use xde::linux::tunnel_port::TunnelPort;
 use xde::linux::virtio_net::VirtioNetHeader;
 use xde::platform::NoNextHop;
@@ -44,9 +49,11 @@ const IN_NAMESPACES: &[(&str, fn())] = &[
         a_guests_stack_hands_over_partial_checksums,
     ),
     (
-        "a_tap_carries_frames_both_ways",
-        a_tap_carries_frames_both_ways,
+        "a_guests_stack_cuts_what_cannot_be_handed_over",
+        a_guests_stack_cuts_what_cannot_be_handed_over,
     ),
+    ("vlan_tags_stand_in_frames", vlan_tags_stand_in_frames),
+    ("a_tap_stays_until_deleted", a_tap_stays_until_deleted),
     ("next_hops_follow_the_kernel", next_hops_follow_the_kernel),
     (
         "the_tunnels_port_is_silent_and_its_frames_come_up",
@@ -55,71 +62,9 @@ const IN_NAMESPACES: &[(&str, fn())] = &[
 ];
 
 fn main() {
-    let probe = Command::new("unshare").args(["-n", "ip", "link"]).output();
-    let is_root = probe.is_ok_and(|output| output.status.success());
-    if !is_root {
-        eprintln!(
-            "network namespaces cannot be made (root is needed, and iproute2): their cases are ignored"
-        );
-    }
-    let case = |(name, run): &(&str, fn())| {
-        let run = *run;
-        Trial::test(*name, move || {
-            run();
-            Ok(())
-        })
-    };
-    let mut cases: Vec<Trial> = IN_NAMESPACES
-        .iter()
-        .map(|named| case(named).with_ignored_flag(!is_root))
-        .collect();
-    cases.push(case(&(
-        "a_namespace_has_a_plain_name",
-        a_namespace_has_a_plain_name,
-    )));
-    libtest_mimic::run(&Arguments::from_args(), cases).exit();
-}
-
-/// A named namespace that goes away again.
-struct Place(String);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let name = format!("{name}-{}", std::process::id());
-        run(&format!("netns add {name}"));
-        run(&format!("-n {name} link set lo up"));
-        Self(name)
-    }
-
-    fn namespace(&self) -> Namespace {
-        Namespace::open(&self.0).unwrap()
-    }
-
-    fn run(&self, arguments: &str) {
-        run(&format!("-n {} {arguments}", self.0));
-    }
-
-    fn within<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> T {
-        self.namespace().within(work).unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).output();
-    }
-}
-
-fn run(arguments: &str) {
-    let output = Command::new("ip")
-        .args(arguments.split(' '))
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "ip {arguments}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let anywhere: &[(&str, fn())] =
+        &[("a_namespace_has_a_plain_name", a_namespace_has_a_plain_name)];
+    place::run_cases(IN_NAMESPACES, anywhere);
 }
 
 fn guest_end<'a>(name: &'a str, namespace: &'a Namespace) -> GuestEnd<'a> {
@@ -274,7 +219,7 @@ fn a_guests_stack_hands_over_partial_checksums() {
             from.send_to(b"a datagram", (Ipv4Addr::new(10, 0, 0, 1), 9))
         })?;
         let frame = receive_until(&socket, |f| ethertype(f) == 0x0800).unwrap();
-        assert_eq!(frame.offload.sums, opte_headers::program::Sums::Partial);
+        assert_eq!(frame.offload.sums, Sums::Partial);
         assert!(frame.bytes().ends_with(b"a datagram"));
         // What was received goes back out with the same request.
         assert_ne!(
@@ -285,52 +230,124 @@ fn a_guests_stack_hands_over_partial_checksums() {
     });
 }
 
-fn a_tap_carries_frames_both_ways() {
-    let (host, guest) = (Place::new("drv-tap-h"), Place::new("drv-tap-g"));
+fn a_guests_stack_cuts_what_cannot_be_handed_over() {
+    let (host, guest) = (Place::new("drv-tnl-h"), Place::new("drv-tnl-g"));
     let inside = guest.namespace();
     host.within(|| {
         let mut netlink = Netlink::open()?;
-        let (tap, _) = Tap::create(&mut netlink, &guest_end("drvtap0", &inside))?;
-        guest.run("addr add 10.0.0.5/24 dev drvtap0");
-        guest.run("neigh add 10.0.0.1 lladdr a8:40:25:ff:77:77 dev drvtap0");
-        let socket = inside.within(|| {
-            let socket = UdpSocket::bind((IpAddr::from(Ipv4Addr::new(10, 0, 0, 5)), 1000))?;
-            socket.set_read_timeout(Some(Duration::from_secs(2)))?;
-            socket.send_to(b"to the driver", (Ipv4Addr::new(10, 0, 0, 1), 2000))?;
-            Ok(socket)
+        let made = link::create_veth(&mut netlink, &guest_end("drvport0", &inside))?;
+        // A tunnel of the guest's own over its link, and a burst of datagrams through it that its stack would like cut late.
+        guest.run("addr add 10.0.0.5/24 dev drvport0");
+        guest.run("neigh add 10.0.0.1 lladdr a8:40:25:ff:77:77 dev drvport0");
+        guest.run("link add vx0 type vxlan id 7 dstport 4789 remote 10.0.0.1 dev drvport0");
+        guest.run("addr add 192.168.9.1/24 dev vx0");
+        guest.run("link set vx0 up");
+        guest.run("neigh add 192.168.9.2 lladdr 02:00:00:00:00:02 dev vx0");
+        let socket = PacketSocket::open(made.index, Wanted::All)?;
+        inside.within(|| {
+            let from = UdpSocket::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), 0))?;
+            setsockopt(&from, sockopt::UdpGsoSegment, &1000)?;
+            from.send_to(&[7; 4000], (Ipv4Addr::new(192, 168, 9, 2), 9))
         })?;
-        let mut pool = FramePool::new(1);
-        let deadline = Instant::now() + Duration::from_secs(2);
-        let mut frame = loop {
-            let mut frames = [pool.take()];
-            if tap.receive(&mut frames)? == 1 && ethertype(&frames[0]) == 0x0800 {
-                break frames.into_iter().next().unwrap();
-            }
-            assert!(Instant::now() < deadline, "nothing came");
+        let whole = 14 + 20 + 8 + 8 + 14 + 20 + 8 + 1000;
+        let came = Cell::new(0);
+        let is_last = |frame: &Frame| {
+            let is_piece = frame.bytes().len() == whole && frame.bytes().ends_with(&[7; 1000]);
+            came.update(|n| n + u32::from(is_piece));
+            came.get() == 4
         };
-        // Turned round: addresses and ports change places, so the sum stays.
-        let bytes = frame.bytes_mut();
-        for (a, b, len) in [(0, 6, 6), (26, 30, 4), (34, 36, 2)] {
-            for at in 0..len {
-                bytes.swap(a + at, b + at);
+        assert!(receive_until(&socket, is_last).is_some(), "{came:?}");
+        Ok(())
+    });
+}
+
+fn vlan_tags_stand_in_frames() {
+    let (host, guest) = (Place::new("drv-vlan-h"), Place::new("drv-vlan-g"));
+    let inside = guest.namespace();
+    host.within(|| {
+        let mut netlink = Netlink::open()?;
+        let made = link::create_veth(&mut netlink, &guest_end("drvport0", &inside))?;
+        let to_guest = PacketSocket::open(made.index, Wanted::All)?;
+        let from_guest = inside.within(|| {
+            let there = link::find(&mut Netlink::open()?, "drvport0")?;
+            PacketSocket::open(there.index, Wanted::All)
+        })?;
+        // UDP over IPv4, its checksum left to the link; and not left to it.
+        let mut untagged = vec![2; 12];
+        untagged.extend([8, 0, 0x45, 0, 0, 36, 0, 0, 0, 0, 64, 17]);
+        untagged.extend([5; 34]);
+        let tagged = |tag: [u8; 4]| [&untagged[..12], &tag[..], &untagged[12..]].concat();
+        let partial = Offload {
+            sums: Sums::Partial,
+            gso: None,
+        };
+        for (tag, offload, expected) in [
+            (
+                [0x81, 0, 0x60, 5],
+                Offload::default(),
+                tagged([0x81, 0, 0x60, 5]),
+            ),
+            (
+                [0x81, 0, 0x0f, 0xff],
+                partial,
+                tagged([0x81, 0, 0x0f, 0xff]),
+            ),
+            ([0x88, 0xa8, 0, 1], partial, tagged([0x88, 0xa8, 0, 1])),
+            // A priority and no VLAN.
+            ([0x81, 0, 0xe0, 0], partial, untagged.clone()),
+        ] {
+            let sent = tagged(tag);
+            let outgoing = Outgoing {
+                header: VirtioNetHeader::of(offload, &sent),
+                head: &sent,
+                payload: &[],
+            };
+            for (from, to) in [(&from_guest, &to_guest), (&to_guest, &from_guest)] {
+                from.send(&[outgoing], |_, error| panic!("{error}"));
+                let frame = receive_until(to, |f| f.bytes()[..12] == sent[..12]).unwrap();
+                assert_eq!(frame.bytes(), expected);
+                assert_eq!(frame.offload, offload);
             }
         }
-        let echo = Outgoing {
-            header: VirtioNetHeader::of(frame.offload, frame.bytes()),
-            head: frame.bytes(),
-            payload: &[],
-        };
-        tap.send(&[echo], |_, error| panic!("{error}"));
-        let mut answer = [0; 64];
-        let (length, from) = socket.recv_from(&mut answer)?;
-        assert_eq!(&answer[..length], b"to the driver");
-        assert_eq!(from.port(), 2000);
-        drop(tap);
-        assert!(
-            inside
-                .within(|| link::find(&mut Netlink::open()?, "drvtap0"))
-                .is_err()
+        Ok(())
+    });
+}
+
+fn a_tap_stays_until_deleted() {
+    let host = Place::new("drv-tap-h");
+    host.within(|| {
+        let mut netlink = Netlink::open()?;
+        let made = create_tap(&mut netlink, "drvtap0", 1400, 1)?;
+        assert_eq!(
+            (made.mtu, made.is_up, made.has_carrier),
+            (1400, true, false)
         );
+        let refused = |netlink: &mut Netlink| {
+            let error = create_tap(netlink, "drvtap0", 1400, 1).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        };
+        // A driver has it; then it was killed.
+        let holder = PacketSocket::open(made.index, Wanted::All)?;
+        refused(&mut netlink);
+        drop(holder);
+        let again = create_tap(&mut netlink, "drvtap0", 1500, 1)?;
+        assert_eq!((again.mtu, again.index != made.index), (1500, true));
+        // A link of the same name that no driver made, and one that is no TAP.
+        host.run("link set drvtap0 alias other");
+        refused(&mut netlink);
+        host.run("link add drvtap1 type veth peer name other");
+        assert!(create_tap(&mut netlink, "drvtap1", 1500, 1).is_err());
+        // A port of the other kind takes the place of what was left.
+        host.run("link del other");
+        create_tap(&mut netlink, "drvtap1", 1500, 1)?;
+        let here = host.namespace();
+        let end = GuestEnd {
+            namespace: None,
+            ..guest_end("drvtap1", &here)
+        };
+        let veth = link::create_veth(&mut netlink, &end)?;
+        assert!(create_tap(&mut netlink, "drvtap1", 1500, 1).is_ok());
+        assert!(link::find(&mut netlink, &veth.name).is_err());
         Ok(())
     });
 }
@@ -340,7 +357,7 @@ fn underlay(a: &Place, b: &Place) {
     for n in 0..2 {
         a.run(&format!(
             "link add u{n} mtu 9000 type veth peer name u{n} netns {} mtu 9000",
-            b.0
+            b.name()
         ));
         for (place, host) in [(a, 1), (b, 2)] {
             place.run(&format!("addr add fd00:{n}::{host}/64 dev u{n} nodad"));

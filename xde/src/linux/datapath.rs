@@ -12,6 +12,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use opte::DropReason;
 
+use super::carrier::CarrierWatch;
 use super::packet_socket::{Outgoing, PacketSocket};
 use super::platform::Linux;
 use super::port_link::PortLink;
@@ -92,6 +93,7 @@ impl DataPath {
             orders: Arc::clone(&orders),
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             ports: HashMap::new(),
+            carriers: CarrierWatch::open()?,
             underlay: Vec::new(),
             routes: None,
             frames: Vec::with_capacity(BURST),
@@ -101,6 +103,7 @@ impl DataPath {
             retried: Instant::now(),
         };
         worker.watch(orders.wake.as_fd(), Token::Orders)?;
+        worker.watch(worker.carriers.as_fd(), Token::Carriers)?;
         let thread = std::thread::Builder::new()
             .name(String::from("xde-frames"))
             .spawn(move || worker.run())?;
@@ -125,6 +128,7 @@ struct Worker {
     orders: Arc<Orders>,
     epoll: Epoll,
     ports: HashMap<PortId, Arc<PortLink>>,
+    carriers: CarrierWatch,
     underlay: Vec<PacketSocket>,
     routes: Option<Arc<Routes>>,
     /// Frames to be received into.
@@ -143,6 +147,7 @@ struct Worker {
 enum Token {
     Orders,
     Routes,
+    Carriers,
     Underlay(usize),
     Port(PortId),
 }
@@ -154,7 +159,8 @@ impl Token {
         match self {
             Token::Orders => 0,
             Token::Routes => 1,
-            Token::Underlay(link) => 2 + link as u64,
+            Token::Carriers => 2,
+            Token::Underlay(link) => 3 + link as u64,
             Token::Port(PortId(id)) => Self::PORTS + id,
         }
     }
@@ -163,7 +169,8 @@ impl Token {
         match token {
             0 => Token::Orders,
             1 => Token::Routes,
-            token if token < Self::PORTS => Token::Underlay((token - 2) as usize),
+            2 => Token::Carriers,
+            token if token < Self::PORTS => Token::Underlay((token - 3) as usize),
             token => Token::Port(PortId(token - Self::PORTS)),
         }
     }
@@ -193,6 +200,7 @@ impl Worker {
                     Token::Orders if self.obey() => return,
                     Token::Orders => {}
                     Token::Routes => self.take_up_waiting(),
+                    Token::Carriers => self.carriers.take_changes(self.ports.values()),
                     Token::Underlay(link) => self.receive_from_underlay(link),
                     Token::Port(id) => self.receive_from_guest(id),
                 }
@@ -229,6 +237,7 @@ impl Worker {
             match order {
                 Order::AddPort(id, link) => match self.watch(link.as_fd(), Token::Port(id)) {
                     Ok(()) => {
+                        self.carriers.look_at(&link);
                         self.ports.insert(id, link);
                     }
                     Err(error) => tracing::error!(%error, ?id, "a link cannot be waited for"),
@@ -438,6 +447,7 @@ fn reason(error: &io::Error) -> DropReason {
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => DropReason::LinkCongested,
         Some(libc::EMSGSIZE) => DropReason::TooBig,
+        Some(libc::ENETDOWN) => DropReason::LinkDown,
         _ => DropReason::LinkError,
     }
 }

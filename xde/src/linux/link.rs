@@ -13,6 +13,7 @@ use opte_headers::MacAddr;
 
 use super::namespace::Namespace;
 use super::netlink::Netlink;
+use super::sys;
 
 /// What is known of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Li
     };
     match create(netlink) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if !delete_left_behind(netlink, &host_name)? {
+            if !delete_left_behind(netlink, guest.name)? {
                 return Err(error);
             }
             create(netlink)?;
@@ -88,9 +89,9 @@ pub fn create_veth(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<Li
     }
     let made = find(netlink, &host_name)?;
     let finish = |netlink: &mut Netlink| -> io::Result<Link> {
-        silence(netlink, &made)?;
+        settle_host_end(netlink, &made, guest.mtu)?;
         set_up(netlink, made.index, true)?;
-        set_up_guest_end(netlink, guest)?;
+        settle_guest_end(netlink, guest)?;
         find(netlink, &host_name)
     };
     finish(netlink).inspect_err(|_| {
@@ -122,6 +123,18 @@ pub fn find(netlink: &mut Netlink, name: &str) -> io::Result<Link> {
     describe(netlink, name).map(|message| Link::from(&message))
 }
 
+/// Whether the link with number `index` is able to carry frames now; one that is gone is not.
+pub(super) fn has_carrier(netlink: &mut Netlink, index: u32) -> io::Result<bool> {
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    match netlink.get(RouteNetlinkMessage::GetLink(question)) {
+        Ok(RouteNetlinkMessage::NewLink(message)) => Ok(Link::from(&message).has_carrier),
+        Ok(_) => Err(io::Error::from(io::ErrorKind::InvalidData)),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn describe(netlink: &mut Netlink, name: &str) -> io::Result<LinkMessage> {
     let mut question = LinkMessage::default();
     question.attributes = vec![LinkAttribute::IfName(name.to_owned())];
@@ -134,17 +147,27 @@ fn describe(netlink: &mut Netlink, name: &str) -> io::Result<LinkMessage> {
 /// What the host's ends of ports are marked with, so that no link of anybody else's is taken for one.
 const MARK: &str = "port of xde";
 
-/// Deletes the pair whose host's end is `host_name` if a killed driver has left it: it is marked, and no packet socket is on it,
-/// which every driver alive has. Whether it did.
-fn delete_left_behind(netlink: &mut Netlink, host_name: &str) -> io::Result<bool> {
-    let left = match describe(netlink, host_name) {
-        Ok(left) => left,
-        // It is the guest's end whose name is taken.
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(false),
-        Err(error) => return Err(error),
-    };
+/// Deletes the link of port `port`, of whichever kind, if a killed driver has left it: it is marked, and no packet socket is
+/// on it, which every driver alive has. Whether it did.
+pub(super) fn delete_left_behind(netlink: &mut Netlink, port: &str) -> io::Result<bool> {
+    for host_end in [host_end_name(port).as_str(), port] {
+        match describe(netlink, host_end) {
+            Ok(left) if is_left_behind(&left)? => {
+                tracing::info!(link = host_end, "deleting what a killed driver has left");
+                return delete(netlink, left.header.index).map(|()| true);
+            }
+            Ok(_) => {}
+            // A port's link of the other kind, or a guest's end with another's name.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+fn is_left_behind(link: &LinkMessage) -> io::Result<bool> {
     let is_mark = |attribute: &_| matches!(attribute, LinkAttribute::IfAlias(mark) if mark == MARK);
-    if !left.attributes.iter().any(is_mark) {
+    if !link.attributes.iter().any(is_mark) {
         return Ok(false);
     }
     // Of this thread's namespace, not of the process's first thread's. The fifth column is the link's index.
@@ -153,11 +176,7 @@ fn delete_left_behind(netlink: &mut Netlink, host_name: &str) -> io::Result<bool
         .lines()
         .skip(1)
         .filter_map(|line| line.split_whitespace().nth(4));
-    if indices.any(|index| index.parse() == Ok(left.header.index)) {
-        return Ok(false);
-    }
-    tracing::info!(link = host_name, "deleting what a killed driver has left");
-    delete(netlink, left.header.index).map(|()| true)
+    Ok(!indices.any(|index| index.parse() == Ok(link.header.index)))
 }
 
 /// Switches a link on or off.
@@ -178,48 +197,41 @@ pub fn delete(netlink: &mut Netlink, index: u32) -> io::Result<()> {
     netlink.change(RouteNetlinkMessage::DelLink(which), 0)
 }
 
-/// Gives a link a new name, address and size, and moves it into `guest.namespace`; used for links that are not made
-/// in their place.
-pub(super) fn settle_guest_end(
-    netlink: &mut Netlink,
-    index: u32,
-    guest: &GuestEnd<'_>,
-) -> io::Result<()> {
-    let mut change = LinkMessage::default();
-    change.header.index = index;
-    change.attributes = vec![
-        LinkAttribute::Address(guest.mac.octets().to_vec()),
-        LinkAttribute::Mtu(guest.mtu),
-    ];
-    if let Some(namespace) = guest.namespace {
-        change
-            .attributes
-            .push(LinkAttribute::NetNsFd(namespace.as_fd().as_raw_fd()));
-    }
-    netlink.change(RouteNetlinkMessage::SetLink(change), 0)?;
-    set_up_guest_end(netlink, guest)
-}
+/// Offloads by which a guest's stack would leave super-packets to the link that a packet socket cannot hand over: it
+/// cuts those itself then. Names as ethtool(8) has them.
+const NOT_HANDED_OVER: &[&str] = &[
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+    "tx-ipxip4-segmentation",
+    "tx-ipxip6-segmentation",
+    "tx-udp_tnl-segmentation",
+    "tx-udp_tnl-csum-segmentation",
+    "tx-sctp-segmentation",
+    "tx-gso-list",
+];
 
-/// Switches the guest's end on, where it is.
-fn set_up_guest_end(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<()> {
-    let switch_on = |netlink: &mut Netlink| {
+/// Switches the guest's end on, where it is, and off what it is not to leave to the host's end.
+fn settle_guest_end(netlink: &mut Netlink, guest: &GuestEnd<'_>) -> io::Result<()> {
+    let settle = |netlink: &mut Netlink| {
         let end = find(netlink, guest.name)?;
+        sys::turn_off_offloads(netlink.as_fd(), guest.name, NOT_HANDED_OVER)?;
         set_up(netlink, end.index, true)
     };
     match guest.namespace {
-        None => switch_on(netlink),
-        Some(namespace) => namespace.within(|| switch_on(&mut Netlink::open()?)),
+        None => settle(netlink),
+        Some(namespace) => namespace.within(|| settle(&mut Netlink::open()?)),
     }
 }
 
-/// Takes the kernel's own voice from a link: no ARP, no IPv6 and so no addresses, solicitations or reports of its own, and
-/// no IPv4 packet of the guest that the host's stack would take in or route on.
-fn silence(netlink: &mut Netlink, link: &Link) -> io::Result<()> {
+/// Gives the host's end its size and its mark, and takes the kernel's own voice from it: no ARP, no IPv6 and so no addresses,
+/// solicitations or reports of its own, and no IPv4 packet of the guest that the host's stack would take in or route on.
+pub(super) fn settle_host_end(netlink: &mut Netlink, link: &Link, mtu: u32) -> io::Result<()> {
     let mut change = LinkMessage::default();
     change.header.index = link.index;
     change.header.change_mask = LinkFlags::Noarp;
     change.header.flags = LinkFlags::Noarp;
     change.attributes = vec![
+        LinkAttribute::Mtu(mtu),
         LinkAttribute::IfAlias(MARK.to_owned()),
         LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(
             In6AddrGenMode::None,

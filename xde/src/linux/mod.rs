@@ -3,6 +3,7 @@
 //! One thread moves frames, one listens to the kernel's routes and neighbours, one answers commands. `unsafe` is needed for
 //! system calls that no safe wrapper covers; it stands in the private module `sys` alone.
 
+mod carrier;
 pub mod control;
 pub mod datapath;
 pub mod link;

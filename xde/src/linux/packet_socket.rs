@@ -6,13 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt,
 };
+use opte::packet::Offload;
 use opte_headers::MacAddr;
 
-use super::sys::{self, BURST};
+use super::sys::{self, BURST, Received};
 use super::virtio_net::VirtioNetHeader;
 use crate::frame::Frame;
 
-/// A packet socket that hands over super-packets whole, with what is still to be done for them.
+/// A packet socket that hands over super-packets whole, with what is still to be done for them, and VLAN tags in their place, from
+/// which the kernel takes them.
 ///
 /// What it sends passes the link's queueing discipline (no `PACKET_QDISC_BYPASS`): only so do captures on the link show both
 /// directions, and a real link's queue absorb bursts.
@@ -79,6 +81,7 @@ impl PacketSocket {
         let packet = |name| sys::set_option(socket.as_fd(), libc::SOL_PACKET, name, &on);
         packet(libc::PACKET_VNET_HDR)?;
         packet(PACKET_IGNORE_OUTGOING)?;
+        packet(libc::PACKET_AUXDATA)?;
         let larger = |force: io::Result<()>, plain: io::Result<()>| force.or(plain);
         larger(
             setsockopt(&socket, sockopt::RcvBufForce, &WAITING).map_err(io::Error::from),
@@ -113,11 +116,10 @@ impl PacketSocket {
     /// Takes frames that are waiting, at most as many as `frames` has room for and a burst holds. Each of the first so many
     /// as returned is either a frame, or empty where the kernel handed over what nobody can do.
     pub fn receive(&self, frames: &mut [Frame]) -> io::Result<usize> {
-        let mut headers = [VirtioNetHeader::default(); BURST];
-        let mut lengths = [0; BURST];
-        let count = sys::receive_burst(self.socket.as_fd(), frames, &mut headers, &mut lengths)?;
-        for ((frame, header), length) in frames.iter_mut().zip(headers).zip(lengths).take(count) {
-            finish_received(frame, header, length);
+        let mut received = [Received::default(); BURST];
+        let count = sys::receive_burst(self.socket.as_fd(), frames, &mut received)?;
+        for (frame, received) in frames.iter_mut().zip(&received).take(count) {
+            finish(frame, received);
         }
         Ok(count)
     }
@@ -146,12 +148,19 @@ impl AsFd for PacketSocket {
     }
 }
 
-/// Makes `length` bytes that came behind `header` a frame, or an empty one if the header asks for what cannot be done.
-pub(super) fn finish_received(frame: &mut Frame, header: VirtioNetHeader, length: usize) {
-    frame.received(length, opte::packet::Offload::default());
-    match header.to_offload(frame.bytes_mut()) {
+/// Makes what came a frame, or an empty one if its header asks for what cannot be done.
+fn finish(frame: &mut Frame, received: &Received) {
+    frame.received(received.length, Offload::default());
+    // The header's places are those in the frame without its tag.
+    match received.header.to_offload(frame.bytes_mut()) {
         Some(offload) => frame.offload = offload,
-        None => frame.received(0, opte::packet::Offload::default()),
+        None => return frame.received(0, Offload::default()),
+    }
+    // A tag of VLAN 0 is but a priority: to every station the frame is an untagged one (IEEE 802.1Q, section 9.6).
+    if let Some(tag @ [_, _, c, d]) = received.vlan
+        && u16::from_be_bytes([c, d]) & 0xfff != 0
+    {
+        frame.insert_tag(tag);
     }
 }
 

@@ -29,6 +29,7 @@ pub struct Linux {
     routes: RwLock<Option<Arc<Routes>>>,
     orders: Arc<Orders>,
     random: Arc<SystemRandom>,
+    tap_owner: u32,
 }
 
 /// What only commands use, one after another.
@@ -59,7 +60,14 @@ impl Linux {
             routes: RwLock::default(),
             orders,
             random: Arc::new(SystemRandom::open()?),
+            tap_owner: nix::unistd::geteuid().as_raw(),
         })
+    }
+
+    /// Lets this user open the TAP links of ports, instead of the one that the driver runs as.
+    pub fn with_tap_owner(mut self, user: u32) -> Self {
+        self.tap_owner = user;
+        self
     }
 
     fn control(&self) -> MutexGuard<'_, ControlSide> {
@@ -111,7 +119,8 @@ impl Platform for Linux {
             namespace: namespace.as_ref(),
         };
         let netlink = &mut self.control().netlink;
-        PortLink::create(netlink, request.kind, &guest).map_err(asked("make the link"))
+        PortLink::create(netlink, request.kind, &guest, self.tap_owner)
+            .map_err(asked("make the link"))
     }
 
     fn start_link(&self, id: PortId, link: &Arc<PortLink>) -> Result<(), PlatformError> {
