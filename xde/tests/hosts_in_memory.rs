@@ -145,7 +145,7 @@ fn a_spoofed_source_is_dropped_and_counted() {
     for (mac, ip) in [(a.mac, b.v4), (b.mac, a.v4), (b.mac, b.v4)] {
         assert_eq!(world.send(&a, &Frame::ping((mac, ip), gateway, 1, 1)), []);
     }
-    assert_eq!(world.drops(0, DropReason::LayerDefaultDeny), 3);
+    assert_eq!(world.drops(0, DropReason::SpoofedSource), 3);
     assert!(world.wire.is_empty());
 }
 
@@ -311,10 +311,14 @@ fn frames_for_others_are_counted() {
     other[..6].copy_from_slice(&underlay_mac(1, 0).octets());
     assert_eq!(world.underlay(1, 0, &other), []);
     assert_eq!(world.drops(1, DropReason::NoSuchPort), 1);
-    // No tunnel at all.
+    // No tunnel at all, one of another VLAN, and one cut short.
+    let mut tagged = tunnelled.clone();
+    tagged.splice(12..12, [0x81, 0, 0x60, 5]);
     assert_eq!(world.underlay(1, 0, &ping.bytes()), []);
+    assert_eq!(world.underlay(1, 0, &tagged), []);
+    assert_eq!(world.drops(1, DropReason::NotForUs), 2);
     assert_eq!(world.underlay(1, 0, &tunnelled[..60]), []);
-    assert_eq!(world.all_drops(1, |name| name.starts_with("parse_")), 2);
+    assert_eq!(world.all_drops(1, |name| name.starts_with("parse_")), 1);
 }
 
 #[test]
