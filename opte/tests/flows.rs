@@ -159,10 +159,17 @@ fn shortfall_1_1_a_deny_of_higher_priority_stops_a_flow() {
         dropped(bench.send(Out, &ssh_reply(4000, ACK, 501, 101)).verdict),
         DropReason::FlowRevoked
     );
+    // Neither the flow nor its connection is counted.
+    let gauges = || {
+        let counters = bench.port.counters();
+        (counters.flows, counters.tcp_connections)
+    };
+    assert_eq!(gauges(), (0, 0));
     // The rule gone again, the connection is what it was.
     bench.port.remove_rule("firewall", In, deny).unwrap();
     bench.inward(&far(ACK, 101, 501));
     assert_eq!(tcp_states(&bench), ["ESTABLISHED"]);
+    assert_eq!(gauges(), (1, 1));
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(crate) struct FlowTable<N: Network> {
     limit: u32,
     lifetimes: Lifetimes,
     revoked: u32,
+    /// Connections of revoked flows.
+    revoked_connections: u32,
     decided_by: [u32; MAX_LAYERS],
     counters: TableCounters,
 }
@@ -135,6 +137,7 @@ impl<N: Network> FlowTable<N> {
             limit,
             lifetimes: lifetimes(timeouts),
             revoked: 0,
+            revoked_connections: 0,
             decided_by: [0; MAX_LAYERS],
             counters: TableCounters::default(),
         }
@@ -152,6 +155,7 @@ impl<N: Network> FlowTable<N> {
             seed: self.seed.clone(),
             counters: self.counters,
             revoked: 0,
+            revoked_connections: 0,
             decided_by: [0; MAX_LAYERS],
             ..*self
         };
@@ -176,8 +180,9 @@ impl<N: Network> FlowTable<N> {
         self.programs.len()
     }
 
+    /// Connections of flows that may have packets.
     pub(crate) fn connections(&self) -> u32 {
-        self.connections.len()
+        self.connections.len() - self.revoked_connections
     }
 
     pub(crate) fn counters(&self) -> &TableCounters {
@@ -352,8 +357,9 @@ impl<N: Network> FlowTable<N> {
         self.leave_rank(id, class);
         self.set_decisions(id, Decisions::new());
         let mut flow = self.flows.remove(id)?;
-        self.connections.remove(flow.tcp);
+        let connection = self.connections.remove(flow.tcp);
         self.revoked -= u32::from(flow.revoked);
+        self.revoked_connections -= u32::from(flow.revoked && connection.is_some());
         for dir in Direction::BOTH {
             let side = flow.sides.get_mut(dir);
             if let Some(program) = side.program.take() {
@@ -388,11 +394,14 @@ impl<N: Network> FlowTable<N> {
             return;
         }
         flow.revoked = revoked;
+        let connections = u32::from(flow.tcp != NO_CONNECTION);
         if revoked {
             self.revoked += 1;
+            self.revoked_connections += connections;
             self.set_class(id, Class::Revoked, now);
         } else {
             self.revoked -= 1;
+            self.revoked_connections -= connections;
             self.touch(id, now);
         }
     }
