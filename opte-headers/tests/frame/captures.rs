@@ -4,9 +4,9 @@ use opte_headers::frame::{Fragment, parse_guest};
 use opte_headers::*;
 
 /// A frame in hexadecimal and the `x`s behind it; its key, offset of the transport header, and whether it is a fragment.
-type Capture = (&'static str, usize, &'static str, Option<usize>, Fragment);
+pub(crate) type Capture = (&'static str, usize, &'static str, Option<usize>, Fragment);
 
-const CAPTURES: &[Capture] = &[
+pub(crate) const CAPTURES: &[Capture] = &[
     // :: → ff02::16 ICMPv6 110 Multicast Listener Report Message v2
     (
         "3333000000162a1b91d43d9786dd600000000038000100000000000000000000000000000000ff0200000000000000000000000000163a000502000001008f002f040000000204000000ff0200000000000000000001ff00000104000000ff0200000000000000000001ffd43d97",
@@ -113,7 +113,7 @@ const CAPTURES: &[Capture] = &[
     ),
 ];
 
-fn frame(capture: &Capture) -> Vec<u8> {
+pub(crate) fn frame(capture: &Capture) -> Vec<u8> {
     let digits = capture
         .0
         .as_bytes()

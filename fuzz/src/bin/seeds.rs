@@ -1,0 +1,16 @@
+//! Writes the seeds of every target to `corpus/TARGET`, where `cargo fuzz` looks for them.
+
+use std::fs;
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (target, _, seeds) in opte_fuzz::seeds::all() {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder)?;
+        for (n, seed) in seeds.iter().enumerate() {
+            fs::write(folder.join(format!("seed{n:02}")), seed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,390 @@
+//! Inputs to begin with, made of what the tests have captured from real senders.
+
+use crate::geneve_frame::tunnelled;
+use opte_headers::frame::{HeaderKind, parse_guest};
+use opte_headers::program::{HeaderSpec, Program};
+use opte_headers::{Ethernet, Ipv4, Tcp};
+use zerocopy::IntoBytes;
+
+/// A target: its name, its check, its seeds.
+pub type Target = (&'static str, fn(&[u8]), Vec<Vec<u8>>);
+
+/// Every target.
+pub fn all() -> Vec<Target> {
+    vec![
+        ("header_views", crate::header_views::check, header_views()),
+        ("guest_frame", crate::guest_frame::check, frames()),
+        ("geneve_frame", crate::geneve_frame::check, geneve_frame()),
+        (
+            "program_apply",
+            crate::program_apply::check,
+            program_apply(),
+        ),
+        (
+            "services",
+            crate::services::check,
+            behind(&[1, 0], requests()),
+        ),
+        ("port_process", crate::port_process::check, port_process()),
+        (
+            "command_dispatch",
+            crate::command_dispatch::check,
+            command_dispatch(),
+        ),
+        (
+            "driver_frames",
+            crate::driver_frames::check,
+            driver_frames(),
+        ),
+        ("rule_text", crate::rule_text::check, rule_text()),
+    ]
+}
+
+/// What guests ask the services of their port.
+fn requests() -> Vec<Vec<u8>> {
+    use crate::clients::*;
+    let captures = [
+        ARP_REQUEST,
+        ARP_PROBE,
+        ECHO_REQUEST,
+        ECHO_REQUEST6,
+        ROUTER_SOLICITATION,
+        ROUTER_SOLICITATION_BARE,
+        NEIGHBOUR_SOLICITATION,
+        DUPLICATE_ADDRESS_DETECTION,
+        DHCP_DISCOVER,
+        DHCP6_SOLICIT,
+        DHCP_REQUEST,
+        DHCP_RENEWAL,
+        DHCP_RELEASE,
+        DHCP6_REQUEST,
+        DHCP6_INFORMATION_REQUEST,
+        DHCP6_RELEASE,
+    ];
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    captures
+        .iter()
+        .map(|text| text.as_bytes().chunks(2).map(byte).collect())
+        .collect()
+}
+
+/// What guests send.
+pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let captured = crate::captures::CAPTURES.iter();
+    let mut frames: Vec<_> = captured.map(crate::captures::frame).collect();
+    frames.extend(requests());
+    frames
+}
+
+/// Each header of each frame.
+fn header_views() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for frame in frames() {
+        let parsed = parse_guest(&frame).unwrap();
+        for (kind, at) in parsed.shape.iter().zip(parsed.offsets.iter()) {
+            let which = match kind {
+                HeaderKind::Ethernet => 0,
+                HeaderKind::Arp => 2,
+                HeaderKind::Ipv4 => 3,
+                HeaderKind::Ipv6 => 4,
+                HeaderKind::Tcp => 10,
+                HeaderKind::Udp => 11,
+                HeaderKind::Icmpv4 => 8,
+                HeaderKind::Icmpv6 => 9,
+                _ => continue,
+            };
+            let bytes = &frame[usize::from(at)..];
+            seeds.push([&[which], bytes].concat());
+            let options: Option<(u8, usize)> = match which {
+                10 => Some((13, 20)),
+                11 if bytes.len() > 248 => Some((15, 248)),
+                11 => Some((16, 12)),
+                9 => Some((17, 24)),
+                _ => None,
+            };
+            if let Some((list, Some(bytes))) = options.map(|(list, at)| (list, bytes.get(at..))) {
+                seeds.push([&[list], bytes].concat());
+            }
+        }
+    }
+    seeds
+}
+
+fn geneve_frame() -> Vec<Vec<u8>> {
+    let wrapped = frames().into_iter().map(|frame| {
+        let tunnel = tunnelled(&frame, [0, 0, 10], true);
+        [&[1][..], &tunnel].concat()
+    });
+    behind(&[0], frames()).into_iter().chain(wrapped).collect()
+}
+
+fn program_apply() -> Vec<Vec<u8>> {
+    let stack = [
+        HeaderSpec::of::<Ethernet>(),
+        HeaderSpec::of::<Ipv4>(),
+        HeaderSpec::of::<Tcp>(),
+    ];
+    let programs = [
+        Program::IDENTITY,
+        Program::pop(&stack).unwrap(),
+        Program::push(&stack, &stack[0], &[7; 14]).unwrap(),
+        Program::set(&stack, 1, 96, 32, &[10, 0, 0, 9]).unwrap(),
+        Program::set(&stack, 2, 0, 16, &[9, 9]).unwrap(),
+    ];
+    let mut seeds = Vec::new();
+    for program in programs {
+        let head = [&[0, 0, 128, 1, 2, 0][..], program.as_bytes()].concat();
+        seeds.extend(behind(&head, frames().into_iter().take(7).collect()));
+    }
+    // The shape of a frame, then what happens to it.
+    for shape in 0..24 {
+        let mut seed = vec![1, shape % 8, shape / 8];
+        seed.extend((0..250_u8).map(|n| n.wrapping_mul(37) ^ shape));
+        seeds.push(seed);
+    }
+    seeds
+}
+
+/// Frames of a guest and of others as events of a port.
+fn port_process() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for event in [9, 10] {
+        seeds.extend(frames().iter().map(|frame| {
+            let len = (frame.len() as u16).to_be_bytes();
+            [&[40, 2, event][..], &len, frame].concat()
+        }));
+    }
+    // A connection, its answers, then commands and time.
+    for choice in 0..24_u8 {
+        seeds.push(vec![
+            choice,
+            choice % 4,
+            13,
+            choice * 11,
+            0,
+            choice % 2,
+            choice % 3,
+            0,
+            3,
+            choice % 4,
+            2,
+            1,
+            5,
+            0,
+            5,
+            0,
+            18,
+            0,
+            choice % 2,
+            2,
+            1,
+            3,
+            1,
+            16,
+            1,
+            5,
+            11,
+            choice * 9,
+            5,
+            0,
+            16,
+            15,
+            1,
+            0,
+            9,
+            5,
+            0,
+        ]);
+    }
+    seeds
+}
+
+/// Each command by itself, and a port with all that can be set.
+fn command_dispatch() -> Vec<Vec<u8>> {
+    use opte::api::*;
+    use oxide_vpc::api::*;
+    let page = Page::FIRST;
+    let port_name = || "opte0".to_string();
+    let cfg = crate::memory::guest_cfg(0, 10, 5);
+    let create = CreateXdeReq {
+        passthrough: false,
+        ..crate::memory::create_req("opte0", cfg.clone())
+    };
+    let entry = RouterEntry {
+        dest: "0.0.0.0/0".parse().unwrap(),
+        target: "ig".parse().unwrap(),
+        class: RouterClass::System,
+    };
+    let rule: FirewallRule = "dir=in action=allow priority=9 hosts=vni=7 protocol=tcp port=22"
+        .parse()
+        .unwrap();
+    let phys = PhysNet {
+        ether: cfg.guest_mac,
+        ip: cfg.phys_ip,
+        vni: cfg.vni,
+    };
+    let endpoint = TunnelEndpoint {
+        ip: cfg.phys_ip,
+        vni: cfg.vni,
+    };
+    let vip = [10, 0, 0, 1].into();
+    let external = ExternalIpCfg {
+        floating_ips: vec![[203, 0, 113, 9].into()],
+        ..ExternalIpCfg::NONE
+    };
+    let all = vec![
+        command(&create),
+        command(&AddFwRuleReq {
+            port_name: port_name(),
+            rule: rule.clone(),
+        }),
+        command(&SetFwRulesReq {
+            port_name: port_name(),
+            rules: vec![rule],
+        }),
+        command(&RemFwRuleReq {
+            port_name: port_name(),
+            dir: Direction::In,
+            id: 1,
+        }),
+        command(&AddRouterEntryReq {
+            port_name: port_name(),
+            entry,
+        }),
+        command(&DelRouterEntryReq {
+            port_name: port_name(),
+            entry,
+        }),
+        command(&SetExternalIpsReq {
+            port_name: port_name(),
+            external_ips_v4: Some(external),
+            external_ips_v6: None,
+            inet_gw_map: None,
+        }),
+        command(&SetVirt2PhysReq { vip, phys }),
+        command(&ClearVirt2PhysReq { vip, phys }),
+        command(&SetVirt2BoundaryReq {
+            vip: "0.0.0.0/0".parse().unwrap(),
+            tep: vec![endpoint],
+        }),
+        command(&ClearVirt2BoundaryReq {
+            vip: "0.0.0.0/0".parse().unwrap(),
+            tep: vec![endpoint],
+        }),
+        command(&ListPortsReq { page }),
+        command(&DumpVirt2PhysReq { page }),
+        command(&DumpVirt2BoundaryReq { page }),
+        command(&DumpStatsReq {
+            port_name: None,
+            page,
+        }),
+        command(&DumpLayerReq {
+            port_name: port_name(),
+            name: "firewall".to_string(),
+            page,
+        }),
+        command(&DumpUftReq {
+            port_name: port_name(),
+            page,
+        }),
+        command(&DeleteXdeReq { name: port_name() }),
+        command(&ClearXdeUnderlayReq {}),
+        command(&SetXdeUnderlayReq {
+            u1: "u0".to_string(),
+            u2: Some("u1".to_string()),
+        }),
+    ];
+    let mut seeds = vec![all.concat()];
+    seeds.extend(all.iter().map(|one| [&all[0][..], one].concat()));
+    seeds.push([&[252, 0, 0], &all[0][..]].concat());
+    seeds
+}
+
+/// A command as an event: which, the length of its body, the body.
+fn command<R: opte::api::Request>(request: &R) -> Vec<u8> {
+    let which = opte::api::OpteCmd::ALL
+        .iter()
+        .position(|command| *command == R::COMMAND);
+    let body = postcard::to_allocvec(request).unwrap();
+    let len = (body.len() as u16).to_be_bytes();
+    [&[which.unwrap() as u8][..], &len, &body].concat()
+}
+
+fn driver_frames() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for frame in frames() {
+        let len = (frame.len() as u16).to_be_bytes();
+        seeds.push([&[0, 0, 14][..], &len, &frame].concat());
+        let tunnel = tunnelled(&frame, [0, 0, 10], false);
+        let len = (tunnel.len() as u16).to_be_bytes();
+        seeds.push([&[4, 1, 0][..], &len, &tunnel].concat());
+    }
+    // Small and large ones, to guests near and far, cut by all ways there are.
+    for choice in 0..24 {
+        seeds.push(vec![
+            1,
+            0,
+            1 + choice % 2,
+            choice / 2 % 2,
+            choice,
+            5,
+            120,
+            30,
+            choice,
+            choice / 4 % 2,
+            24,
+            0,
+            5,
+            0,
+            1,
+            30,
+            7,
+            1,
+            0,
+            5,
+            0,
+            0,
+            1,
+            1,
+        ]);
+    }
+    seeds
+}
+
+fn rule_text() -> Vec<Vec<u8>> {
+    let texts = [
+        "dir=in action=allow priority=10 hosts=any protocol=tcp port=22,80-90",
+        "dir=out action=deny priority=65535 hosts=subnet=10.0.0.0/8 protocol=icmp:8,0",
+        "dir=in action=allow priority=1 hosts=ip=fd00::1 protocol=icmp6:128",
+        "dir=in action=allow priority=1 hosts=vni=77 protocol=17 # a comment\n\ndir=out action=allow priority=2",
+        "ig=3cc5d3a1-6b4f-4fcd-a6d7-31a0b7a4f1a1",
+        "ig",
+        "drop",
+        "ip6=fd00::7",
+        "sub4=172.30.0.0/22",
+        "a8:40:25:f0:00:01",
+        "fd00:1::/64",
+        "1024-2047",
+        "oxide.example.com",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn behind(head: &[u8], frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    frames.iter().map(|frame| [head, frame].concat()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_seed_and_every_part_of_it() {
+        for (name, check, seeds) in super::all() {
+            assert!(!seeds.is_empty(), "{name}");
+            for seed in seeds {
+                for len in 0..=seed.len() {
+                    check(&seed[..len]);
+                }
+            }
+        }
+    }
+}
