@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -211,11 +211,23 @@ fn reap(reaper: &Mutex<Option<Child>>) {
     }
 }
 
+/// Set when a signal ends the run.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Returns at once, unless a signal is ending this process: then never. What fails from then on fails because everything is being
+/// taken away, and need not be told.
+pub fn pass_unless_interrupted() {
+    while INTERRUPTED.load(Ordering::Relaxed) {
+        std::thread::park();
+    }
+}
+
 fn reap_on_signals(reaper: Arc<Mutex<Option<Child>>>) -> Result<()> {
     let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
     let mut signals = signals.map_err(|e| Failure::new("watch for signals", e))?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            INTERRUPTED.store(true, Ordering::Relaxed);
             reap(&reaper);
             std::process::exit(128 + signal);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use testkit::{Binaries, Failure, Overlay, Result, privilege};
+use testkit::{Binaries, Failure, Overlay, Result, lab, privilege};
 
 /// One case: a name, what it needs installed, and what it does in the lab.
 pub(crate) struct Case {
@@ -137,6 +137,7 @@ fn run_in(overlay: &mut Overlay, cases: &[&Case]) -> Tally {
         let before = drops(overlay);
         let start = Instant::now();
         let outcome = (case.run)(overlay);
+        lab::pass_unless_interrupted();
         let seconds = start.elapsed().as_secs_f64();
         match outcome {
             Ok(()) => {

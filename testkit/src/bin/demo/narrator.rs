@@ -84,6 +84,7 @@ impl Narrator {
             Ok((value, remark)) => (Ok(remark), Some(value)),
             Err(failure) => (Err(failure.to_string()), None),
         };
+        testkit::lab::pass_unless_interrupted();
         let (mark, remark) = match &outcome {
             Ok(remark) => (self.paint(GREEN, "✓"), self.paint(DIM, remark)),
             Err(why) => (self.paint(RED, "✗"), self.paint(RED, why)),

@@ -281,6 +281,9 @@ pub(crate) fn tables(narrator: &mut Narrator, overlay: &Overlay) {
 /// For `--keep`.
 pub(crate) fn how_to_enter(narrator: &mut Narrator, overlay: &Overlay, privilege: Privilege) {
     let lab = overlay.topology.lab();
+    let opteadm = Binaries::beside()
+        .and_then(|binaries| binaries.path("opteadm"))
+        .unwrap_or_else(|_| "opteadm".into());
     narrator.title("It stands. To enter:");
     if privilege == Privilege::UserNamespace {
         println!(
@@ -289,15 +292,15 @@ pub(crate) fn how_to_enter(narrator: &mut Narrator, overlay: &Overlay, privilege
         );
     }
     for guest in GUESTS {
-        println!(
-            "  ip netns exec {}-{} bash     # {}",
-            lab.prefix(),
-            guest.name,
-            guest.ip
-        );
+        let namespace = format!("{}-{}", lab.prefix(), guest.name);
+        println!("  ip netns exec {namespace:20} bash    # {}", guest.ip);
     }
     for host in [&overlay.topology.a, &overlay.topology.b] {
-        println!("  opteadm --socket {} list-ports", host.socket().display());
+        println!(
+            "  {} --socket {} list-ports",
+            opteadm.display(),
+            host.socket().display()
+        );
     }
     match privilege {
         Privilege::Root => println!("To take it away:\n  ./demo --clean {}\n", lab.prefix()),
