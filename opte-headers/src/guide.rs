@@ -84,6 +84,7 @@
 //! | `len = N` | bytes of the fixed part; checked |
 //! | `le` | the whole header is little-endian, bits counted from the low end |
 //! | `field` | can be a field of other headers; of fixed length, without `const` |
+//! | `arbitrary` | proptest makes headers of it; with feature `proptest` of opte-headers, and `Debug` |
 //! | `crate = PATH` | where opte-headers is to be found |
 //!
 //! # Headers in headers

@@ -15,6 +15,8 @@
 #[allow(unused_extern_crates)]
 extern crate self as opte_headers;
 
+#[cfg(feature = "proptest")]
+pub mod arbitrary;
 pub mod bytes;
 pub mod checksum;
 #[doc(hidden)]

@@ -9,6 +9,7 @@ use core::net::Ipv4Addr;
 /// Dynamic Host Configuration Protocol message (RFC 2131, section 2), with the cookie that says that its options are those
 /// of RFC 2132.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Udp = 67), len = 240)]
 pub struct Dhcp4 {
     /// Who speaks: client or server.

@@ -9,6 +9,7 @@ use core::net::Ipv6Addr;
 
 /// Message between a client and a server (RFC 8415, section 8).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Udp = 547), len = 4)]
 pub struct Dhcp6 {
     /// What the message is.
@@ -27,6 +28,7 @@ pub type Dhcp6Options = Options<Dhcp6Option<'static>, 512>;
 
 /// DHCP unique identifier made of a link-layer address (RFC 8415, section 11.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(len = 10)]
 pub struct DuidLinkLayer {
     /// 3.

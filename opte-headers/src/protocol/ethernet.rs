@@ -4,6 +4,7 @@ use crate::{Ethertype, Header, MacAddr};
 
 /// Ethernet header (IEEE 802.3, clause 3; RFC 894).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 pub struct Ethernet {
     /// Station or group the frame goes to.
     #[header(key)]

@@ -10,6 +10,7 @@ use arbitrary_int::prelude::*;
 
 /// GRE header (RFC 2784, section 2; key and sequence number: RFC 2890, section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(
     follows(
         Ipv4 = IpProtocol::GRE,

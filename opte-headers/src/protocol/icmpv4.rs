@@ -5,6 +5,7 @@ use crate::{Header, IpProtocol, field_value};
 
 /// ICMP header (RFC 792).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4 {
     /// What the message is.

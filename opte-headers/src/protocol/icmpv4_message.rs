@@ -8,6 +8,7 @@ use core::net::Ipv4Addr;
 /// Destination Unreachable (RFC 792, page 4), and with [`Icmpv4UnreachableCode::FRAGMENTATION_NEEDED`] the MTU of the link
 /// ahead (RFC 1191, section 4).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4Unreachable {
     /// 3.
@@ -33,6 +34,7 @@ pub struct Icmpv4Unreachable {
 
 /// Time Exceeded (RFC 792, page 6): code 0 in transit, 1 in reassembly.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4TimeExceeded {
     /// 11.
@@ -58,6 +60,7 @@ pub struct Icmpv4TimeExceeded {
 
 /// Parameter Problem (RFC 792, page 8).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4ParameterProblem {
     /// 12.
@@ -82,6 +85,7 @@ pub struct Icmpv4ParameterProblem {
 
 /// Redirect (RFC 792, page 12): there is a better router on the sender's own link.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4Redirect {
     /// 5.
@@ -101,6 +105,7 @@ pub struct Icmpv4Redirect {
 
 /// Echo request (RFC 792, page 14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4EchoRequest {
     /// 8.
@@ -121,6 +126,7 @@ pub struct Icmpv4EchoRequest {
 
 /// Echo reply (RFC 792, page 14), with the data of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4EchoReply {
     /// 0.

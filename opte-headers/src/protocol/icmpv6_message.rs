@@ -7,6 +7,7 @@ use arbitrary_int::u24;
 
 /// Destination Unreachable (RFC 4443, section 3.1).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6Unreachable {
     /// 1.
@@ -30,6 +31,7 @@ pub struct Icmpv6Unreachable {
 
 /// Packet Too Big (RFC 4443, section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6PacketTooBig {
     /// 2.
@@ -50,6 +52,7 @@ pub struct Icmpv6PacketTooBig {
 
 /// Time Exceeded (RFC 4443, section 3.3): code 0 in transit, 1 in reassembly.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6TimeExceeded {
     /// 3.
@@ -72,6 +75,7 @@ pub struct Icmpv6TimeExceeded {
 
 /// Parameter Problem (RFC 4443, section 3.4).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6ParameterProblem {
     /// 4.
@@ -91,6 +95,7 @@ pub struct Icmpv6ParameterProblem {
 
 /// Echo request (RFC 4443, section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6EchoRequest {
     /// 128.
@@ -111,6 +116,7 @@ pub struct Icmpv6EchoRequest {
 
 /// Echo reply (RFC 4443, section 4.2), with the data of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6EchoReply {
     /// 129.

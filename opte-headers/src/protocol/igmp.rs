@@ -9,6 +9,7 @@ use core::net::Ipv4Addr;
 
 /// IGMP message of version 2, and the start of every other (RFC 2236, section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::IGMP), len = 8)]
 pub struct Igmp {
     /// What the message is.
@@ -25,6 +26,7 @@ pub struct Igmp {
 
 /// Membership query of version 3 (RFC 3376, section 4.1).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::IGMP), len = 12)]
 pub struct IgmpQuery {
     /// 0x11.
@@ -56,6 +58,7 @@ pub struct IgmpQuery {
 
 /// Membership report of version 3 (RFC 3376, section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv4 = IpProtocol::IGMP), len = 8)]
 pub struct IgmpReport {
     /// 0x22.

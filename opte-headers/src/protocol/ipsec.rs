@@ -8,6 +8,7 @@ use crate::{Header, IpProtocol, TailBytes};
 
 /// Start of an ESP packet (RFC 4303, section 2). What follows is encrypted, and with it what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(
     follows(
         Ipv4 = IpProtocol::ESP,
@@ -31,6 +32,7 @@ pub struct Esp {
 
 /// Authentication header (RFC 4302, section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(
     follows(
         Ipv4 = IpProtocol::AH,

@@ -9,6 +9,7 @@ use core::net::Ipv6Addr;
 
 /// MLD message of version 1, and the start of a query of version 2 (RFC 2710, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 24)]
 pub struct Mld {
     /// 130: query, 131: report, 132: done.
@@ -40,6 +41,7 @@ impl Mld {
 
 /// Listener query of version 2 (RFC 3810, section 5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 28)]
 pub struct MldQuery {
     /// 130.
@@ -77,6 +79,7 @@ pub struct MldQuery {
 
 /// Listener report of version 2 (RFC 3810, section 5.2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct MldReport {
     /// 143.

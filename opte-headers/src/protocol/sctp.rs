@@ -9,6 +9,7 @@ use crate::{Header, IpProtocol, NoSelector};
 /// The checksum is a CRC32c of the whole packet, which does not follow an edit by the difference as an Internet checksum
 /// does; so what it covers is read only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(
     follows(
         Ipv4 = IpProtocol::SCTP,

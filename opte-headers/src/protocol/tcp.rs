@@ -8,6 +8,7 @@ use bitflags::bitflags;
 
 /// TCP header (RFC 9293, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(
     follows(
         Ipv4 = IpProtocol::TCP,

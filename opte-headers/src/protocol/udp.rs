@@ -5,6 +5,7 @@ use crate::{Header, IpProtocol};
 
 /// UDP header (RFC 768).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
 #[header(
     follows(
         Ipv4 = IpProtocol::UDP,

@@ -15,6 +15,7 @@ pub(crate) struct StructAttrs {
     pub(crate) little_endian: Option<Span>,
     pub(crate) len: Option<LitInt>,
     pub(crate) field: Option<Span>,
+    pub(crate) arbitrary: Option<Span>,
 }
 
 /// Another header and the selector value between it and this one.
@@ -115,7 +116,15 @@ pub(crate) enum Extent {
     Missing,
 }
 
-const OF_STRUCT: [&str; 6] = ["follows", "carries", "crate", "le", "len", "field"];
+const OF_STRUCT: [&str; 7] = [
+    "follows",
+    "carries",
+    "crate",
+    "le",
+    "len",
+    "field",
+    "arbitrary",
+];
 const OF_FIELD: [&str; 14] = [
     "default",
     "const",
@@ -143,6 +152,7 @@ impl StructAttrs {
                 "crate" => once(&mut this.krate, name, errors, value(input)?),
                 "le" => once(&mut this.little_endian, name, errors, name.span()),
                 "len" => once(&mut this.len, name, errors, value(input)?),
+                "arbitrary" => once(&mut this.arbitrary, name, errors, name.span()),
                 "field" => once(&mut this.field, name, errors, name.span()),
                 _ => {
                     return Err(unknown(

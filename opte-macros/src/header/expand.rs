@@ -1,5 +1,6 @@
 //! The generated code.
 
+mod arbitrary;
 mod documentation;
 mod implementation;
 mod relations;
@@ -17,13 +18,14 @@ pub(crate) fn expand(plan: &Plan<'_>, assertions: bool) -> TokenStream {
     let accessors = implementation::accessors(plan);
     let owned = implementation::owned(plan);
     let value = implementation::value(plan);
+    let arbitrary = arbitrary::arbitrary(plan);
     let neighbours = relations::relations(plan);
     let assertions = if assertions {
         relations::assertions(plan)
     } else {
         TokenStream::new()
     };
-    quote!(#tokens #view #accessors #owned #value #neighbours #assertions)
+    quote!(#tokens #view #accessors #owned #value #arbitrary #neighbours #assertions)
 }
 
 /// What stands for a header that could not be understood at all, so that its uses are no further errors.

@@ -36,6 +36,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) len: Option<usize>,
     /// The header can be a field of others.
     pub(crate) is_value: bool,
+    /// Proptest makes headers of it.
+    pub(crate) is_arbitrary: bool,
 }
 
 /// A field of the fixed part.
@@ -85,6 +87,7 @@ impl<'a> Plan<'a> {
             carries: &ast.attrs.carries,
             len: None,
             is_value: false,
+            is_arbitrary: ast.attrs.arbitrary.is_some(),
         };
         for field in &ast.fields {
             match &field.attrs.tail {
