@@ -72,7 +72,9 @@ impl Network for LanNat {
     type Meta = ();
 
     fn parse(&self, _: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
-        parse_guest(frame)
+        let parsed = parse_guest(frame)?;
+        parsed.untagged()?;
+        Ok(parsed)
     }
 
     fn key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> FlowKey {

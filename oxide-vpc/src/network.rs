@@ -94,10 +94,12 @@ impl Network for VpcNetwork {
 
     #[inline(always)]
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
-        match dir {
+        let parsed = match dir {
             Direction::Out => parse_guest(frame),
             Direction::In => parse_geneve(frame),
-        }
+        }?;
+        parsed.untagged()?;
+        Ok(parsed)
     }
 
     #[inline(always)]

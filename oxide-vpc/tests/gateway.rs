@@ -380,3 +380,28 @@ fn a_port_of_one_family_takes_nothing_of_the_other() {
         Sent::Refused(DropReason::LayerDefaultDeny)
     );
 }
+
+#[test]
+fn frames_with_a_vlan_tag_are_refused_and_leave_no_flow() {
+    let (world, a) = world();
+    let ping = Frame::ping(
+        (world.mac(a), world.v4(a).1),
+        (GATEWAY_MAC, ip("172.30.0.6")),
+        8,
+        1,
+    );
+    let mut tagged = ping.bytes();
+    tagged.splice(12..12, [0x81, 0x00, 0x00, 0x07]);
+    assert_eq!(
+        world.send_bytes(a, &tagged),
+        Sent::Refused(DropReason::ParseUnsupported)
+    );
+    assert_eq!(
+        world
+            .vpc(a)
+            .port()
+            .dump_uft(opte::api::Page::FIRST)
+            .count_out,
+        0
+    );
+}

@@ -3,6 +3,7 @@
 use super::key::FlowKey;
 use super::offsets::{HeaderKind, Offsets, Shape};
 use super::walk::Stacked;
+use crate::error::ParseError;
 use crate::ethertype::Ethertype;
 use crate::ip_protocol::IpProtocol;
 
@@ -130,6 +131,21 @@ impl Parsed {
         self.l3_kind()
             .is_ip()
             .then_some(IpProtocol(self.key.protocol))
+    }
+
+    /// That the innermost Ethernet header has no VLAN tag behind it, for networks that know none: the flow key does not tell
+    /// tagged frames from others.
+    ///
+    /// # Errors
+    /// `Unsupported`, of the Ethernet header.
+    #[inline]
+    pub fn untagged(&self) -> Result<(), ParseError> {
+        let next = self.inner + 1;
+        if self.l3 == next || self.shape.at(next) != HeaderKind::Vlan {
+            return Ok(());
+        }
+        let selector = u64::from(Ethertype::VLAN.0);
+        Err(ParseError::unsupported("Ethernet", "ethertype", selector))
     }
 
     /// Whether the frame is inside a tunnel.
