@@ -318,13 +318,21 @@ impl Parser {
                 quote!(#step let (selector, bytes) = (step.selector, step.bytes); #next)
             }
             (Care::Thorough, true) => quote!(#step let _ = step;),
-            (Care::Thorough, false) => quote! {
-                #step
-                if step.more {
-                    let (selector, bytes) = (step.selector, step.bytes);
-                    #next
+            (Care::Thorough, false) => {
+                // A later fragment has nothing behind it that could be looked at; where something must be, it is refused.
+                let refuse = (!candidates(behind).1).then(|| {
+                    quote!(else {
+                        return ::core::result::Result::Err(<#header as #krate::Header>::unsupported(step.selector));
+                    })
+                });
+                quote! {
+                    #step
+                    if step.more {
+                        let (selector, bytes) = (step.selector, step.bytes);
+                        #next
+                    } #refuse
                 }
-            },
+            }
         }
     }
 

@@ -368,6 +368,21 @@ fn arp_in_the_tunnel_leaves_nothing_of_the_outside_in_the_key() {
     assert_eq!((inside.l3_index(), inside.l4_index()), (Some(5), None));
 }
 
+/// It has no header of the tunnel, so it is not of a tunnel.
+#[test]
+fn a_later_fragment_of_the_underlay_is_refused() {
+    let fragment = Ipv6Fragment {
+        next_header: IpProtocol::UDP,
+        fragment_offset: arbitrary_int::u13::new(8),
+        ..Ipv6Fragment::default()
+    };
+    let body = [bytes(&fragment), guest_tcp()].concat();
+    let frame = ethernet(Ethertype::IPV6, &ipv6(IpProtocol::FRAGMENT, &body));
+    assert_eq!(parse_guest(&frame).unwrap().fragment, Fragment::Later);
+    let error = parse_geneve(&frame).unwrap_err();
+    assert_eq!((error.header, error.field), ("Ipv6", "next_header"));
+}
+
 #[test]
 fn tunnel_options() {
     let oxide = [
