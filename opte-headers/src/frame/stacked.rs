@@ -237,6 +237,9 @@ fn extensions<'a, const QUICK: bool>(
         if !next.is_ipv6_extension() {
             return Ok(Step::then(next, bytes));
         }
+        if count == MAX_EXTENSIONS {
+            break;
+        }
         // RFC 8200, section 4.1: hop-by-hop options are allowed right behind the IPv6 header only.
         if next == IpProtocol::HOP_BY_HOP && count > 0 {
             return Err(ParseError::illegal("Ipv6", "next_header", next.0.into()));

@@ -384,6 +384,27 @@ fn a_later_fragment_of_the_underlay_is_refused() {
 }
 
 #[test]
+fn a_ninth_extension_header_is_refused_a_fragment_too() {
+    let option = |next_header| Ipv6Destination {
+        next_header,
+        ..Ipv6Destination::default()
+    };
+    let mut body = bytes(&option(IpProtocol::DESTINATION_OPTIONS)).repeat(7);
+    body.extend(bytes(&option(IpProtocol::FRAGMENT)));
+    body.extend(bytes(&Ipv6Fragment {
+        next_header: IpProtocol::UDP,
+        fragment_offset: arbitrary_int::u13::new(8),
+        ..Ipv6Fragment::default()
+    }));
+    let frame = ethernet(
+        Ethertype::IPV6,
+        &ipv6(IpProtocol::DESTINATION_OPTIONS, &body),
+    );
+    let error = parse_guest(&frame).unwrap_err();
+    assert_eq!((error.header, error.field), ("Ipv6", "extension"));
+}
+
+#[test]
 fn tunnel_options() {
     let oxide = [
         0x01, 0x29, 0x00, 0x00, 0x01, 0x29, 0x02, 0x01, 0, 0, 0x21, 0,
