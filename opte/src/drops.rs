@@ -97,6 +97,8 @@ drop_reasons! {
     NotForUs = "not_for_us",
     /// The guest's end of the link is switched off, or nobody has it open.
     LinkDown = "link_down",
+    /// Frames came in faster than they were taken from the link.
+    ReceiveQueueFull = "receive_queue_full",
 }
 
 impl fmt::Display for DropReason {

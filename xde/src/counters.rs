@@ -72,8 +72,14 @@ impl Counters {
     /// Counts a frame that was dropped.
     #[inline]
     pub fn dropped(&self, reason: DropReason) {
+        self.dropped_all(reason, 1);
+    }
+
+    /// Counts so many frames that were dropped.
+    #[inline]
+    pub fn dropped_all(&self, reason: DropReason, frames: u64) {
         if let Some(counter) = self.drops.get(reason as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(frames, Ordering::Relaxed);
         }
     }
 

@@ -41,6 +41,10 @@ const IN_NAMESPACES: &[(&str, fn())] = &[
         a_failed_creation_leaves_nothing,
     ),
     (
+        "frames_that_find_no_room_are_told",
+        frames_that_find_no_room_are_told,
+    ),
+    (
         "only_the_guest_speaks_on_its_link",
         only_the_guest_speaks_on_its_link,
     ),
@@ -172,6 +176,36 @@ fn a_namespace_has_a_plain_name() {
             io::ErrorKind::InvalidInput
         );
     }
+}
+
+fn frames_that_find_no_room_are_told() {
+    let (host, guest) = (Place::new("drv-full-h"), Place::new("drv-full-g"));
+    let inside = guest.namespace();
+    host.within(|| {
+        let mut netlink = Netlink::open()?;
+        let made = link::create_veth(&mut netlink, &guest_end("drvport0", &inside))?;
+        let slow = PacketSocket::open(made.index, Wanted::All)?;
+        let sender = inside.within(|| {
+            let there = link::find(&mut Netlink::open()?, "drvport0")?;
+            PacketSocket::open(there.index, Wanted::Promiscuous)
+        })?;
+        assert_eq!(slow.overflowed(), 0);
+        let mut frame = vec![0xff; 1514];
+        frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+        let outgoing = Outgoing {
+            header: VirtioNetHeader::default(),
+            head: &frame,
+            payload: &[],
+        };
+        // More than the socket has room for, taken by nobody.
+        for _ in 0..1200 {
+            sender.send(&[outgoing; 64], |_, _| {});
+        }
+        assert!(slow.overflowed() > 0);
+        // What was told is not told again.
+        assert_eq!(slow.overflowed(), 0);
+        Ok(())
+    });
 }
 
 fn only_the_guest_speaks_on_its_link() {

@@ -213,6 +213,7 @@ impl Worker {
             }
             if more || self.swept.elapsed() >= SWEEP {
                 self.swept = Instant::now();
+                self.count_overflows();
                 more = self.driver.expire();
             }
         }
@@ -288,6 +289,19 @@ impl Worker {
     fn ignore(&self, fd: BorrowedFd<'_>) {
         // Fails only for what is not waited for.
         let _ = self.epoll.delete(fd);
+    }
+
+    /// Counts what the kernel dropped before it could be taken.
+    fn count_overflows(&self) {
+        let reason = DropReason::ReceiveQueueFull;
+        let lost = self.underlay.iter().map(PacketSocket::overflowed).sum();
+        self.driver.counters().dropped_all(reason, lost);
+        let switch = self.driver.switch();
+        for (id, link) in &self.ports {
+            if let Some(port) = switch.port(*id) {
+                port.counters.dropped_all(reason, link.overflowed());
+            }
+        }
     }
 
     fn take_up_waiting(&mut self) {

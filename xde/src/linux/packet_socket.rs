@@ -8,6 +8,7 @@ use nix::sys::socket::{
 };
 use opte::packet::Offload;
 use opte_headers::MacAddr;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::sys::{self, BURST, Received};
 use super::virtio_net::VirtioNetHeader;
@@ -124,6 +125,17 @@ impl PacketSocket {
         Ok(count)
     }
 
+    /// Frames that the kernel dropped since this was last asked, because they came in faster than they were taken.
+    pub fn overflowed(&self) -> u64 {
+        let statistics: io::Result<PacketStatistics> = sys::option(
+            self.socket.as_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+        );
+        // Fails only for what is no packet socket.
+        statistics.map_or(0, |statistics| u64::from(statistics.drops))
+    }
+
     /// Sends frames, as few system calls as need be. `refused` hears of each that did not go, by its place.
     pub fn send(&self, frames: &[Outgoing<'_>], mut refused: impl FnMut(usize, io::Error)) {
         let mut sent = 0;
@@ -162,6 +174,14 @@ fn finish(frame: &mut Frame, received: &Received) {
     {
         frame.insert_tag(tag);
     }
+}
+
+/// `struct tpacket_stats` of `linux/if_packet.h`. Reading it sets it to zero.
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes)]
+#[repr(C)]
+struct PacketStatistics {
+    packets: u32,
+    drops: u32,
 }
 
 /// `PACKET_IGNORE_OUTGOING` of `linux/if_packet.h`: no copies of what leaves over the link.

@@ -74,6 +74,11 @@ impl PortLink {
         }
     }
 
+    /// Frames of the guest that were lost since this was last asked; see [`PacketSocket::overflowed`].
+    pub(super) fn overflowed(&self) -> u64 {
+        self.socket.overflowed()
+    }
+
     /// Its number in the driver's namespace.
     pub(super) fn index(&self) -> u32 {
         self.index

@@ -6,6 +6,8 @@ use std::mem::{size_of, size_of_val, zeroed};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr;
 
+use zerocopy::{FromBytes, IntoBytes};
+
 use super::packet_socket::Outgoing;
 use super::virtio_net::VirtioNetHeader;
 use crate::frame::Frame;
@@ -31,6 +33,27 @@ pub(super) fn set_option<T: Copy>(
         )
     };
     check(result).map(drop)
+}
+
+/// An option of a socket, of which the kernel may fill in less than there is room for.
+pub(super) fn option<T: FromBytes + IntoBytes + Default>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> io::Result<T> {
+    let mut value = T::default();
+    let mut length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes at `value`, which is that long, and any bytes are a `T`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            ptr::from_mut(&mut value).cast(),
+            &raw mut length,
+        )
+    };
+    check(result).map(|_| value)
 }
 
 /// Puts a classic BPF program before a socket: frames it returns 0 for are not received.
