@@ -1,6 +1,8 @@
 //! A small network for the engine's tests: a firewall, NAT to one share of an address, and a tunnel.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod traffic;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
