@@ -29,9 +29,21 @@ pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
     // What is wrong with the arguments is said whether or not a driver runs.
     let action = Action::new(command)?;
     let mut client = Client::connect(socket)?;
-    match action {
+    let outcome = match action {
         Action::List(command) => read(&mut client, command, json),
         Action::Change(change) => done(change(&mut client), json),
+    };
+    outcome.map_err(|failure| of_an_empty_driver(failure, &mut client))
+}
+
+/// Tells a port that is not there from a driver that has none: one that was restarted knows nothing of before.
+fn of_an_empty_driver(failure: Failure, client: &mut Client) -> Failure {
+    match failure {
+        Failure::Client(Error::Refused {
+            error: OpteError::PortNotFound { port },
+            ..
+        }) if client.list_ports().is_ok_and(|ports| ports.is_empty()) => Failure::NoPorts(port),
+        other => other,
     }
 }
 
@@ -46,6 +58,8 @@ pub(crate) enum Failure {
     Input(io::Error),
     /// The driver did not do it.
     Client(Error),
+    /// The driver has no ports, this one as little as any other.
+    NoPorts(String),
     /// The answer could not be printed as JSON.
     Json(serde_json::Error),
     /// The answer could not be printed as a table.
@@ -59,6 +73,10 @@ impl fmt::Display for Failure {
             Self::Rules(error) => write!(f, "rules, {error}"),
             Self::Input(error) => write!(f, "cannot read rules: {error}"),
             Self::Client(error) => error.fmt(f),
+            Self::NoPorts(port) => write!(
+                f,
+                "port '{port}' not found: xde has no ports; it was restarted, or none was created yet"
+            ),
             Self::Json(error) => write!(f, "cannot print the answer: {error}"),
             Self::Table(error) => write!(f, "cannot print the answer: {error}"),
         }

@@ -10,7 +10,7 @@ pub(crate) fn a_killed_driver_is_reported_and_replaced(lab: &mut Overlay) -> Res
     one_clear_line(lab, "list-ports", "xde")?;
     lab.topology.a.start_xde()?;
     // The new one is empty, and says so rather than something about the old one's ports.
-    one_clear_line(lab, "list-layers -p opte0", "opte0")?;
+    one_clear_line(lab, "list-layers -p opte0", "restarted")?;
 
     for (guest, plan) in [
         (&lab.alice, ALICE),
