@@ -72,9 +72,11 @@ impl Network for LanNat {
     type Meta = ();
 
     fn parse(&self, _: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
-        let parsed = parse_guest(frame)?;
-        parsed.untagged()?;
-        Ok(parsed)
+        parse_guest(frame)
+    }
+
+    fn admits(&self, parsed: &Parsed) -> Result<(), ParseError> {
+        parsed.untagged()
     }
 
     fn key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> FlowKey {

@@ -18,6 +18,15 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// Parses a frame that goes `dir` through a port.
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError>;
 
+    /// That the network takes frames of this shape. Asked of the first packet of a flow only: later ones are of its shape, or
+    /// are dropped.
+    ///
+    /// # Errors
+    /// What is wrong with it, in the parser's terms.
+    fn admits(&self, _parsed: &Parsed) -> Result<(), ParseError> {
+        Ok(())
+    }
+
     /// The flow key of a parsed frame, with all that actions and predicates of the network ask for: what is not in the key
     /// (the class of a MAC address, a tunnel option) cannot decide over a flow.
     fn key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> Self::Key;

@@ -94,12 +94,14 @@ impl Network for VpcNetwork {
 
     #[inline(always)]
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
-        let parsed = match dir {
+        match dir {
             Direction::Out => parse_guest(frame),
             Direction::In => parse_geneve(frame),
-        }?;
-        parsed.untagged()?;
-        Ok(parsed)
+        }
+    }
+
+    fn admits(&self, parsed: &Parsed) -> Result<(), ParseError> {
+        parsed.untagged()
     }
 
     #[inline(always)]

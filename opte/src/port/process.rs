@@ -314,6 +314,9 @@ impl<N: Network> Inner<N> {
             hash,
         } = arrival;
         self.traffic.get_mut(dir).uft_miss += 1;
+        port.network
+            .admits(parsed)
+            .map_err(|error| DropReason::from(&error))?;
         let segment = segment_of(arrival, packet);
         if let Some(segment) = &segment {
             Connection::may_open(segment, *port.midstream.get(dir))?;

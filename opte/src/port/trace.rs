@@ -162,6 +162,9 @@ impl<N: Network> Inner<N> {
             trace.known = true;
             return passed;
         }
+        port.network
+            .admits(arrival.parsed)
+            .map_err(|error| DropReason::from(&error))?;
         if let Some(segment) = super::process::segment_of(arrival, packet) {
             Connection::may_open(&segment, *port.midstream.get(arrival.dir))?;
         }
