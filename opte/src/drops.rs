@@ -69,10 +69,6 @@ drop_reasons! {
     TcpUnexpectedSegment = "tcp_unexpected_segment",
     /// A TCP reset or SYN outside the window (RFC 5961).
     TcpOutOfWindow = "tcp_out_of_window",
-    /// A fragment whose first fragment has not been seen.
-    FragmentUnknown = "fragment_unknown",
-    /// A fragment that overlaps another, or a first fragment too short for its headers (RFC 1858, RFC 5722).
-    FragmentIllegal = "fragment_illegal",
     /// The network's own handler denied the packet.
     HandlerDeny = "handler_deny",
     /// A reply does not fit the buffer given for it.
@@ -91,8 +87,6 @@ drop_reasons! {
     LinkCongested = "link_congested",
     /// The link refused the frame.
     LinkError = "link_error",
-    /// A multicast group without subscribers here.
-    NoSubscriber = "no_subscriber",
     /// A frame to none of the addresses of this host.
     NotForUs = "not_for_us",
     /// The guest's end of the link is switched off, or nobody has it open.
