@@ -17,6 +17,7 @@
 //! assert_eq!(checksum::update(0x220d, 0xf203, 0x1234), changed.checksum());
 //! ```
 
+use crate::header::Covers;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// A one's complement sum in the making.
@@ -96,6 +97,13 @@ impl Sum {
         !self.fold()
     }
 
+    /// What to add to a sum when words under it change from one sum to another: new words and the complements of old ones.
+    /// Never a difference, which might be a zero that no sum of bytes is (RFC 1624, section 3).
+    #[inline]
+    pub(crate) const fn change(before: Self, after: Self) -> Self {
+        after.with_word(!before.fold())
+    }
+
     /// Eight bytes of memory as a summand.
     #[inline]
     pub(crate) const fn of_word64(in_memory_order: u64) -> Self {
@@ -121,6 +129,39 @@ pub const fn update(checksum: u16, old: u16, new: u16) -> u16 {
         .with_word(!old)
         .with_word(new)
         .checksum()
+}
+
+/// What a zero in a checksum field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zero {
+    /// A checksum as any other.
+    IsASum,
+    /// No checksum; 0xffff goes out where one is zero (UDP, RFC 768).
+    IsNone,
+    /// Nothing that differences may lead to: a message of zeros has 0xffff, which they cannot tell from zero (ICMPv4).
+    Never,
+}
+
+impl Zero {
+    /// In a checksum of this kind.
+    pub(crate) const fn of(covers: Covers) -> Self {
+        match covers {
+            Covers::Pseudo { zero_is_none: true } => Self::IsNone,
+            Covers::Payload => Self::Never,
+            Covers::Header | Covers::Pseudo { .. } => Self::IsASum,
+        }
+    }
+}
+
+/// The checksum after a [`Sum::change`] under it; none if there was none.
+pub(crate) const fn follow(checksum: u16, change: Sum, zero: Zero) -> Option<u16> {
+    if checksum == 0 && matches!(zero, Zero::IsNone) {
+        return None;
+    }
+    match change.with_word(!checksum).checksum() {
+        0 if !matches!(zero, Zero::IsASum) => Some(0xffff),
+        new => Some(new),
+    }
 }
 
 /// The sum of an IPv4 pseudo-header (RFC 9293, section 3.1); `length` counts the transport header and its payload.

@@ -3,7 +3,7 @@
 use super::offsets::HeaderKind;
 use super::parsed::Parsed;
 use super::walk::Stacked;
-use crate::checksum::Sum;
+use crate::checksum::{Sum, Zero, follow};
 use crate::error::ParseError;
 use crate::header::{ChecksumRole, Covers, Field, Header, Settable};
 use crate::protocol::{Icmpv4, Icmpv6, Ipv4, Tcp, Udp};
@@ -144,14 +144,9 @@ impl<'a> Editor<'a> {
         let Some(field) = field else {
             return Change::NONE;
         };
-        let zero_is_none = role.covers == Covers::Pseudo { zero_is_none: true };
         let old = u16::from_be_bytes(*field);
-        if zero_is_none && old == 0 {
+        let Some(new) = follow(old, change.seen_from(start), Zero::of(role.covers)) else {
             return Change::NONE;
-        }
-        let new = match change.seen_from(start).with_word(!old).checksum() {
-            0 if zero_is_none => 0xffff,
-            new => new,
         };
         *field = new.to_be_bytes();
         let word = |word| Sum::ZERO.with_word(word);
@@ -196,8 +191,7 @@ impl<'a> Editor<'a> {
     }
 }
 
-/// What is to be added to the sum of all bytes, words counted from the start of the frame: new words and complements of old
-/// ones, never a difference, which might be a zero that no sum of bytes is (RFC 1624, section 3).
+/// A [`Sum::change`] of the sum of all bytes, words counted from the start of the frame.
 #[derive(Clone, Copy)]
 struct Change(Sum);
 
@@ -206,7 +200,7 @@ impl Change {
 
     /// Words of a header that starts at `start` went from one sum to another.
     fn of(start: usize, before: Sum, after: Sum) -> Self {
-        Self(after.with_word(!before.fold())).turned(start)
+        Self(Sum::change(before, after)).turned(start)
     }
 
     /// As added to sums of words counted from `start`.

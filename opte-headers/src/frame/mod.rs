@@ -2,6 +2,7 @@
 
 mod editor;
 mod embedded;
+mod icmp_error;
 mod key;
 mod offsets;
 mod parsed;
@@ -11,6 +12,7 @@ mod walk;
 
 pub use editor::{EditError, Editor};
 pub use embedded::{Embedded, parse_embedded_ipv4, parse_embedded_ipv6};
+pub use icmp_error::{IcmpError, TranslateError};
 pub use key::{FlowKey, KeyKind};
 pub use offsets::{HeaderKind, MAX_HEADERS, Offsets, Shape};
 pub use parsed::{Fragment, Parsed, TunnelOptions};

@@ -11,8 +11,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Computes every checksum anew, innermost first. A UDP checksum of zero stays as it is.
-fn complete(frame: &mut [u8], parsed: &Parsed) {
+/// Computes every checksum anew, innermost first. A UDP checksum of zero stays as it is; where ICMP's is zero, 0xffff is as right.
+pub(crate) fn complete(frame: &mut [u8], parsed: &Parsed) {
     for index in (0..parsed.offsets.count()).rev() {
         let at = usize::from(parsed.offsets.at(index).unwrap());
         let (offset, to, pseudo) = match parsed.shape.at(index) {
@@ -42,7 +42,7 @@ fn complete(frame: &mut [u8], parsed: &Parsed) {
             sum = sum.with_word(protocol.into()).with_word((to - at) as u16);
         }
         let sum = match sum.checksum() {
-            0 if offset == 6 => 0xffff,
+            0 if matches!(offset, 6) || parsed.shape.at(index) == HeaderKind::Icmpv4 => 0xffff,
             sum => sum,
         };
         frame[at + offset..at + offset + 2].copy_from_slice(&sum.to_be_bytes());
@@ -189,6 +189,27 @@ fn a_sum_of_zero() {
     let mut editor = Editor::new(&mut frame, &parsed);
     editor.set::<tcp::Window>(port).unwrap();
     complete_is_same(&mut frame, &parsed);
+}
+
+/// An echo reply of zeros: a checksum of zero would not be right, and 0xffff is.
+#[test]
+fn a_message_of_zeros() {
+    let header = Ipv4 {
+        protocol: IpProtocol::ICMP,
+        ..Ipv4::default()
+    };
+    let reply = Icmpv4 {
+        ty: Icmpv4Type::ECHO_REPLY,
+        identifier: 5,
+        ..Icmpv4::default()
+    };
+    let mut frame = ethernet(Ethertype::IPV4, &ipv4(header, &bytes(&reply)));
+    let parsed = parse_guest(&frame).unwrap();
+    complete(&mut frame, &parsed);
+    let mut editor = Editor::new(&mut frame, &parsed);
+    editor.set::<icmpv4::Identifier>(0).unwrap();
+    assert_eq!(Sum::of(&frame[34..]).checksum(), 0);
+    assert_eq!(frame[36..38], [0xff; 2]);
 }
 
 fn complete_is_same(frame: &mut [u8], parsed: &Parsed) {

@@ -4,6 +4,7 @@ mod build;
 mod captures;
 mod editor;
 mod embedded;
+mod icmp_error;
 mod oracle;
 mod properties;
 mod table;
