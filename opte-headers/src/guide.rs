@@ -85,6 +85,7 @@
 //! | `le` | the whole header is little-endian, bits counted from the low end |
 //! | `field` | can be a field of other headers; of fixed length, without `const` |
 //! | `arbitrary` | proptest makes headers of it; with feature `proptest` of opte-headers, and `Debug` |
+//! | `serde` | `Serialize` and `Deserialize`, which refuses what could not be sent; with feature `serde` of opte-headers |
 //! | `crate = PATH` | where opte-headers is to be found |
 //!
 //! # Headers in headers

@@ -33,7 +33,7 @@ pub mod options;
 pub mod program;
 mod protocol;
 #[cfg(feature = "serde")]
-mod serialized;
+pub mod serialized;
 pub mod tail;
 pub mod transform;
 pub mod vni;

@@ -1,71 +1,45 @@
-//! Serde and schemas of the address types, for commands: text in human-readable formats, octets elsewhere. A VNI is a number in
-//! both, and checked when it is read.
+//! Headers in the formats of serde: what `#[header(serde)]` makes of a header, with feature `serde`.
+//!
+//! A header is a map or a sequence of its fields. Constants, and lengths that [`Header::emit`] writes, are left out: they follow
+//! from the rest. Integers, and what is made of them by a [`FieldValue`] conversion (newtypes, enums, flags), are numbers as
+//! they stand in the header; addresses are text to humans; other arrays of bytes and the variable part are hexadecimal
+//! digits to humans, bytes elsewhere. A header in a header that says `serde` too is a map again.
+//!
+//! What is read is a header that can be sent: a number that is too great for its bits is refused, a variable part that is
+//! longer than its room, and one that contradicts the fields that tell its length.
+//!
+//! ```
+//! use arbitrary_int::prelude::*;
+//! use opte_headers::{Header, MacAddr};
+//!
+//! #[derive(Clone, Debug, PartialEq, Header)]
+//! #[header(serde)]
+//! pub struct Beacon {
+//!     #[header(const = 2)]
+//!     pub version: u4,
+//!     pub channel: u12,
+//!     pub station: MacAddr,
+//! }
+//!
+//! let beacon = Beacon { channel: u12::new(9), station: MacAddr([2, 0, 0, 0, 0, 1]), ..Beacon::default() };
+//! let text = serde_json::to_string(&beacon).unwrap();
+//! assert_eq!(text, r#"{"channel":9,"station":"02:00:00:00:00:01"}"#);
+//! assert_eq!(serde_json::from_str::<Beacon>(&text).unwrap(), beacon);
+//! assert!(serde_json::from_str::<Beacon>(&text.replace('9', "4096")).is_err());
+//! ```
 
-use core::fmt;
+extern crate alloc;
 
-use postcard_schema::Schema;
-use postcard_schema::schema::NamedType;
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+mod addresses;
+mod bytes;
+mod fields;
+mod number;
 
-use crate::{MacAddr, Vni};
+pub use serde;
 
-impl Serialize for MacAddr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
+#[doc(hidden)]
+pub use fields::{Fields, Held, Source, Value, deserialize, serialize};
+pub use number::Plain;
 
-impl<'de> Deserialize<'de> for MacAddr {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = MacAddr;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a MAC address")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<MacAddr, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        if deserializer.is_human_readable() {
-            deserializer.deserialize_str(Text)
-        } else {
-            <[u8; 6]>::deserialize(deserializer).map(MacAddr)
-        }
-    }
-}
-
-impl Schema for MacAddr {
-    const SCHEMA: &'static NamedType = &NamedType {
-        name: "MacAddr",
-        ty: <[u8; 6]>::SCHEMA.ty,
-    };
-}
-
-impl Serialize for Vni {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_u32().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Vni {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vni::try_from(u32::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-impl Schema for Vni {
-    const SCHEMA: &'static NamedType = &NamedType {
-        name: "Vni",
-        ty: <u32>::SCHEMA.ty,
-    };
-}
+#[cfg(doc)]
+use crate::{FieldValue, Header};

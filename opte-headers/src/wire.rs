@@ -6,6 +6,8 @@
 use crate::ethertype::Ethertype;
 use crate::ip_protocol::IpProtocol;
 use crate::mac::MacAddr;
+#[cfg(feature = "serde")]
+use crate::serialized::Plain as _;
 use crate::vni::Vni;
 use arbitrary_int::prelude::*;
 use arbitrary_int::{Int, UInt};
@@ -34,6 +36,26 @@ pub trait FieldValue: Copy + core::fmt::Debug {
     fn from_wire(wire: Self::Wire) -> Self;
     /// What is sent.
     fn to_wire(self) -> Self::Wire;
+
+    /// Writes the value in a format of serde: as what is sent, unless the type says otherwise.
+    ///
+    /// # Errors
+    /// Those of the format.
+    #[cfg(feature = "serde")]
+    fn serialize_value<S: serde::Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_wire().serialize_plain(serializer)
+    }
+
+    /// Reads a value in a format of serde: what [`FieldValue::serialize_value`] writes.
+    ///
+    /// # Errors
+    /// Those of the format; the number is too great for its bits.
+    #[cfg(feature = "serde")]
+    fn deserialize_value<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        Self::Wire::deserialize_plain(deserializer).map(Self::from_wire)
+    }
 }
 
 /// Implements [`FieldValue`] by two functions: `field_value!(Flags as u8: Flags::from_bits_retain, Flags::bits)`.
@@ -80,7 +102,10 @@ pub trait Wire: Copy + sealed::Sealed {
 }
 
 mod sealed {
+    #[cfg(not(feature = "serde"))]
     pub trait Sealed {}
+    #[cfg(feature = "serde")]
+    pub trait Sealed: crate::serialized::Plain {}
 }
 
 /// The `count` bytes from `first` on, most significant first.
@@ -346,12 +371,46 @@ impl<const N: usize> FieldValue for [u8; N] {
     }
 }
 
-field_value!(MacAddr as [u8; 6]: MacAddr, |mac: &MacAddr| mac.0);
+/// An address, which serde formats show as customary.
+macro_rules! address {
+    ($ty:ty as $wire:ty: $from:expr, $to:expr) => {
+        impl FieldValue for $ty {
+            type Wire = $wire;
+
+            #[inline(always)]
+            fn from_wire(wire: $wire) -> Self {
+                ($from)(wire)
+            }
+
+            #[inline(always)]
+            fn to_wire(self) -> $wire {
+                ($to)(&self)
+            }
+
+            #[cfg(feature = "serde")]
+            fn serialize_value<S: serde::Serializer>(
+                self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                serde::Serialize::serialize(&self, serializer)
+            }
+
+            #[cfg(feature = "serde")]
+            fn deserialize_value<'de, D: serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                serde::Deserialize::deserialize(deserializer)
+            }
+        }
+    };
+}
+
+address!(MacAddr as [u8; 6]: MacAddr, |mac: &MacAddr| mac.0);
+address!(Ipv4Addr as [u8; 4]: Ipv4Addr::from_octets, Ipv4Addr::octets);
+address!(Ipv6Addr as [u8; 16]: Ipv6Addr::from_octets, Ipv6Addr::octets);
 field_value!(Ethertype as u16: Ethertype, |ethertype: &Ethertype| ethertype.0);
 field_value!(IpProtocol as u8: IpProtocol, |protocol: &IpProtocol| protocol.0);
 field_value!(Vni as u24: Vni::from_u24, |vni: &Vni| vni.as_u24());
-field_value!(Ipv4Addr as [u8; 4]: Ipv4Addr::from_octets, Ipv4Addr::octets);
-field_value!(Ipv6Addr as [u8; 16]: Ipv6Addr::from_octets, Ipv6Addr::octets);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use core::net::Ipv4Addr;
 /// ARP for IPv4 over Ethernet (RFC 826).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ethernet = Ethertype::ARP, Vlan = Ethertype::ARP), len = 28)]
 pub struct Arp {
     /// Kind of link: Ethernet.

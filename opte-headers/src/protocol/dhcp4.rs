@@ -10,6 +10,7 @@ use core::net::Ipv4Addr;
 /// of RFC 2132.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Udp = 67), len = 240)]
 pub struct Dhcp4 {
     /// Who speaks: client or server.

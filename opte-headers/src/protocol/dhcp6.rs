@@ -10,6 +10,7 @@ use core::net::Ipv6Addr;
 /// Message between a client and a server (RFC 8415, section 8).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Udp = 547), len = 4)]
 pub struct Dhcp6 {
     /// What the message is.
@@ -29,6 +30,7 @@ pub type Dhcp6Options = Options<Dhcp6Option<'static>, 512>;
 /// DHCP unique identifier made of a link-layer address (RFC 8415, section 11.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(len = 10)]
 pub struct DuidLinkLayer {
     /// 3.

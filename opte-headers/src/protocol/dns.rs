@@ -7,6 +7,7 @@ use arbitrary_int::prelude::*;
 /// DNS header (RFC 1035, section 4.1.1; AD and CD: RFC 4035, section 3). Questions and records follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Udp = Dns::PORT | 5353), len = 12)]
 pub struct Dns {
     /// By which the asker knows the answer.

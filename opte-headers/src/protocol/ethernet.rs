@@ -5,6 +5,7 @@ use crate::{Ethertype, Header, MacAddr};
 /// Ethernet header (IEEE 802.3, clause 3; RFC 894).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 pub struct Ethernet {
     /// Station or group the frame goes to.
     #[header(key)]

@@ -8,6 +8,7 @@ use arbitrary_int::prelude::*;
 /// Geneve header (RFC 8926, section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Udp = Geneve::PORT), carries(Ethernet = Ethertype::ETHERNET), len = 8)]
 pub struct Geneve {
     /// 0.

@@ -11,6 +11,7 @@ use arbitrary_int::prelude::*;
 /// GRE header (RFC 2784, section 2; key and sequence number: RFC 2890, section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv4 = IpProtocol::GRE,

@@ -6,6 +6,7 @@ use crate::{Header, IpProtocol, field_value};
 /// ICMP header (RFC 792).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4 {
     /// What the message is.

@@ -9,6 +9,7 @@ use core::net::Ipv4Addr;
 /// ahead (RFC 1191, section 4).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4Unreachable {
     /// 3.
@@ -35,6 +36,7 @@ pub struct Icmpv4Unreachable {
 /// Time Exceeded (RFC 792, page 6): code 0 in transit, 1 in reassembly.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4TimeExceeded {
     /// 11.
@@ -61,6 +63,7 @@ pub struct Icmpv4TimeExceeded {
 /// Parameter Problem (RFC 792, page 8).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4ParameterProblem {
     /// 12.
@@ -86,6 +89,7 @@ pub struct Icmpv4ParameterProblem {
 /// Redirect (RFC 792, page 12): there is a better router on the sender's own link.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4Redirect {
     /// 5.
@@ -106,6 +110,7 @@ pub struct Icmpv4Redirect {
 /// Echo request (RFC 792, page 14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4EchoRequest {
     /// 8.
@@ -127,6 +132,7 @@ pub struct Icmpv4EchoRequest {
 /// Echo reply (RFC 792, page 14), with the data of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4EchoReply {
     /// 0.

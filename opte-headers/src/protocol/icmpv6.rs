@@ -6,6 +6,7 @@ use crate::{Header, IpProtocol, field_value};
 /// ICMPv6 header (RFC 4443, section 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv6 = IpProtocol::ICMPV6,

@@ -8,6 +8,7 @@ use arbitrary_int::u24;
 /// Destination Unreachable (RFC 4443, section 3.1).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6Unreachable {
     /// 1.
@@ -32,6 +33,7 @@ pub struct Icmpv6Unreachable {
 /// Packet Too Big (RFC 4443, section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6PacketTooBig {
     /// 2.
@@ -53,6 +55,7 @@ pub struct Icmpv6PacketTooBig {
 /// Time Exceeded (RFC 4443, section 3.3): code 0 in transit, 1 in reassembly.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6TimeExceeded {
     /// 3.
@@ -76,6 +79,7 @@ pub struct Icmpv6TimeExceeded {
 /// Parameter Problem (RFC 4443, section 3.4).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6ParameterProblem {
     /// 4.
@@ -96,6 +100,7 @@ pub struct Icmpv6ParameterProblem {
 /// Echo request (RFC 4443, section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6EchoRequest {
     /// 128.
@@ -117,6 +122,7 @@ pub struct Icmpv6EchoRequest {
 /// Echo reply (RFC 4443, section 4.2), with the data of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6EchoReply {
     /// 129.

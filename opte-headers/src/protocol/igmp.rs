@@ -10,6 +10,7 @@ use core::net::Ipv4Addr;
 /// IGMP message of version 2, and the start of every other (RFC 2236, section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::IGMP), len = 8)]
 pub struct Igmp {
     /// What the message is.
@@ -27,6 +28,7 @@ pub struct Igmp {
 /// Membership query of version 3 (RFC 3376, section 4.1).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::IGMP), len = 12)]
 pub struct IgmpQuery {
     /// 0x11.
@@ -59,6 +61,7 @@ pub struct IgmpQuery {
 /// Membership report of version 3 (RFC 3376, section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::IGMP), len = 8)]
 pub struct IgmpReport {
     /// 0x22.
@@ -105,6 +108,8 @@ impl<B: Bytes> IgmpReportView<B> {
 
 /// What a report says of a group (RFC 3376, section 4.2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(len = 8)]
 pub struct IgmpRecord {
     /// What has changed, or stands.

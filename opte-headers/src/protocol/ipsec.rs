@@ -9,6 +9,7 @@ use crate::{Header, IpProtocol, TailBytes};
 /// Start of an ESP packet (RFC 4303, section 2). What follows is encrypted, and with it what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv4 = IpProtocol::ESP,
@@ -33,6 +34,7 @@ pub struct Esp {
 /// Authentication header (RFC 4302, section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv4 = IpProtocol::AH,

@@ -9,6 +9,7 @@ use core::net::Ipv4Addr;
 /// IPv4 header (RFC 791, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ethernet = Ethertype::IPV4, Vlan = Ethertype::IPV4, Geneve = Ethertype::IPV4), len = 20)]
 pub struct Ipv4 {
     /// 4.

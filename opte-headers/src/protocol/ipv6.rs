@@ -8,6 +8,7 @@ use core::net::Ipv6Addr;
 /// IPv6 header (RFC 8200, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ethernet = Ethertype::IPV6, Vlan = Ethertype::IPV6, Geneve = Ethertype::IPV6), len = 40)]
 pub struct Ipv6 {
     /// 6.

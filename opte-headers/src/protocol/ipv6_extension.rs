@@ -8,6 +8,7 @@ use arbitrary_int::prelude::*;
 /// Options for every router on the way (RFC 8200, section 4.3). Stands right behind the IPv6 header only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::HOP_BY_HOP))]
 pub struct Ipv6HopByHop {
     /// What follows.
@@ -24,6 +25,7 @@ pub struct Ipv6HopByHop {
 /// Options for the destination (RFC 8200, section 4.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(
     Ipv6 = IpProtocol::DESTINATION_OPTIONS,
     Ipv6HopByHop = IpProtocol::DESTINATION_OPTIONS,
@@ -45,6 +47,7 @@ pub struct Ipv6Destination {
 /// Nodes to be visited (RFC 8200, section 4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(
     Ipv6 = IpProtocol::ROUTING,
     Ipv6HopByHop = IpProtocol::ROUTING,
@@ -69,6 +72,7 @@ pub struct Ipv6Routing {
 /// A part of a packet that was too long for a link (RFC 8200, section 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv6 = IpProtocol::FRAGMENT,

@@ -10,6 +10,7 @@ use core::net::Ipv6Addr;
 /// MLD message of version 1, and the start of a query of version 2 (RFC 2710, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 24)]
 pub struct Mld {
     /// 130: query, 131: report, 132: done.
@@ -42,6 +43,7 @@ impl Mld {
 /// Listener query of version 2 (RFC 3810, section 5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 28)]
 pub struct MldQuery {
     /// 130.
@@ -80,6 +82,7 @@ pub struct MldQuery {
 /// Listener report of version 2 (RFC 3810, section 5.2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct MldReport {
     /// 143.
@@ -126,6 +129,8 @@ impl<B: Bytes> MldReportView<B> {
 
 /// What a report says of a group (RFC 3810, section 5.2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(len = 20)]
 pub struct MldRecord {
     /// What has changed, or stands.

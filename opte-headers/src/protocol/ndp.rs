@@ -9,6 +9,7 @@ use core::net::Ipv6Addr;
 /// Router Solicitation (RFC 4861, section 4.1).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct RouterSolicitation {
     /// 133.
@@ -31,6 +32,7 @@ pub struct RouterSolicitation {
 /// Router Advertisement (RFC 4861, section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 16)]
 pub struct RouterAdvertisement {
     /// 134.
@@ -61,6 +63,7 @@ pub struct RouterAdvertisement {
 /// Neighbour Solicitation (RFC 4861, section 4.3).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 24)]
 pub struct NeighbourSolicitation {
     /// 135.
@@ -85,6 +88,7 @@ pub struct NeighbourSolicitation {
 /// Neighbour Advertisement (RFC 4861, section 4.4).
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 24)]
 pub struct NeighbourAdvertisement {
     /// 136.
@@ -112,6 +116,7 @@ pub struct NeighbourAdvertisement {
 /// Redirect (RFC 4861, section 4.5): there is a better first hop.
 #[derive(Clone, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 40)]
 pub struct Icmpv6Redirect {
     /// 137.

@@ -10,6 +10,7 @@ use crate::{Header, IpProtocol, NoSelector};
 /// does; so what it covers is read only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv4 = IpProtocol::SCTP,

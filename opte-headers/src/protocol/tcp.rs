@@ -9,6 +9,7 @@ use bitflags::bitflags;
 /// TCP header (RFC 9293, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv4 = IpProtocol::TCP,

@@ -6,6 +6,7 @@ use crate::{Header, IpProtocol};
 /// UDP header (RFC 768).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(
     follows(
         Ipv4 = IpProtocol::UDP,

@@ -7,6 +7,7 @@ use arbitrary_int::prelude::*;
 /// VLAN tag, behind the Ethertype that announces it (IEEE 802.1Q, clause 9.6). A service tag (802.1ad) has the same form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(
     Ethernet = Ethertype::VLAN | Ethertype::QINQ | Ethertype::QINQ_OLD,
     Vlan = Ethertype::VLAN | Ethertype::QINQ | Ethertype::QINQ_OLD

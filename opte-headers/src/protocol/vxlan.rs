@@ -8,6 +8,7 @@ use arbitrary_int::prelude::*;
 /// VXLAN header (RFC 7348, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Header)]
 #[cfg_attr(feature = "proptest", header(arbitrary))]
+#[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Udp = Vxlan::PORT), carries(Ethernet), len = 8)]
 pub struct Vxlan {
     /// Whether there is a VNI, which there must be.

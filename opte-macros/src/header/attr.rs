@@ -16,6 +16,7 @@ pub(crate) struct StructAttrs {
     pub(crate) len: Option<LitInt>,
     pub(crate) field: Option<Span>,
     pub(crate) arbitrary: Option<Span>,
+    pub(crate) serde: Option<Span>,
 }
 
 /// Another header and the selector value between it and this one.
@@ -116,7 +117,7 @@ pub(crate) enum Extent {
     Missing,
 }
 
-const OF_STRUCT: [&str; 7] = [
+const OF_STRUCT: [&str; 8] = [
     "follows",
     "carries",
     "crate",
@@ -124,6 +125,7 @@ const OF_STRUCT: [&str; 7] = [
     "len",
     "field",
     "arbitrary",
+    "serde",
 ];
 const OF_FIELD: [&str; 14] = [
     "default",
@@ -154,6 +156,7 @@ impl StructAttrs {
                 "len" => once(&mut this.len, name, errors, value(input)?),
                 "arbitrary" => once(&mut this.arbitrary, name, errors, name.span()),
                 "field" => once(&mut this.field, name, errors, name.span()),
+                "serde" => once(&mut this.serde, name, errors, name.span()),
                 _ => {
                     return Err(unknown(
                         name,

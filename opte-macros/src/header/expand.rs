@@ -1,9 +1,16 @@
 //! The generated code.
 
+mod accessors;
 mod arbitrary;
 mod documentation;
-mod implementation;
+mod layout;
+mod literal;
+mod owned;
 mod relations;
+mod serialized;
+mod tokens;
+mod value;
+mod view;
 
 use super::valid::Plan;
 use proc_macro2::TokenStream;
@@ -13,19 +20,20 @@ use syn::DeriveInput;
 /// Everything that is generated for a header. Without `assertions`, because an error is reported already, nothing that
 /// would only repeat it.
 pub(crate) fn expand(plan: &Plan<'_>, assertions: bool) -> TokenStream {
-    let tokens = implementation::tokens(plan);
-    let view = implementation::view(plan);
-    let accessors = implementation::accessors(plan);
-    let owned = implementation::owned(plan);
-    let value = implementation::value(plan);
+    let tokens = tokens::tokens(plan);
+    let view = view::view(plan);
+    let accessors = accessors::accessors(plan);
+    let owned = owned::owned(plan);
+    let value = value::value(plan);
     let arbitrary = arbitrary::arbitrary(plan);
+    let serialized = serialized::serialized(plan);
     let neighbours = relations::relations(plan);
     let assertions = if assertions {
         relations::assertions(plan)
     } else {
         TokenStream::new()
     };
-    quote!(#tokens #view #accessors #owned #value #arbitrary #neighbours #assertions)
+    quote!(#tokens #view #accessors #owned #value #arbitrary #serialized #neighbours #assertions)
 }
 
 /// What stands for a header that could not be understood at all, so that its uses are no further errors.

@@ -38,6 +38,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) is_value: bool,
     /// Proptest makes headers of it.
     pub(crate) is_arbitrary: bool,
+    /// It can be read and written in the formats of serde.
+    pub(crate) is_serde: bool,
 }
 
 /// A field of the fixed part.
@@ -88,6 +90,7 @@ impl<'a> Plan<'a> {
             len: None,
             is_value: false,
             is_arbitrary: ast.attrs.arbitrary.is_some(),
+            is_serde: ast.attrs.serde.is_some(),
         };
         for field in &ast.fields {
             match &field.attrs.tail {
@@ -483,13 +486,19 @@ impl Fixed<'_> {
     /// Whether the field has a setter.
     pub(crate) fn is_writable(&self) -> bool {
         let attrs = &self.field.attrs;
-        let counts_tail = self
-            .length
-            .is_some_and(|length| matches!(length.of, LengthOf::Header | LengthOf::Tail));
-        attrs.reserved.is_none()
-            && attrs.constant.is_none()
-            && attrs.read_only.is_none()
-            && !counts_tail
+        attrs.reserved.is_none() && attrs.read_only.is_none() && !self.is_implied()
+    }
+
+    /// Whether the field follows from the rest of the header: `emit` knows it.
+    pub(crate) fn is_implied(&self) -> bool {
+        let is_constant = self.field.attrs.constant.is_some();
+        is_constant || self.counts_header()
+    }
+
+    /// Whether the field tells the length of the header or its tail, which `emit` writes.
+    pub(crate) fn counts_header(&self) -> bool {
+        self.length
+            .is_some_and(|length| matches!(length.of, LengthOf::Header | LengthOf::Tail))
     }
 
     /// Whether a transformation may set the field.

@@ -1,6 +1,6 @@
 //! What a header is to others: its neighbours in the stack, its roles, and what holds of it.
 
-use super::implementation::{fixed_bits, min_len};
+use super::layout::{fixed_bits, min_len};
 use crate::header::attr::{Covers, LengthOf};
 use crate::header::types;
 use crate::header::valid::{Fixed, Plan};

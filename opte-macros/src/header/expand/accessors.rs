@@ -1,0 +1,112 @@
+//! Getters, setters, and the texts made with them.
+
+use super::documentation;
+use crate::header::valid::{Fixed, Plan};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+
+/// The traits of getters and setters, implemented by the struct and its views, and the texts made with them.
+pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
+    let Plan {
+        vis,
+        ident,
+        krate,
+        module,
+        view,
+        getters,
+        setters,
+        ..
+    } = plan;
+    let (mut get, mut get_owned, mut get_view) =
+        (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    let (mut set, mut set_owned, mut set_view) =
+        (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    let mut shown = TokenStream::new();
+    for fixed in &plan.fields {
+        let (field, ty, token) = (fixed.field.ident, fixed.field.ty, &fixed.token);
+        if fixed.is_readable() {
+            let docs = documentation::of_getter(fixed);
+            get.extend(quote!(#docs fn #field(&self) -> #ty;));
+            get_owned.extend(quote!(#[inline] fn #field(&self) -> #ty { self.#field }));
+            get_view.extend(quote! {
+                #[inline]
+                fn #field(&self) -> #ty { #krate::derive::get::<#module::#token>(&*self.fixed) }
+            });
+            shown.extend(show(plan, fixed));
+        }
+        if fixed.is_writable() {
+            let docs = documentation::of_setter(fixed);
+            let setter = format_ident!("set_{}", field.unraw(), span = field.span());
+            set.extend(quote!(#docs fn #setter(&mut self, value: #ty);));
+            set_owned.extend(
+                quote!(#[inline] fn #setter(&mut self, value: #ty) { self.#field = value; }),
+            );
+            set_view.extend(quote! {
+                #[inline]
+                fn #setter(&mut self, value: #ty) { #krate::derive::set::<#module::#token>(self.fixed_mut(), value); }
+            });
+        }
+    }
+    if let Some(tail) = &plan.tail {
+        let (field, ty, docs) = (
+            tail.field.ident,
+            tail.field.ty,
+            documentation::of_tail(tail),
+        );
+        let name = field.unraw().to_string();
+        let seen = quote!(<#ty as #krate::Tail>::Ref<'_>);
+        get.extend(quote!(#docs fn #field(&self) -> #seen;));
+        get_owned.extend(quote! {
+            fn #field(&self) -> #seen { <#ty as #krate::Tail>::view(#krate::Tail::as_bytes(&self.#field)) }
+        });
+        get_view
+            .extend(quote!(fn #field(&self) -> #seen { <#ty as #krate::Tail>::view(&self.tail) }));
+        shown.extend(quote!(.field(#name, &#getters::#field(self))));
+    }
+    let name = ident.unraw().to_string();
+    let text = quote! {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct(#name)#shown.finish()
+        }
+    };
+    let get_doc = format!(" The fields of [`{ident}`], read from the struct or from a view.");
+    let set_doc = format!(" The fields of [`{ident}`], written to the struct or through a view.");
+    quote! {
+        #[doc = #get_doc]
+        #[allow(dead_code)]
+        #vis trait #getters { #get }
+        #[doc = #set_doc]
+        #[allow(dead_code)]
+        #vis trait #setters { #set }
+
+        #[automatically_derived]
+        impl #getters for #ident { #get_owned }
+        #[automatically_derived]
+        impl<__B: #krate::bytes::Bytes> #getters for #view<__B> { #get_view }
+        #[automatically_derived]
+        impl #setters for #ident { #set_owned }
+        #[automatically_derived]
+        impl<__B: #krate::bytes::BytesMut> #setters for #view<__B> { #set_view }
+
+        #[automatically_derived]
+        impl ::core::fmt::Display for #ident { #text }
+        #[automatically_derived]
+        impl<__B: #krate::bytes::Bytes> ::core::fmt::Display for #view<__B> { #text }
+        #[automatically_derived]
+        impl<__B: #krate::bytes::Bytes> ::core::fmt::Debug for #view<__B> { #text }
+    }
+}
+
+fn show(plan: &Plan<'_>, fixed: &Fixed<'_>) -> Option<TokenStream> {
+    let (getters, field) = (&plan.getters, fixed.field.ident);
+    let name = field.unraw().to_string();
+    if fixed.field.attrs.constant.is_some() {
+        return None;
+    }
+    Some(if fixed.field.attrs.hex || fixed.checksum.is_some() {
+        quote!(.field(#name, &::core::format_args!("{:#x}", #getters::#field(self))))
+    } else {
+        quote!(.field(#name, &#getters::#field(self)))
+    })
+}
