@@ -46,7 +46,8 @@ fn process(port: &Port<LanNat>, dir: Direction, frame: &[u8]) -> Result<Vec<u8>,
     let mut packet = Packet::new(&mut buf, 0, end).unwrap();
     let mut reply = [0; 1514];
     match port.process(dir, Moment::from_secs(1), &mut packet, &mut reply) {
-        Verdict::Forward { .. } => Ok(packet.frame().to_vec()),
+        Verdict::Forward { .. } | Verdict::ForwardWithHeld { .. } => Ok(packet.frame().to_vec()),
+        Verdict::Held => panic!("no fragments here"),
         Verdict::Hairpin(len) => Ok(reply[..len].to_vec()),
         Verdict::Drop(reason) => Err(reason),
     }

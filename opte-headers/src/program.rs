@@ -12,6 +12,7 @@ mod apply;
 mod display;
 mod fuse;
 mod key;
+mod part;
 mod prefix;
 mod reverse;
 mod rewrite;

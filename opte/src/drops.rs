@@ -59,6 +59,14 @@ drop_reasons! {
     ProgramCapacity = "program_capacity",
     /// The program does not fit the frame (too little head-room, a header missing).
     ProgramApply = "program_apply",
+    /// Fragments of one packet bring the same bytes, or disagree over where it ends (RFC 5722): none of it passes any more.
+    FragmentOverlap = "fragment_overlap",
+    /// A fragment that came before.
+    FragmentDuplicate = "fragment_duplicate",
+    /// More fragments, or more bytes that wait for a first fragment, than the port remembers.
+    FragmentLimit = "fragment_limit",
+    /// A later fragment whose first one did not pass, or did not come in time.
+    FragmentOrphan = "fragment_orphan",
     /// The flow table is full and holds nothing that may be displaced.
     FlowTableFull = "flow_table_full",
     /// The rule that had let the flow in is gone.

@@ -29,6 +29,7 @@ pub mod direction;
 pub mod drops;
 pub mod epoch;
 pub mod flow;
+pub mod fragment;
 pub mod layer;
 pub mod lpm;
 pub mod nat;

@@ -37,7 +37,7 @@ fn is_well(world: &World, a: At, b: At) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Bytes, and frames with some of their bytes changed: each is dropped by a counted reason, answered or sent on.
+    /// Bytes, and frames with some of their bytes changed: each is dropped by a counted reason, answered, sent on or held.
     #[test]
     fn any_bytes_leave_the_port_well(
         noise in prop::collection::vec(any::<u8>(), 0..200),
@@ -65,7 +65,9 @@ proptest! {
         let processed = world.process(a, dir, &bytes);
         let after = *world.vpc(a).port().counters().traffic.get(dir);
         let change = |of: fn(&opte::port::Traffic) -> u64| of(&after) - of(&before);
-        let counted = change(|t| t.drops.total()) + change(|t| t.forwarded) + change(|t| t.hairpins);
+        let fragments = world.vpc(a).port().counters().fragments;
+        let held = fragments.inbound.held + fragments.outbound.held;
+        let counted = held + change(|t| t.drops.total()) + change(|t| t.forwarded) + change(|t| t.hairpins);
         prop_assert_eq!(counted, 1, "{:?}", processed);
         is_well(&world, a, b);
     }

@@ -7,7 +7,7 @@ use core::net::Ipv6Addr;
 use core::time::Duration;
 
 use opte::packet::{Gso, Offload};
-use opte::port::Verdict;
+use opte::port::{Released, Verdict};
 use opte::sync::{KMutex, KRwLock};
 use opte::time::Moment;
 use opte::{Direction, DropReason};
@@ -154,7 +154,9 @@ impl<P: Platform> Driver<P> {
             // What the link may have left open is the checksum of the outer UDP header, which goes.
             frame.offload = Offload::default();
             match port_of(&switch, &ends) {
-                Some(port) => self.inbound(now, port, Origin::Underlay(link), frame, outbox),
+                Some(port) => {
+                    self.inbound(now, &switch, port, Origin::Underlay(link), frame, outbox)
+                }
                 None => self.drop_frame(&self.counters, DropReason::NoSuchPort, frame, outbox),
             }
         }
@@ -219,19 +221,11 @@ impl<P: Platform> Driver<P> {
             frame.with_packet(|packet| engine.process(Direction::Out, now, packet, reply));
         match verdict {
             Some(Verdict::Forward { hash }) => {
-                let Ok(Some(ends)) = TunnelEnds::of(frame.bytes()) else {
-                    return self.drop_frame(&port.counters, DropReason::NoRoute, frame, outbox);
-                };
-                if !switch.is_own(ends.destination) {
-                    return self.route(now, port, ends.destination, hash, frame, outbox);
-                }
-                match port_of(switch, &ends) {
-                    Some(to) => {
-                        to.counters.add(Count::Local, 1);
-                        self.inbound(now, to, Origin::Port(port), frame, outbox);
-                    }
-                    None => self.drop_frame(&port.counters, DropReason::NoSuchPort, frame, outbox),
-                }
+                self.onward(now, switch, port, (hash, frame), outbox);
+            }
+            Some(Verdict::ForwardWithHeld { hash }) => {
+                self.onward(now, switch, port, (hash, frame), outbox);
+                self.release(now, switch, port, engine.take_released(), outbox);
             }
             Some(Verdict::Hairpin(len)) => {
                 let reply = take_reply(outbox, len);
@@ -239,8 +233,51 @@ impl<P: Platform> Driver<P> {
                 port.counters.add(Count::Replies, 1);
                 self.deliver(port, reply, outbox);
             }
-            // The engine has counted it.
-            Some(Verdict::Drop(_)) | None => outbox.pool.put(frame),
+            // The engine has counted it, or has a copy.
+            Some(Verdict::Drop(_) | Verdict::Held) | None => outbox.pool.put(frame),
+        }
+    }
+
+    /// A frame that a guest's port has put into a tunnel.
+    fn onward(
+        &self,
+        now: Moment,
+        switch: &Switch<P::Link>,
+        port: &Arc<SwitchPort<P::Link>>,
+        (hash, frame): (u32, Frame),
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        let Ok(Some(ends)) = TunnelEnds::of(frame.bytes()) else {
+            return self.drop_frame(&port.counters, DropReason::NoRoute, frame, outbox);
+        };
+        if !switch.is_own(ends.destination) {
+            return self.route(now, port, ends.destination, hash, frame, outbox);
+        }
+        match port_of(switch, &ends) {
+            Some(to) => {
+                to.counters.add(Count::Local, 1);
+                self.inbound(now, switch, to, Origin::Port(port), frame, outbox);
+            }
+            None => self.drop_frame(&port.counters, DropReason::NoSuchPort, frame, outbox),
+        }
+    }
+
+    /// Fragments that a port had held and now lets go.
+    fn release(
+        &self,
+        now: Moment,
+        switch: &Switch<P::Link>,
+        port: &Arc<SwitchPort<P::Link>>,
+        released: Vec<Released>,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        for one in released {
+            let mut frame = outbox.pool.take();
+            frame.fill(one.frame());
+            match one.dir {
+                Direction::Out => self.onward(now, switch, port, (one.hash, frame), outbox),
+                Direction::In => self.deliver(port, frame, outbox),
+            }
         }
     }
 
@@ -248,6 +285,7 @@ impl<P: Platform> Driver<P> {
     fn inbound(
         &self,
         now: Moment,
+        switch: &Switch<P::Link>,
         port: &Arc<SwitchPort<P::Link>>,
         origin: Origin<'_, P::Link>,
         mut frame: Frame,
@@ -263,6 +301,10 @@ impl<P: Platform> Driver<P> {
         let verdict = frame.with_packet(|packet| engine.process(Direction::In, now, packet, reply));
         match verdict {
             Some(Verdict::Forward { .. }) => self.deliver(port, frame, outbox),
+            Some(Verdict::ForwardWithHeld { .. }) => {
+                self.deliver(port, frame, outbox);
+                self.release(now, switch, port, engine.take_released(), outbox);
+            }
             Some(Verdict::Hairpin(len)) => {
                 let reply = take_reply(outbox, len);
                 outbox.pool.put(frame);
@@ -271,7 +313,7 @@ impl<P: Platform> Driver<P> {
                     Origin::Port(from) => self.deliver(from, reply, outbox),
                 }
             }
-            Some(Verdict::Drop(_)) | None => outbox.pool.put(frame),
+            Some(Verdict::Drop(_) | Verdict::Held) | None => outbox.pool.put(frame),
         }
     }
 

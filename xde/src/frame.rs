@@ -83,10 +83,15 @@ impl Frame {
 
     /// Makes it a copy of `other`.
     pub fn copy_from(&mut self, other: &Frame) {
-        let bytes = other.bytes();
+        self.fill(other.bytes());
+        self.offload = other.offload;
+    }
+
+    /// Makes it a frame of these bytes, as on the wire.
+    pub fn fill(&mut self, bytes: &[u8]) {
         if let Some(space) = self.space().get_mut(..bytes.len()) {
             space.copy_from_slice(bytes);
-            self.received(bytes.len(), other.offload);
+            self.received(bytes.len(), Offload::default());
         }
     }
 

@@ -13,7 +13,7 @@ use opte::api::{
     NoResp, OpteError, Page, PortStats,
 };
 use opte::flow::Expired;
-use opte::port::{PortError, Verdict};
+use opte::port::{PortError, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use oxide_vpc::api::{
@@ -67,6 +67,10 @@ impl Engine for VpcPort {
         reply: &mut [u8],
     ) -> Verdict {
         self.port().process(dir, now, packet, reply)
+    }
+
+    fn take_released(&self) -> Vec<Released> {
+        self.port().take_released()
     }
 
     fn expire(&self, now: Moment, slice: u32) -> Expired {

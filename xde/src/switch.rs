@@ -9,7 +9,7 @@ use core::net::Ipv6Addr;
 
 use opte::flow::Expired;
 use opte::network::Network;
-use opte::port::{Port, Verdict};
+use opte::port::{Port, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use opte_headers::{MacAddr, Vni};
@@ -28,6 +28,9 @@ pub trait Engine: Send + Sync {
         reply: &mut [u8],
     ) -> Verdict;
 
+    /// As [`Port::take_released`].
+    fn take_released(&self) -> Vec<Released>;
+
     /// As [`Port::expire`].
     fn expire(&self, now: Moment, slice: u32) -> Expired;
 }
@@ -41,6 +44,10 @@ impl<N: Network> Engine for Port<N> {
         reply: &mut [u8],
     ) -> Verdict {
         Port::process(self, dir, now, packet, reply)
+    }
+
+    fn take_released(&self) -> Vec<Released> {
+        Port::take_released(self)
     }
 
     fn expire(&self, now: Moment, slice: u32) -> Expired {

@@ -9,6 +9,7 @@ use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
 use crate::direction::PerDirection;
 use crate::epoch::Epoch;
 use crate::flow::{FlowTable, HashSeed, Timeouts};
+use crate::fragment::{FragmentLimits, FragmentTable};
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::provider::{Log, NoLog, Random};
@@ -25,6 +26,7 @@ pub struct PortBuilder<N: Network> {
     pub(super) timeouts: Timeouts,
     pub(super) midstream: Midstream,
     pub(super) followed: Vec<Epoch>,
+    pub(super) fragments: FragmentLimits,
 }
 
 /// How much a port may hold.
@@ -79,6 +81,7 @@ impl<N: Network> PortBuilder<N> {
             timeouts: Timeouts::default(),
             midstream: Midstream::OUTBOUND_ONLY,
             followed: Vec::new(),
+            fragments: FragmentLimits::default(),
         }
     }
 
@@ -114,6 +117,13 @@ impl<N: Network> PortBuilder<N> {
         self
     }
 
+    /// How much is remembered of fragmented packets.
+    #[must_use]
+    pub fn fragments(mut self, limits: FragmentLimits) -> Self {
+        self.fragments = limits;
+        self
+    }
+
     /// Whether connections older than the port's memory are taken up.
     #[must_use]
     pub fn midstream(mut self, midstream: Midstream) -> Self {
@@ -146,6 +156,11 @@ impl<N: Network> PortBuilder<N> {
             cleared: 0,
             forgotten: [0; MAX_LAYERS],
             traffic: PerDirection::default(),
+            fragments: PerDirection {
+                inbound: FragmentTable::new(self.fragments),
+                outbound: FragmentTable::new(self.fragments),
+            },
+            released: Vec::new(),
         };
         let port = Port {
             name: self.name,

@@ -65,6 +65,7 @@ impl<N: Network> Port<N> {
         let mut inner = self.inner.lock();
         inner.state = PortState::Ready;
         let flows = inner.flows.take();
+        inner.forget_fragments();
         drop(inner);
         // What the flows held is given back while packets may pass.
         drop(flows);
@@ -172,6 +173,7 @@ impl<N: Network> Port<N> {
         if inner.state == PortState::Paused {
             return Expired::default();
         }
+        inner.expire_fragments(now, slice);
         inner.flows.expire(now, slice)
     }
 }

@@ -3,6 +3,7 @@
 use crate::direction::PerDirection;
 use crate::drops::DropCounters;
 use crate::flow::TableCounters;
+use crate::fragment::FragmentCounters;
 
 /// What happened to the packets of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Traffic {
 pub struct PortCounters {
     /// Packets, by direction.
     pub traffic: PerDirection<Traffic>,
+    /// Fragments, by direction.
+    pub fragments: PerDirection<FragmentCounters>,
     /// Flows that came and went.
     pub table: TableCounters,
     /// Flows there are.

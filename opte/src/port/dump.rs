@@ -9,6 +9,7 @@ use crate::api::{
     DefaultRule, DumpLayerResp, DumpTcpFlowsResp, DumpUftResp, LayerDesc, LayerFlow, LayerRule,
     ListLayersResp, Page, TcpFlow, UftFlow,
 };
+use crate::direction::PerDirection;
 use crate::flow::{Decision, Key};
 use crate::layer::Layer;
 use crate::network::Network;
@@ -147,6 +148,10 @@ impl<N: Network> Port<N> {
         let inner = self.inner.lock();
         PortCounters {
             traffic: inner.traffic,
+            fragments: PerDirection {
+                inbound: inner.fragments.inbound.counters(),
+                outbound: inner.fragments.outbound.counters(),
+            },
             table: *inner.flows.counters(),
             flows: inner.flows.len(),
             flow_limit: inner.flows.limit(),

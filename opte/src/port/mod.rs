@@ -5,6 +5,7 @@ mod control;
 mod counters;
 mod dump;
 mod error;
+mod fragment;
 mod process;
 mod state;
 mod trace;
@@ -20,11 +21,12 @@ pub use counters::{PortCounters, Traffic};
 pub use error::PortError;
 pub use state::PortState;
 pub use trace::{Fate, Step, Trace};
-pub use verdict::Verdict;
+pub use verdict::{Released, Verdict};
 
 use crate::direction::PerDirection;
 use crate::epoch::Epoch;
 use crate::flow::{FlowTable, HashSeed};
+use crate::fragment::FragmentTable;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::provider::{Log, Random};
@@ -58,6 +60,9 @@ struct Inner<N: Network> {
     /// For each layer: what it decided before this generation is forgotten.
     forgotten: [u32; MAX_LAYERS],
     traffic: PerDirection<Traffic>,
+    fragments: PerDirection<FragmentTable<N::Key>>,
+    /// Fragments that go on, until the driver takes them.
+    released: Vec<Released>,
 }
 
 impl<N: Network> Port<N> {

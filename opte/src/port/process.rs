@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use opte_headers::frame::{HeaderKind, Parsed};
+use opte_headers::frame::{Fragment, HeaderKind, Parsed};
 
 use super::walk::{End, Frame, Walk};
 use super::{Inner, Port, PortState, Verdict, is_since};
@@ -139,6 +139,21 @@ impl<N: Network> Inner<N> {
         if self.state != PortState::Running {
             return self.dropped(arrival.dir, DropReason::PortNotRunning);
         }
+        if arrival.parsed.fragment != Fragment::No {
+            return self.fragment(port, arrival, packet, reply);
+        }
+        self.whole(port, arrival, packet, reply)
+    }
+
+    /// A packet that has its transport header.
+    #[inline(always)]
+    pub(super) fn whole(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
         let epoch = port.epoch(self.epoch);
         if let Some(id) = self.flows.find(arrival.dir, arrival.hash, arrival.key)
             && let Some(done) = self.known(port, id, epoch, arrival, packet)
@@ -209,7 +224,7 @@ impl<N: Network> Inner<N> {
 
     /// A packet of a flow that may be over: expired, decided before something changed, or revoked.
     #[cold]
-    fn doubtful(
+    pub(super) fn doubtful(
         &mut self,
         port: &Port<N>,
         id: u32,
@@ -392,7 +407,7 @@ impl<N: Network> Inner<N> {
         })
     }
 
-    fn dropped(&mut self, dir: Direction, reason: DropReason) -> Verdict {
+    pub(super) fn dropped(&mut self, dir: Direction, reason: DropReason) -> Verdict {
         self.traffic.get_mut(dir).drops.count(reason);
         Verdict::Drop(reason)
     }

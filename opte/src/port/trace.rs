@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use opte_headers::frame::Fragment;
 use opte_headers::program::Program;
 
 use super::process::Arrival;
@@ -57,6 +58,8 @@ pub enum Fate {
     Forward(Vec<u8>),
     /// It is answered by this frame.
     Hairpin(Vec<u8>),
+    /// It is a fragment that would be held until the first one of its packet comes.
+    Held,
     /// It is dropped.
     Drop(DropReason),
 }
@@ -125,7 +128,8 @@ impl<N: Network> Port<N> {
                 reply.truncate(len);
                 Fate::Hairpin(reply)
             }
-            Ok(Passed::By(program)) => {
+            Ok(Passed::Held) => Fate::Held,
+            Ok(Passed::By(program, hash)) => {
                 trace.program = key.text_of(&program);
                 match packet.apply(&program, &parsed, super::process::entropy(hash)) {
                     Ok(()) => Fate::Forward(packet.frame().to_vec()),
@@ -139,7 +143,8 @@ impl<N: Network> Port<N> {
 
 enum Passed {
     Reply(usize),
-    By(Box<Program>),
+    Held,
+    By(Box<Program>, u32),
 }
 
 impl<N: Network> Inner<N> {
@@ -151,6 +156,9 @@ impl<N: Network> Inner<N> {
         reply: &mut [u8],
         trace: &mut Trace,
     ) -> Result<Passed, DropReason> {
+        if arrival.parsed.fragment == Fragment::Later {
+            return self.trace_fragment(port, arrival, packet, trace);
+        }
         let found = self.flows.find(arrival.dir, arrival.hash, arrival.key);
         if let Some(id) = found
             && self
@@ -188,9 +196,39 @@ impl<N: Network> Inner<N> {
         );
         trace.steps = walk.take_steps();
         match end {
-            End::Pass => Ok(Passed::By(Box::new(walk.program))),
+            End::Pass => Ok(Passed::By(Box::new(walk.program), arrival.hash)),
             End::Reply(len) => Ok(Passed::Reply(len)),
             End::Drop(reason) => Err(reason),
+        }
+    }
+
+    /// A later fragment.
+    fn trace_fragment(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+        trace: &mut Trace,
+    ) -> Result<Passed, DropReason> {
+        let Some((key, hash)) = self.fragment_flow(port, arrival, packet)? else {
+            return Ok(Passed::Held);
+        };
+        let arrival = Arrival {
+            key: &key,
+            hash,
+            ..arrival
+        };
+        let id = self.flows.find(arrival.dir, hash, &key);
+        let passed = id.and_then(|id| self.trace_known(port, id, arrival, packet, trace));
+        trace.flow = Some(key.id());
+        trace.known = true;
+        match passed.ok_or(DropReason::FragmentOrphan)?? {
+            Passed::By(program, hash) => {
+                let behind = arrival.parsed.l3_index().unwrap_or_default() + 1;
+                let part = program.before_header(behind);
+                Ok(Passed::By(Box::new(part), hash))
+            }
+            other => Ok(other),
         }
     }
 
@@ -253,6 +291,6 @@ impl<N: Network> Inner<N> {
                 Outcome::Restart => return None,
             }
         }
-        Some(Ok(Passed::By(Box::new(program))))
+        Some(Ok(Passed::By(Box::new(program), arrival.hash)))
     }
 }

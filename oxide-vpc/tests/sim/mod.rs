@@ -6,6 +6,7 @@
     reason = "each test file uses a part"
 )]
 
+pub mod fragments;
 pub mod frames;
 pub mod outside;
 
@@ -59,6 +60,8 @@ pub enum Sent {
     Rejected(At, DropReason),
     /// No port of the host has its network and MAC address.
     Unclaimed,
+    /// It is a fragment, and the port waits for another.
+    Held,
 }
 
 impl Sent {
@@ -169,6 +172,10 @@ impl World {
         self.now.set(self.now.get() + Duration::from_secs(seconds));
     }
 
+    pub fn now(&self) -> Moment {
+        self.now.get()
+    }
+
     /// A firewall rule by its text, or several with a newline between them.
     pub fn rule(&self, at: At, text: &str) -> u64 {
         let rule: FirewallRule = text.parse().unwrap();
@@ -243,6 +250,32 @@ impl World {
         }
     }
 
+    /// The frames that one port sends on of these, with those that it had held, and why it dropped the others.
+    #[track_caller]
+    pub fn burst(
+        &self,
+        at: At,
+        dir: Direction,
+        frames: &[Vec<u8>],
+    ) -> (Vec<Vec<u8>>, Vec<DropReason>) {
+        let (mut out, mut dropped) = (Vec::new(), Vec::new());
+        for frame in frames {
+            match self.process(at, dir, frame) {
+                Ok(frame) => out.push(frame),
+                Err(sent) => match *sent {
+                    Sent::Refused(reason) => dropped.push(reason),
+                    Sent::Held => {}
+                    other => panic!("{other:?}"),
+                },
+            }
+            for released in self.vpc(at).port().take_released() {
+                assert_eq!(released.dir, dir);
+                out.push(released.frame().to_vec());
+            }
+        }
+        (out, dropped)
+    }
+
     /// The frame as one port sends it on, or what became of it else.
     #[track_caller]
     pub fn process(&self, at: At, dir: Direction, frame: &[u8]) -> Result<Vec<u8>, Box<Sent>> {
@@ -257,7 +290,10 @@ impl World {
             .port()
             .process(dir, self.now.get(), &mut packet, &mut reply)
         {
-            Verdict::Forward { .. } => Ok(packet.frame().to_vec()),
+            Verdict::Forward { .. } | Verdict::ForwardWithHeld { .. } => {
+                Ok(packet.frame().to_vec())
+            }
+            Verdict::Held => Err(Box::new(Sent::Held)),
             Verdict::Hairpin(len) => Err(Box::new(Sent::Answered(reply[..len].to_vec()))),
             Verdict::Drop(reason) => Err(Box::new(Sent::Refused(reason))),
         }

@@ -1,0 +1,223 @@
+//! Fragments: the first one is a packet of its flow, the others follow it.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use opte_headers::FlowKey;
+use opte_headers::frame::{Fragment, KeyKind, Parsed};
+
+use super::process::{Arrival, entropy};
+use super::{Inner, Port, Released, Verdict};
+use crate::flow::Key;
+use crate::fragment::{FirstFragment, Held, Piece};
+use crate::network::Network;
+use crate::packet::Packet;
+use crate::time::Moment;
+use crate::{Direction, DropReason};
+
+impl<N: Network> Port<N> {
+    /// The fragments that go on since the first one of their packet has passed ([`Verdict::ForwardWithHeld`]), in the order in
+    /// which they came, of either direction.
+    pub fn take_released(&self) -> Vec<Released> {
+        mem::take(&mut self.inner.lock().released)
+    }
+
+    /// What a fragment has in common with the others of its packet, as the key of a later one.
+    pub(super) fn fragment_key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> N::Key {
+        let own = parsed.key;
+        let mut common = *parsed;
+        common.key = FlowKey {
+            source_port: 0,
+            destination_port: 0,
+            // RFC 8200, section 4.5: what the later fragments of IPv6 say of the protocol does not count.
+            protocol: if own.is_v4() { own.protocol } else { 0 },
+            kind: KeyKind::FRAGMENT,
+            ..own
+        };
+        self.network.key(dir, &common, frame)
+    }
+}
+
+impl<N: Network> Inner<N> {
+    /// A fragment, the first one of its packet or a later one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn fragment(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        let dir = arrival.dir;
+        self.fragments.get_mut(dir).expire(arrival.now, 2);
+        let verdict = match self.place_fragment(port, arrival, packet, reply) {
+            Ok(verdict) => verdict,
+            Err(reason) => self.dropped(dir, reason),
+        };
+        self.count_abandoned(dir);
+        verdict
+    }
+
+    fn place_fragment(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let Arrival {
+            dir, now, parsed, ..
+        } = arrival;
+        let piece = Piece::of(parsed, packet.frame()).map_err(|error| DropReason::from(&error))?;
+        let key = port.fragment_key(dir, parsed, packet.frame());
+        let id = (key.hash(&port.seed), parsed.fragment_id);
+        let first = self.fragments.get_mut(dir).arrive(now, id, &key, piece)?;
+        let verdict = match (parsed.fragment, first) {
+            (Fragment::Later, FirstFragment::Awaited) => {
+                self.fragments.get_mut(dir).hold(id, packet)?;
+                return Ok(Verdict::Held);
+            }
+            (_, FirstFragment::Refused) => return Err(DropReason::FragmentOrphan),
+            (Fragment::Later, FirstFragment::Passed(key, hash)) => {
+                self.follow(port, (dir, now), (&key, hash), packet)?;
+                Verdict::Forward { hash }
+            }
+            _ => match self.whole(port, arrival, packet, reply) {
+                Verdict::Forward { hash } => {
+                    let fragments = self.fragments.get_mut(dir);
+                    let held = fragments.passed(id, *arrival.key, hash);
+                    self.release(port, (dir, now), (arrival.key, hash), held)
+                }
+                other => {
+                    self.fragments.get_mut(dir).refuse(id);
+                    other
+                }
+            },
+        };
+        self.fragments.get_mut(dir).finish(id);
+        Ok(verdict)
+    }
+
+    /// The flow that a later fragment would follow, by the key and hash of its first one; `None` if it would be held.
+    pub(super) fn fragment_flow(
+        &self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+    ) -> Result<Option<(N::Key, u32)>, DropReason> {
+        let Arrival { dir, parsed, .. } = arrival;
+        let key = port.fragment_key(dir, parsed, packet.frame());
+        let id = (key.hash(&port.seed), parsed.fragment_id);
+        match self.fragments.get(dir).first_of(arrival.now, id, &key) {
+            FirstFragment::Awaited => Ok(None),
+            FirstFragment::Passed(key, hash) => Ok(Some((key, hash))),
+            FirstFragment::Refused => Err(DropReason::FragmentOrphan),
+        }
+    }
+
+    /// Lets fragments go whose first one has just passed.
+    fn release(
+        &mut self,
+        port: &Port<N>,
+        (dir, now): (Direction, Moment),
+        (key, hash): (&N::Key, u32),
+        held: Vec<Held>,
+    ) -> Verdict {
+        if held.is_empty() {
+            return Verdict::Forward { hash };
+        }
+        for Held { mut buffer, start } in held {
+            let end = buffer.len();
+            let Some(mut packet) = Packet::new(&mut buffer, start, end) else {
+                continue;
+            };
+            let followed = self.follow(port, (dir, now), (key, hash), &mut packet);
+            let range = packet.range();
+            if let Err(reason) = followed {
+                self.dropped(dir, reason);
+                continue;
+            }
+            buffer.truncate(range.end);
+            self.released.push(Released {
+                dir,
+                hash,
+                buffer,
+                start: range.start,
+            });
+        }
+        Verdict::ForwardWithHeld { hash }
+    }
+
+    /// Does to a later fragment what the flow of its first one says, as far as it has the headers for it.
+    fn follow(
+        &mut self,
+        port: &Port<N>,
+        (dir, now): (Direction, Moment),
+        (key, hash): (&N::Key, u32),
+        packet: &mut Packet<'_>,
+    ) -> Result<(), DropReason> {
+        let parsed = port.network.parse(dir, packet.frame());
+        let parsed = &parsed.map_err(|error| DropReason::from(&error))?;
+        let arrival = Arrival {
+            dir,
+            now,
+            parsed,
+            key,
+            hash,
+        };
+        let id = self.flows.find(dir, hash, key);
+        let id = id.ok_or(DropReason::FragmentOrphan)?;
+        let epoch = port.epoch(self.epoch);
+        let flow = self.flows.get(id).ok_or(DropReason::FragmentOrphan)?;
+        if flow.epoch != epoch || flow.revoked || flow.deadline <= now {
+            self.doubtful(port, id, epoch, arrival, packet)
+                .ok_or(DropReason::FragmentOrphan)??;
+        }
+        let l3 = parsed.l3_index().unwrap_or_default();
+        let len = packet.len();
+        let parts = self.flows.parts_mut(id);
+        let mut parts = parts.ok_or(DropReason::FragmentOrphan)?;
+        let side = parts.flow.sides.get(dir);
+        if side.l3 != l3 {
+            return Err(DropReason::ProgramApply);
+        }
+        let program = side.program.as_deref().ok_or(DropReason::FragmentOrphan)?;
+        let program = program.before_header(l3 + 1);
+        if !parts.count(dir, len, now) {
+            self.flows.touch(id, now);
+        }
+        packet
+            .apply(&program, parsed, entropy(hash))
+            .map_err(|_| DropReason::ProgramApply)?;
+        let traffic = self.traffic.get_mut(dir);
+        traffic.uft_hit += 1;
+        traffic.forwarded += 1;
+        traffic.bytes += len as u64;
+        self.fragments.get_mut(dir).followed();
+        Ok(())
+    }
+
+    /// Forgets the fragmented packets whose time is over.
+    pub(super) fn expire_fragments(&mut self, now: Moment, slice: u32) {
+        for dir in Direction::BOTH {
+            self.fragments.get_mut(dir).expire(now, slice);
+            self.count_abandoned(dir);
+        }
+    }
+
+    /// Forgets all fragmented packets.
+    pub(super) fn forget_fragments(&mut self) {
+        for dir in Direction::BOTH {
+            self.fragments.get_mut(dir).clear();
+            self.count_abandoned(dir);
+        }
+        self.released = Vec::new();
+    }
+
+    fn count_abandoned(&mut self, dir: Direction) {
+        for _ in 0..self.fragments.get_mut(dir).take_abandoned() {
+            self.dropped(dir, DropReason::FragmentOrphan);
+        }
+    }
+}
