@@ -148,23 +148,17 @@ impl<V> Lpm<V> {
 
     /// The longest prefix that holds the address (left-aligned, see [`left_aligned`]), and its value.
     pub fn lookup(&self, bits: u128) -> Option<(Prefix, &V)> {
-        let mut best = None;
-        let mut node = self.node(ROOT)?;
-        while node.prefix.contains(bits) {
-            if let Some(value) = &node.value {
-                best = Some((node.prefix, value));
-            }
-            let below = if node.prefix.len < 128 {
-                node.child((bits >> (127 - node.prefix.len)) & 1 == 1)
-            } else {
-                NONE
-            };
-            match self.node(below) {
-                Some(next) if below != NONE => node = next,
-                _ => break,
-            }
+        self.covering(bits).last()
+    }
+
+    /// Every prefix that holds the address (left-aligned), and its value, the shortest first.
+    #[inline]
+    pub fn covering(&self, bits: u128) -> Covering<'_, V> {
+        Covering {
+            lpm: self,
+            bits,
+            next: self.node(ROOT),
         }
-        best
     }
 
     /// The value of exactly this prefix.
@@ -322,6 +316,37 @@ impl<V> Lpm<V> {
         };
         self.link(parent, side, heir);
         self.free.push(at);
+    }
+}
+
+/// The prefixes of an [`Lpm`] that hold an address.
+#[derive(Debug)]
+pub struct Covering<'a, V> {
+    lpm: &'a Lpm<V>,
+    bits: u128,
+    next: Option<&'a Node<V>>,
+}
+
+impl<'a, V> Iterator for Covering<'a, V> {
+    type Item = (Prefix, &'a V);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let node = self.next.take()?;
+            if !node.prefix.contains(self.bits) {
+                return None;
+            }
+            if node.prefix.len < 128 {
+                let below = node.child((self.bits >> (127 - node.prefix.len)) & 1 == 1);
+                if below != NONE {
+                    self.next = self.lpm.node(below);
+                }
+            }
+            if let Some(value) = &node.value {
+                return Some((node.prefix, value));
+            }
+        }
     }
 }
 

@@ -35,6 +35,12 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// have had it. `dir` is the packet's direction; its answer goes the other way.
     fn return_key(&self, dir: Direction, after: &Self::Key, meta: &Self::Meta) -> Self::Key;
 
+    /// What rules may look up of the metadata, by number (four at most, from 0 on); `None` if it is not there. See
+    /// [`MetaPredicate::value`](crate::predicate::MetaPredicate::value).
+    fn meta_value(_meta: &Self::Meta, _number: usize) -> Option<u64> {
+        None
+    }
+
     /// Decides over a packet that a rule left to the network ([`Action::HandlePacket`](crate::action::Action::HandlePacket)).
     /// A reply is written at the beginning of `reply`.
     fn handle_packet(

@@ -55,6 +55,12 @@ pub enum Predicate<N: Network> {
 pub trait MetaPredicate<N: Network>: fmt::Display + Send + Sync {
     /// The answer.
     fn matches(&self, meta: &N::Meta) -> bool;
+
+    /// If the question is whether [`Network::meta_value`] of some number is some value, that number and that value: such
+    /// questions are looked up, however many rules ask them. It is always the same.
+    fn value(&self) -> Option<(usize, u64)> {
+        None
+    }
 }
 
 impl<N: Network> Predicate<N> {

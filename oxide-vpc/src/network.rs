@@ -40,6 +40,12 @@ pub mod flag {
     pub const MULTICAST: u8 = 1 << 3;
 }
 
+/// What rules look up of the [metadata](Meta), by number.
+pub(crate) mod meta_value {
+    /// The VPC of the far end.
+    pub(crate) const PEER: usize = 0;
+}
+
 /// The VPC as one guest's port sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct VpcNetwork {
@@ -156,6 +162,13 @@ impl Network for VpcNetwork {
                 .with_flags(flag::GUEST_MAC | flag::EXTERNAL),
             // Whoever answers, of this VPC or of a peer, finds the guest in the guest's own network.
             Direction::Out => key.with_vni(self.vni).with_flags(flag::GUEST_MAC),
+        }
+    }
+
+    fn meta_value(meta: &Meta, number: usize) -> Option<u64> {
+        match number {
+            meta_value::PEER => meta.peer.map(|vni| u64::from(vni.as_u32())),
+            _ => None,
         }
     }
 

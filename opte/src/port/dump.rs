@@ -29,8 +29,8 @@ impl<N: Network> Port<N> {
             .enumerate()
             .map(|(at, layer)| LayerDesc {
                 name: layer.name().to_string(),
-                rules_in: layer.rules(Direction::In).entries().len() as u64,
-                rules_out: layer.rules(Direction::Out).entries().len() as u64,
+                rules_in: layer.rules(Direction::In).len() as u64,
+                rules_out: layer.rules(Direction::Out).len() as u64,
                 default_in: layer.rules(Direction::In).default_action().to_string(),
                 default_out: layer.rules(Direction::Out).default_action().to_string(),
                 flows: u64::from(inner.flows.decided_by(at)),
@@ -206,23 +206,19 @@ impl<N: Network> Inner<N> {
 
 fn rules_of<N: Network>(layer: &Layer<N>) -> impl Iterator<Item = LayerRule> + '_ {
     Direction::BOTH.into_iter().flat_map(move |dir| {
-        layer
-            .rules(dir)
-            .entries()
-            .iter()
-            .map(move |entry| LayerRule {
-                dir,
-                id: entry.id,
-                priority: entry.rule.priority(),
-                hits: entry.hits,
-                predicates: entry
-                    .rule
-                    .predicates()
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect(),
-                action: entry.rule.action().to_string(),
-            })
+        layer.rules(dir).entries().map(move |entry| LayerRule {
+            dir,
+            id: entry.id,
+            priority: entry.rule.priority(),
+            hits: entry.hits,
+            predicates: entry
+                .rule
+                .predicates()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            action: entry.rule.action().to_string(),
+        })
     })
 }
 

@@ -162,7 +162,7 @@ impl<N: Network> Walk<N> {
 
     fn answer(&mut self, layer: &Layer<N>) -> Option<()> {
         let rules = layer.rules(self.dir);
-        let Match::Rule(place) = rules.find(0, &self.fields, &self.meta) else {
+        let Match::Rule(place) = rules.find(None, &self.fields, &self.meta) else {
             return (rules.default_action() != DefaultAction::Deny).then_some(());
         };
         match rules.entry(place)?.rule.action() {
@@ -191,13 +191,13 @@ impl<N: Network> Walk<N> {
         context: Context<'_>,
     ) -> Result<(), Stop> {
         let dir = self.dir;
-        let mut from = 0;
+        let mut after = None;
         loop {
             let before = self.key;
-            let matched = layer.rules(dir).find(from, &self.fields, &self.meta);
+            let matched = layer.rules(dir).find(after, &self.fields, &self.meta);
             let done = match matched {
                 Match::Rule(place) => {
-                    from = place + 1;
+                    after = Some(place);
                     let Some(entry) = layer.rules(dir).entry(place) else {
                         return Ok(());
                     };

@@ -14,7 +14,7 @@ use opte_headers::{Ethertype, IpProtocol, Vni};
 
 use super::router::prefix;
 use crate::api::{FirewallAction, FirewallRule, Hosts, IcmpFilter, Ports, ProtoFilter};
-use crate::network::{Meta, VpcNetwork};
+use crate::network::{Meta, VpcNetwork, meta_value};
 
 /// The layer of a port without rules: nobody may begin to talk to the guest, the guest may begin to talk to anyone.
 pub(crate) fn layer() -> Layer<VpcNetwork> {
@@ -92,6 +92,10 @@ struct PeerIs(Vni);
 impl MetaPredicate<VpcNetwork> for PeerIs {
     fn matches(&self, meta: &Meta) -> bool {
         meta.peer == Some(self.0)
+    }
+
+    fn value(&self) -> Option<(usize, u64)> {
+        Some((meta_value::PEER, u64::from(self.0.as_u32())))
     }
 }
 
