@@ -7,8 +7,14 @@
 //!
 //! Headers are counted from the outermost one of the frame that the program is applied to; where each begins in a
 //! particular frame is told by its [`Offsets`](crate::frame::Offsets).
+//!
+//! A program that is for one flow is *bound* to it: [`Program::bind`] takes apart what is the flow's own, the addresses and
+//! ports of its [`Translation`] with the differences of the checksums, and what it shares with others, the [`Template`], of
+//! which [`Bound`] is made. A flow's packets then cost a few stores at known places.
 
 mod apply;
+mod bind;
+mod bound;
 mod display;
 mod fuse;
 mod key;
@@ -23,6 +29,8 @@ use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use apply::{Applied, ApplyError, Sums};
+pub use bind::{Template, Translation};
+pub use bound::Bound;
 pub use display::Named;
 pub use prefix::{Entropy, Length, Prefix};
 pub use rewrite::{Bits, Rewrite, SumPlace, Window};

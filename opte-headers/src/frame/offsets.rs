@@ -2,15 +2,19 @@
 
 use core::fmt;
 
+use crate::header::Header;
+use crate::protocol::{Ethernet, Ipv4, Ipv6};
+
 /// The headers a stack can hold.
 pub const MAX_HEADERS: usize = 8;
 
 /// Byte offsets of the headers of a frame, outermost first. The index is the position in the stack. IPv6 extension headers
 /// belong to their IPv6 header and have no position of their own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Offsets {
     at: [u16; MAX_HEADERS],
     count: u8,
+    anchor: u8,
 }
 
 impl Offsets {
@@ -18,6 +22,7 @@ impl Offsets {
     pub const EMPTY: Self = Self {
         at: [0; MAX_HEADERS],
         count: 0,
+        anchor: u8::MAX,
     };
 
     /// The byte at which the header at position `index` starts.
@@ -65,9 +70,42 @@ impl Offsets {
         }
     }
 
+    /// Position of the innermost IP header, if all stands as it mostly does: that header right behind an Ethernet header, without
+    /// options or extension headers, and right behind it another header. Then what is known of one of the three is known of all.
+    /// 255 if not.
+    #[inline(always)]
+    pub const fn anchor(&self) -> u8 {
+        self.anchor
+    }
+
+    /// Notes the position of the innermost IP header, if headers of this shape stand as [`Offsets::anchor`] asks.
+    #[inline(always)]
+    pub fn set_anchor(&mut self, shape: &Shape, l3: u8) {
+        let len = match shape.at(l3) {
+            HeaderKind::Ipv4 => Ipv4::MIN_LEN,
+            HeaderKind::Ipv6 => Ipv6::MIN_LEN,
+            _ => 0,
+        };
+        let distance =
+            |from: u8, to: u8| (self.start_of(to) as u16).wrapping_sub(self.start_of(from) as u16);
+        let plain = len != 0
+            && l3 != 0
+            && shape.at(l3 - 1) == HeaderKind::Ethernet
+            && l3 + 1 < self.count
+            && usize::from(distance(l3 - 1, l3)) == Ethernet::MIN_LEN
+            && usize::from(distance(l3, l3 + 1)) == len;
+        self.anchor = if plain { l3 } else { u8::MAX };
+    }
+
     /// The offsets, outermost first.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         self.at.iter().copied().take(usize::from(self.count))
+    }
+}
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Self::EMPTY
     }
 }
 

@@ -188,7 +188,11 @@ impl<const QUICK: bool> Walk<QUICK> {
 
     /// What was learnt.
     #[inline(always)]
-    pub const fn finish(mut self) -> Parsed {
+    pub fn finish(mut self) -> Parsed {
+        let Parsed {
+            offsets, shape, l3, ..
+        } = &mut self.parsed;
+        offsets.set_anchor(shape, *l3);
         self.parsed.payload = self.at as u32;
         self.parsed
     }

@@ -1,6 +1,8 @@
 //! Programs against a transformer that works byte by byte and sums whole frames.
 
+mod bound;
 mod facts;
+mod flow;
 mod model;
 
 use model::{Model, Rng, Step};

@@ -1,8 +1,8 @@
 //! Frames as lists of headers, and transformations of them byte by byte: what programs are measured against.
 
 use opte_headers::checksum::Sum;
-use opte_headers::frame::Offsets;
-use opte_headers::program::{HeaderSpec, Program, ProgramError, Sums};
+use opte_headers::frame::{HeaderKind, Offsets, Shape};
+use opte_headers::program::{Applied, ApplyError, HeaderSpec, Program, ProgramError, Sums};
 use opte_headers::{ChecksumRole, Counted, Covers, LengthRole};
 
 /// A small generator (xorshift64*), so that a failing seed can be run again.
@@ -133,12 +133,31 @@ impl Kind {
         }
     }
 
-    fn protocol(self) -> u8 {
+    pub(crate) fn protocol(self) -> u8 {
         match self {
+            Kind::Icmpv4 => 1,
             Kind::Tcp => 6,
             Kind::Udp => 17,
             Kind::Icmpv6 => 58,
             _ => 0,
+        }
+    }
+
+    pub(crate) fn is_ip(self) -> bool {
+        matches!(self, Kind::Ipv4 | Kind::Ipv6)
+    }
+
+    fn header_kind(self) -> HeaderKind {
+        match self {
+            Kind::Ethernet => HeaderKind::Ethernet,
+            Kind::Vlan => HeaderKind::Vlan,
+            Kind::Ipv4 => HeaderKind::Ipv4,
+            Kind::Ipv6 => HeaderKind::Ipv6,
+            Kind::Tcp => HeaderKind::Tcp,
+            Kind::Udp => HeaderKind::Udp,
+            Kind::Icmpv4 => HeaderKind::Icmpv4,
+            Kind::Icmpv6 => HeaderKind::Icmpv6,
+            Kind::Geneve => HeaderKind::Geneve,
         }
     }
 
@@ -227,6 +246,13 @@ impl Model {
         for (_, bytes) in &self.headers {
             assert!(offsets.push(at));
             at += bytes.len() as u16;
+        }
+        if let Some(l3) = self.headers.iter().rposition(|(kind, _)| kind.is_ip()) {
+            let mut shape = Shape::EMPTY;
+            for (at, (kind, _)) in self.headers.iter().enumerate() {
+                shape.set(at as u8, kind.header_kind());
+            }
+            offsets.set_anchor(&shape, l3 as u8);
         }
         offsets
     }
@@ -398,6 +424,19 @@ impl Model {
         headers_only: bool,
         sums: Sums,
     ) -> Vec<u8> {
+        self.run_with(room, headers_only, |head, len, offsets| {
+            program.apply(head, room, len, offsets, sums, 0)
+        })
+        .unwrap_or_else(|error| panic!("{error}: {program:?} on {self:?}"))
+    }
+
+    /// The same with anything that is applied to a buffer and a frame of some length with these headers.
+    pub(crate) fn run_with(
+        &self,
+        room: usize,
+        headers_only: bool,
+        apply: impl FnOnce(&mut [u8], usize, &Offsets) -> Result<Applied, ApplyError>,
+    ) -> Result<Vec<u8>, ApplyError> {
         let frame = self.bytes();
         let in_buffer = if headers_only {
             self.header_len()
@@ -406,12 +445,17 @@ impl Model {
         };
         let mut head = vec![0xa5; room];
         head.extend_from_slice(&frame[..in_buffer]);
-        let applied = program
-            .apply(&mut head, room, frame.len(), &self.offsets(), sums, 0)
-            .unwrap_or_else(|error| panic!("{error}: {program:?} on {self:?}"));
+        let before = head.clone();
+        let applied = match apply(&mut head, frame.len(), &self.offsets()) {
+            Ok(applied) => applied,
+            Err(error) => {
+                assert_eq!(head, before, "{error}, but the frame was changed");
+                return Err(error);
+            }
+        };
         let mut after = head[applied.start..].to_vec();
         after.extend_from_slice(&frame[in_buffer..]);
         assert_eq!(after.len(), applied.frame_len);
-        after
+        Ok(after)
     }
 }

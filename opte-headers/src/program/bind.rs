@@ -1,0 +1,493 @@
+//! Programs bound to flows: what differs from flow to flow is taken out, once, when the flow is made.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::bound::Front;
+use super::prefix::NONE;
+use super::rewrite::{Rewrite, SumPlace, byte_mask};
+use super::{Bound, Program};
+use crate::checksum::Sum;
+use crate::ethertype::Ethertype;
+use crate::frame::{FlowKey, KeyKind};
+use crate::header::{Field, Header};
+use crate::ip_protocol::IpProtocol;
+use crate::protocol::{
+    Ethernet, Icmpv4, Icmpv6, Ipv4, Ipv6, Tcp, Udp, ethernet, icmpv4, icmpv6, ipv4, ipv6, tcp, udp,
+};
+
+/// A program without what differs from flow to flow: the addresses and ports it writes are zero. Flows that go the same way
+/// have the same one, also behind NAT, so that it is worth to be interned; [`Template::compile`] makes of it what is run.
+///
+/// | bytes | field |
+/// |---|---|
+/// | 0..256 | the [`Program`] |
+/// | 256 | position of the innermost IP header in the frames it is for; 255 if it takes any frame and nothing was taken out |
+/// | 257 | the innermost headers: bit 0 IPv6, bit 1 a header with ports behind it, bit 2 an ICMP echo |
+/// | 258..264 | reserved, zero |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Template {
+    pub(super) program: Program,
+    pub(super) l3: u8,
+    pub(super) stack: Innermost,
+    pub(super) reserved: [u8; 6],
+}
+
+/// What a flow adds to its [`Template`]: the addresses and ports that are written, each with neighbours that the flow key
+/// knows, and by how much the checksums change (RFC 1624). All zeros where no address or port is translated.
+///
+/// | bytes | field |
+/// |---|---|
+/// | 0..24 | three times eight bytes of the frame as it leaves |
+/// | 24..26 | what the pseudo-header and the IPv4 header change by: 16 bits in network order, to be added to the complement |
+/// | 26..28 | what all under the transport checksum changes by, likewise |
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Translation {
+    pub(super) data: [[u8; 8]; Self::STORES],
+    pub(super) of_addresses: [u8; 2],
+    pub(super) of_all: [u8; 2],
+}
+
+impl Translation {
+    /// Stores of eight bytes: enough for an address and a port of IPv6, or for all of IPv4.
+    pub(super) const STORES: usize = 3;
+
+    /// Whether nothing is translated.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The innermost headers of a flow's frames, as its key tells them.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub(super) struct Innermost(u8);
+
+/// Where a field stands that is whole bytes.
+const fn at<F: Field>() -> usize {
+    F::BIT_OFFSET / 8
+}
+
+/// The innermost Ethernet header begins at 0 here.
+const L3: usize = Ethernet::MIN_LEN;
+
+/// Bytes of the innermost headers that a bound program may reach.
+const REACH: usize = Ethernet::MIN_LEN + Ipv6::MIN_LEN + Tcp::MIN_LEN;
+
+/// As many, for windows that begin before the end.
+type Headers = [u8; REACH + 8];
+
+impl Innermost {
+    const V6: u8 = 1;
+    const PORTS: u8 = 2;
+    const ECHO: u8 = 4;
+
+    /// None for flows whose frames a key says too little of.
+    fn of(key: &FlowKey) -> Option<Self> {
+        let version = if key.is_v4() { 0 } else { Self::V6 };
+        let has_ports = matches!(key.ip_protocol(), IpProtocol::TCP | IpProtocol::UDP);
+        match key.kind {
+            KeyKind::PLAIN if has_ports => Some(Self(version | Self::PORTS)),
+            KeyKind::PLAIN | KeyKind::ICMP => Some(Self(version)),
+            KeyKind::ECHO_REQUEST | KeyKind::ECHO_REPLY => Some(Self(version | Self::ECHO)),
+            _ => None,
+        }
+    }
+
+    const fn is_v6(self) -> bool {
+        self.0 & Self::V6 != 0
+    }
+
+    pub(super) const fn ethertype(self) -> Ethertype {
+        if self.is_v6() {
+            Ethertype::IPV6
+        } else {
+            Ethertype::IPV4
+        }
+    }
+
+    /// Where the header behind the IP header begins.
+    pub(super) const fn l4(self) -> usize {
+        L3 + if self.is_v6() {
+            Ipv6::MIN_LEN
+        } else {
+            Ipv4::MIN_LEN
+        }
+    }
+
+    /// Where the addresses stand, and how long one is.
+    const fn addresses(self) -> (usize, usize) {
+        if self.is_v6() {
+            (L3 + at::<ipv6::Source>(), 16)
+        } else {
+            (L3 + at::<ipv4::Source>(), 4)
+        }
+    }
+
+    /// The bytes that the flow key knows, by bit.
+    pub(super) const fn known(self) -> u128 {
+        let next = L3
+            + if self.is_v6() {
+                at::<ipv6::NextHeader>()
+            } else {
+                at::<ipv4::Protocol>()
+            };
+        let (addresses, len) = self.addresses();
+        let mut known =
+            run(at::<ethernet::Ethertype>(), 2) | run(next, 1) | run(addresses, 2 * len);
+        if self.0 & Self::PORTS != 0 {
+            known |= run(self.l4(), 4);
+        }
+        if self.0 & Self::ECHO != 0 {
+            known |= run(self.l4() + at::<icmpv4::Identifier>(), 2);
+        }
+        known
+    }
+
+    /// What the flow key knows of the headers.
+    fn headers(self, key: &FlowKey) -> Headers {
+        let mut headers = [0; REACH + 8];
+        let mut put = |at: usize, bytes: &[u8]| {
+            if let Some(place) = headers.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        put(
+            at::<ethernet::Ethertype>(),
+            &self.ethertype().0.to_be_bytes(),
+        );
+        let next = if self.is_v6() {
+            at::<ipv6::NextHeader>()
+        } else {
+            at::<ipv4::Protocol>()
+        };
+        put(L3 + next, &[key.protocol]);
+        let (addresses, len) = self.addresses();
+        put(addresses, key.source.get(16 - len..).unwrap_or_default());
+        put(
+            addresses + len,
+            key.destination.get(16 - len..).unwrap_or_default(),
+        );
+        let port = key.source_port.to_be_bytes();
+        if self.0 & Self::PORTS != 0 {
+            put(self.l4(), &port);
+            put(self.l4() + 2, &key.destination_port.to_be_bytes());
+        }
+        if self.0 & Self::ECHO != 0 {
+            put(self.l4() + at::<icmpv4::Identifier>(), &port);
+        }
+        headers
+    }
+}
+
+// Ports and identifiers stand at the same place in all headers that have them.
+const _: () = assert!(
+    at::<tcp::Source>() == 0
+        && at::<udp::Source>() == 0
+        && at::<tcp::Destination>() == 2
+        && at::<udp::Destination>() == 2
+        && at::<icmpv4::Identifier>() == at::<icmpv6::Identifier>()
+        && Icmpv4::MIN_LEN == Icmpv6::MIN_LEN
+        && Udp::MIN_LEN <= Tcp::MIN_LEN
+        && at::<ethernet::Destination>() == 0
+        && at::<ethernet::Ethertype>() + 2 == Ethernet::MIN_LEN
+        && REACH + 8 <= 128
+);
+
+/// Bits for `len` bytes from `first` on.
+const fn run(first: usize, len: usize) -> u128 {
+    ((1 << len) - 1) << first
+}
+
+impl Program {
+    /// Takes out of the program what differs from flow to flow, for the flow of this key whose frames have their innermost IP
+    /// header at position `l3_index`. [`Bound`], made of the template, then does to every frame of the flow what this program
+    /// does, in fewer steps.
+    ///
+    /// Programs of which that cannot be said, because they write what no key knows to under a checksum or reach other headers
+    /// than the innermost three, are their own template.
+    #[must_use]
+    pub fn bind(&self, key: &FlowKey, l3_index: u8) -> (Template, Translation) {
+        self.bind_plain(key, l3_index).unwrap_or_else(|| {
+            let template = Template {
+                program: *self,
+                l3: NONE,
+                stack: Innermost::default(),
+                reserved: [0; 6],
+            };
+            (template, Translation::default())
+        })
+    }
+
+    fn bind_plain(&self, key: &FlowKey, l3: u8) -> Option<(Template, Translation)> {
+        let stack = Innermost::of(key)?;
+        let l2 = l3.checked_sub(1)?;
+        let (prefix, rewrite) = (&self.prefix, &self.rewrite);
+        if prefix.pop != l2 || rewrite.bits_count != 0 {
+            return None;
+        }
+        let mut template = Template {
+            program: *self,
+            l3,
+            stack,
+            reserved: [0; 6],
+        };
+        let mut translation = Translation::default();
+        if rewrite.form != Rewrite::NOTHING {
+            let mut headers = stack.headers(key);
+            let changes = rewrite.changes(l2, stack, &mut headers)?;
+            (translation.of_addresses, translation.of_all) = changes.of_places(rewrite, l3)?;
+            let stores = Stores::of(changes.written, &template)?;
+            for (data, at) in translation
+                .data
+                .iter_mut()
+                .zip(stores.at)
+                .take(stores.count)
+            {
+                *data = *headers.get(usize::from(at)..)?.first_chunk()?;
+            }
+            template
+                .program
+                .rewrite
+                .fill_from(l2, stack, &[0; REACH + 8]);
+        }
+        // What does not fit the layout of the compiled form is left to the program.
+        Front::of(&template).map(|_| (template, translation))
+    }
+}
+
+impl Template {
+    /// Whether what differs from flow to flow was taken out; else the template is the program.
+    #[inline]
+    #[must_use]
+    pub const fn is_bound(&self) -> bool {
+        self.l3 != NONE
+    }
+
+    /// What is run.
+    #[must_use]
+    pub fn compile(&self) -> Bound {
+        Bound::new(*self)
+    }
+
+    /// The program again, of the flow that this is the translation of.
+    #[must_use]
+    pub fn program(&self, translation: &Translation) -> Program {
+        let mut program = self.program;
+        let stores = match self.written() {
+            Some(written) => Stores::of(written, self),
+            None => None,
+        };
+        let Some(stores) = stores else {
+            return program;
+        };
+        let mut headers = [0; REACH + 8];
+        for (data, at) in translation.data.iter().zip(stores.at).take(stores.count) {
+            if let Some(place) = headers.get_mut(usize::from(at)..usize::from(at) + 8) {
+                place.copy_from_slice(data);
+            }
+        }
+        program.rewrite.fill_from(self.l3 - 1, self.stack, &headers);
+        program
+    }
+
+    /// The bytes of the innermost headers that are written, by bit.
+    pub(super) fn written(&self) -> Option<u128> {
+        let l2 = self.l3.checked_sub(1).filter(|_| self.l3 != NONE)?;
+        let windows = self.program.rewrite.windows();
+        let mut written = 0;
+        for (window, _) in windows {
+            let at = place_of(l2, self.stack, window.header, window.offset)?;
+            written |= u128::from(window.mask) << at;
+        }
+        Some(written)
+    }
+}
+
+/// Where a byte of one of the innermost headers stands, counted from the Ethernet header.
+fn place_of(l2: u8, stack: Innermost, header: u8, offset: u8) -> Option<usize> {
+    let start = match header.checked_sub(l2)? {
+        0 => 0,
+        1 => L3,
+        2 => stack.l4(),
+        _ => return None,
+    };
+    Some(start + usize::from(offset)).filter(|at| *at < REACH)
+}
+
+/// What writes come to.
+struct Changes {
+    /// The bytes written, by bit.
+    written: u128,
+    /// As the straight form sums: what all changes by, and what addresses do.
+    all: Sum,
+    of_addresses: Sum,
+    /// As any form does, for each place: by what it covers itself, and by the pseudo-header.
+    places: [(Sum, Sum); Rewrite::PLACES],
+}
+
+impl Rewrite {
+    /// Writes to the innermost headers, of which nothing else is known than what the flow key knows. The sums are made in the
+    /// same steps as when the program is applied, so that even their two representations of zero agree.
+    fn changes(&self, l2: u8, stack: Innermost, headers: &mut Headers) -> Option<Changes> {
+        let known = stack.known();
+        let mut changes = Changes {
+            written: 0,
+            all: Sum::ZERO,
+            of_addresses: Sum::ZERO,
+            places: [(Sum::ZERO, Sum::ZERO); Self::PLACES],
+        };
+        for (window, data) in self.windows() {
+            let at = place_of(l2, stack, window.header, window.offset)?;
+            let bytes = u128::from(window.mask) << at;
+            if window.cover != 0 && known & bytes != bytes {
+                return None;
+            }
+            changes.written |= bytes;
+            let slot = headers.get_mut(at..)?.first_chunk_mut::<8>()?;
+            let (old, new) = (u64::from_ne_bytes(*slot), u64::from_ne_bytes(*data));
+            let gone = old & byte_mask(window.mask);
+            *slot = (old ^ gone | new).to_ne_bytes();
+            if window.cover == 0 {
+                continue;
+            }
+            let (new, gone) = (Sum::of_word64(new), Sum::of_word64(gone));
+            changes.all = changes.all.plus(new).minus(gone);
+            if window.cover != 1 {
+                changes.of_addresses = changes.all;
+            }
+            for (index, (data, pseudo)) in changes.places.iter_mut().enumerate() {
+                if window.cover >> index & 1 == 1 {
+                    *data = data.plus(new.minus(gone));
+                }
+                if window.cover >> index & 0x10 != 0 {
+                    *pseudo = pseudo.plus(new.minus(gone));
+                }
+            }
+        }
+        Some(changes)
+    }
+
+    /// Sets the data of what is written to the IP header and behind it.
+    fn fill_from(&mut self, l2: u8, stack: Innermost, headers: &Headers) {
+        let count = usize::from(self.window_count);
+        for (window, data) in self.windows.iter().zip(&mut self.data).take(count) {
+            let place = place_of(l2, stack, window.header, window.offset);
+            if let Some(at) = place.filter(|at| *at >= L3)
+                && let Some(bytes) = headers.get(at..).and_then(|rest| rest.first_chunk::<8>())
+            {
+                let bytes = u64::from_ne_bytes(*bytes) & byte_mask(window.mask);
+                *data = bytes.to_ne_bytes();
+            }
+        }
+    }
+}
+
+impl Changes {
+    /// What is added to the complements of checksums: for addresses, and for all. None if there are other checksums than those
+    /// of the innermost IP header and of the one behind it.
+    fn of_places(&self, rewrite: &Rewrite, l3: u8) -> Option<([u8; 2], [u8; 2])> {
+        let (mut network, mut transport) = (None, None);
+        let with_pseudo = rewrite.covers_by_pseudo();
+        for (index, place) in rewrite.places().iter().enumerate() {
+            if place.flags >> 4 != 0 || place.add != [0; 2] {
+                return None;
+            }
+            let (all, pseudo) = if rewrite.form != Rewrite::STRAIGHT {
+                let (data, pseudo) = *self.places.get(index)?;
+                (pseudo.plus(data), pseudo)
+            } else if index == 0 {
+                (self.all, self.of_addresses)
+            } else {
+                (self.of_addresses, Sum::ZERO)
+            };
+            let sums = (all.fold(), pseudo.fold());
+            let slot = if place.header == l3 {
+                &mut network
+            } else if place.header == l3 + 1 {
+                &mut transport
+            } else {
+                return None;
+            };
+            if slot.replace(sums).is_some() {
+                return None;
+            }
+        }
+        let of_addresses = match (network, transport) {
+            (Some((all, _)), Some((_, pseudo))) if with_pseudo && pseudo != all => return None,
+            (Some((all, _)), _) => all,
+            (None, Some((_, pseudo))) => pseudo,
+            (None, None) => 0,
+        };
+        let of_all = transport.map_or(0, |(all, _)| all);
+        Some((of_addresses.to_be_bytes(), of_all.to_be_bytes()))
+    }
+}
+
+/// Eight bytes each that together hold all that is written to the IP header and behind it.
+pub(super) struct Stores {
+    pub(super) count: usize,
+    pub(super) at: [u8; Translation::STORES],
+    /// Which bytes of each: all of them, where the others are known.
+    pub(super) masks: [u8; Translation::STORES],
+}
+
+impl Stores {
+    pub(super) fn of(written: u128, template: &Template) -> Option<Self> {
+        let known = template.stack.known() | written;
+        let mut left = written >> L3 << L3;
+        let mut stores = Self {
+            count: 0,
+            at: [0; Translation::STORES],
+            masks: [0xff; Translation::STORES],
+        };
+        while left != 0 {
+            let first = left.trailing_zeros() as usize;
+            let whole = |at: &usize| known >> at & 0xff == 0xff;
+            let (at, mask) = match (first - 7..=first).rev().find(whole) {
+                Some(at) => (at, 0xff),
+                None => {
+                    // It ends with what is written: the frame may end there too.
+                    let last = 127 - (left & 0xff << first).leading_zeros() as usize;
+                    (last - 7, (left >> (last - 7)) as u8)
+                }
+            };
+            *stores.at.get_mut(stores.count)? = at as u8;
+            *stores.masks.get_mut(stores.count)? = mask;
+            stores.count += 1;
+            left &= !(0xff << at);
+        }
+        Some(stores)
+    }
+}
+
+impl Rewrite {
+    /// Whether anything is written to a pseudo-header.
+    pub(super) fn covers_by_pseudo(&self) -> bool {
+        self.windows().any(|(window, _)| window.cover >> 4 != 0)
+    }
+}
+
+impl Template {
+    /// Where the checksum of the IPv4 header stands that changes, and that of the header behind, counted from the Ethernet
+    /// header.
+    pub(super) fn places(&self) -> (Option<usize>, Option<(usize, SumPlace)>) {
+        let (mut network, mut transport) = (None, None);
+        for place in self.program.rewrite.places() {
+            let l2 = self.l3.wrapping_sub(1);
+            let at = place_of(l2, self.stack, place.header, place.offset);
+            if place.header == self.l3 {
+                network = at;
+            } else {
+                transport = at.map(|at| (at, *place));
+            }
+        }
+        (network, transport)
+    }
+}
