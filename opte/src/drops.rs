@@ -59,6 +59,8 @@ drop_reasons! {
     ProgramCapacity = "program_capacity",
     /// The program does not fit the frame (too little head-room, a header missing).
     ProgramApply = "program_apply",
+    /// An ICMP error about a packet of no flow there is, or to somebody else than the packet's sender.
+    IcmpUnrelated = "icmp_unrelated",
     /// Fragments of one packet bring the same bytes, or disagree over where it ends (RFC 5722): none of it passes any more.
     FragmentOverlap = "fragment_overlap",
     /// A fragment that came before.

@@ -12,6 +12,8 @@ pub struct Traffic {
     pub forwarded: u64,
     /// Bytes of the packets sent on, as they came.
     pub bytes: u64,
+    /// ICMP errors among them, related to the flow of the packet they are about.
+    pub related: u64,
     /// Packets answered by the port.
     pub hairpins: u64,
     /// Packets of a known flow.

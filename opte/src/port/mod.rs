@@ -7,6 +7,7 @@ mod dump;
 mod error;
 mod fragment;
 mod process;
+mod related;
 mod state;
 mod trace;
 mod verdict;

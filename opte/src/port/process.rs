@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use opte_headers::frame::{Fragment, HeaderKind, Parsed};
+use opte_headers::frame::{Fragment, HeaderKind, KeyKind, Parsed};
 
 use super::walk::{End, Frame, Walk};
 use super::{Inner, Port, PortState, Verdict, is_since};
@@ -332,6 +332,11 @@ impl<N: Network> Inner<N> {
         port.network
             .admits(parsed)
             .map_err(|error| DropReason::from(&error))?;
+        if parsed.key.kind == KeyKind::ICMP
+            && let Some(sent) = self.related(port, epoch, arrival, packet)
+        {
+            return sent.map(|hash| Verdict::Forward { hash });
+        }
         let segment = segment_of(arrival, packet);
         if let Some(segment) = &segment {
             Connection::may_open(segment, *port.midstream.get(dir))?;

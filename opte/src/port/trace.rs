@@ -6,10 +6,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use opte_headers::frame::Fragment;
+use opte_headers::frame::{Fragment, KeyKind};
 use opte_headers::program::Program;
 
 use super::process::Arrival;
+use super::related::Related;
 use super::walk::{End, Frame, Walk};
 use super::{Inner, Port, PortState, is_since};
 use crate::api::FlowId;
@@ -120,7 +121,7 @@ impl<N: Network> Port<N> {
         if inner.state != PortState::Running {
             return trace;
         }
-        let outcome = inner.trace(self, arrival, &packet, &mut reply, &mut trace);
+        let outcome = inner.trace(self, arrival, &mut packet, &mut reply, &mut trace);
         drop(inner);
         trace.fate = match outcome {
             Err(reason) => Fate::Drop(reason),
@@ -129,6 +130,13 @@ impl<N: Network> Port<N> {
                 Fate::Hairpin(reply)
             }
             Ok(Passed::Held) => Fate::Held,
+            Ok(Passed::With(related, program)) => {
+                trace.program = related.key.text_of(&program);
+                match related.translate(&program, &parsed, &mut packet) {
+                    Ok(()) => Fate::Forward(packet.frame().to_vec()),
+                    Err(reason) => Fate::Drop(reason),
+                }
+            }
             Ok(Passed::By(program, hash)) => {
                 trace.program = key.text_of(&program);
                 match packet.apply(&program, &parsed, super::process::entropy(hash)) {
@@ -141,10 +149,12 @@ impl<N: Network> Port<N> {
     }
 }
 
-enum Passed {
+enum Passed<K> {
     Reply(usize),
     Held,
     By(Box<Program>, u32),
+    /// An ICMP error, by the program of its flow.
+    With(Related<K>, Box<Program>),
 }
 
 impl<N: Network> Inner<N> {
@@ -152,12 +162,17 @@ impl<N: Network> Inner<N> {
         &mut self,
         port: &Port<N>,
         arrival: Arrival<'_, N::Key>,
-        packet: &Packet<'_>,
+        packet: &mut Packet<'_>,
         reply: &mut [u8],
         trace: &mut Trace,
-    ) -> Result<Passed, DropReason> {
+    ) -> Result<Passed<N::Key>, DropReason> {
         if arrival.parsed.fragment == Fragment::Later {
             return self.trace_fragment(port, arrival, packet, trace);
+        }
+        if arrival.parsed.key.kind == KeyKind::ICMP
+            && let Some(related) = port.relate(arrival, packet)?
+        {
+            return self.trace_related(port, arrival, packet, related, trace);
         }
         let found = self.flows.find(arrival.dir, arrival.hash, arrival.key);
         if let Some(id) = found
@@ -202,6 +217,35 @@ impl<N: Network> Inner<N> {
         }
     }
 
+    /// An ICMP error.
+    fn trace_related(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+        related: Related<N::Key>,
+        trace: &mut Trace,
+    ) -> Result<Passed<N::Key>, DropReason> {
+        let of_flow = Arrival {
+            key: &related.key,
+            hash: related.hash,
+            ..arrival
+        };
+        let id = self.flows.find(arrival.dir, related.hash, &related.key);
+        let flow = id.and_then(|id| self.flows.get(id));
+        let live = flow.is_some_and(|flow| flow.deadline > arrival.now);
+        let passed = id.filter(|_| live);
+        let passed = passed.and_then(|id| self.trace_known(port, id, of_flow, packet, trace));
+        match passed.ok_or(DropReason::IcmpUnrelated)?? {
+            Passed::By(program, _) => {
+                trace.flow = Some(related.key.id());
+                trace.known = true;
+                Ok(Passed::With(related, program))
+            }
+            other => Ok(other),
+        }
+    }
+
     /// A later fragment.
     fn trace_fragment(
         &mut self,
@@ -209,7 +253,7 @@ impl<N: Network> Inner<N> {
         arrival: Arrival<'_, N::Key>,
         packet: &Packet<'_>,
         trace: &mut Trace,
-    ) -> Result<Passed, DropReason> {
+    ) -> Result<Passed<N::Key>, DropReason> {
         let Some((key, hash)) = self.fragment_flow(port, arrival, packet)? else {
             return Ok(Passed::Held);
         };
@@ -240,7 +284,7 @@ impl<N: Network> Inner<N> {
         arrival: Arrival<'_, N::Key>,
         packet: &Packet<'_>,
         trace: &mut Trace,
-    ) -> Option<Result<Passed, DropReason>> {
+    ) -> Option<Result<Passed<N::Key>, DropReason>> {
         let flow = self.flows.get(id)?;
         let mut program = **flow.sides.get(arrival.dir).program.as_ref()?;
         if flow.epoch != port.epoch(self.epoch) {
