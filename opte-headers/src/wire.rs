@@ -162,15 +162,14 @@ fn load_le(bytes: &[u8], first: usize, count: usize) -> u128 {
 #[inline(always)]
 fn store(bytes: &mut [u8], first: usize, count: usize, value: u128) {
     let end = first.saturating_add(count);
-    let [.., a, b, c, d, e, f, g, h] = value.to_be_bytes();
     let Some(bytes) = bytes.get_mut(first..end) else {
         return;
     };
     match bytes {
-        [x] => *x = h,
-        [x, y] => (*x, *y) = (g, h),
-        [_, _, _, _] => bytes.copy_from_slice(&[e, f, g, h]),
-        [_, _, _, _, _, _, _, _] => bytes.copy_from_slice(&[a, b, c, d, e, f, g, h]),
+        [byte] => *byte = value as u8,
+        [_, _] => bytes.copy_from_slice(&(value as u16).to_be_bytes()),
+        [_, _, _, _] => bytes.copy_from_slice(&(value as u32).to_be_bytes()),
+        [_, _, _, _, _, _, _, _] => bytes.copy_from_slice(&(value as u64).to_be_bytes()),
         _ => bytes
             .iter_mut()
             .rev()
@@ -205,6 +204,28 @@ const fn place(bit: usize, bits: usize, little_endian: bool) -> (usize, usize, u
     (first, count, shift as u32)
 }
 
+/// The same run of bits in a window of as many bytes as a register has, if there is one; else as it is. Of a header, whose
+/// length is a constant, so is the answer.
+#[inline(always)]
+const fn widened(
+    (first, count, shift): (usize, usize, u32),
+    len: usize,
+    little_endian: bool,
+) -> (usize, usize, u32) {
+    let window = count.next_power_of_two();
+    let more = window - count;
+    let ahead = first >= more;
+    if window > 8 || more == 0 || !(ahead || first + window <= len) {
+        return (first, count, shift);
+    }
+    let first = if ahead { first - more } else { first };
+    if ahead == little_endian {
+        (first, window, shift + 8 * more as u32)
+    } else {
+        (first, window, shift)
+    }
+}
+
 #[inline(always)]
 const fn mask(bits: usize) -> u128 {
     if bits >= 128 {
@@ -216,7 +237,8 @@ const fn mask(bits: usize) -> u128 {
 
 #[inline(always)]
 fn read_bits(bytes: &[u8], bit: usize, bits: usize, little_endian: bool) -> u64 {
-    let (first, count, shift) = place(bit, bits, little_endian);
+    let place = place(bit, bits, little_endian);
+    let (first, count, shift) = widened(place, bytes.len(), little_endian);
     let all = if little_endian {
         load_le(bytes, first, count)
     } else {
@@ -227,9 +249,10 @@ fn read_bits(bytes: &[u8], bit: usize, bits: usize, little_endian: bool) -> u64 
 
 #[inline(always)]
 fn write_bits(bytes: &mut [u8], bit: usize, bits: usize, little_endian: bool, value: u64) {
-    let (first, count, shift) = place(bit, bits, little_endian);
+    let (mut first, mut count, mut shift) = place(bit, bits, little_endian);
     let mut all = u128::from(value);
     if shift != 0 || bits != count * 8 {
+        (first, count, shift) = widened((first, count, shift), bytes.len(), little_endian);
         let old = if little_endian {
             load_le(bytes, first, count)
         } else {
