@@ -1,7 +1,7 @@
 //! Instructions, allocations, bytes and time per packet, against the budgets of the design.
 //!
 //! A [`Row`] is one figure: what is measured, in which unit, how much is allowed. Its `run` prepares everything, then hands the
-//! work itself to [`Meter::each`], which alone is measured. `figures` runs each row in a process of its own, those that count
+//! work itself to [`Meter::each`], which alone is measured. A [`report`] runs each row in a process of its own, those that count
 //! instructions under callgrind.
 
 #![deny(unsafe_code)]
@@ -12,6 +12,7 @@ pub mod engine;
 pub mod frames;
 pub mod meter;
 pub mod parse;
+pub mod report;
 pub mod services;
 
 pub use meter::Meter;
@@ -25,7 +26,7 @@ pub struct Row {
     pub name: &'static str,
     /// What is counted.
     pub unit: Unit,
-    /// How much is allowed, in `unit`.
+    /// How much is allowed, in `unit`; of units that count what is got done, how much is asked for.
     pub budget: f64,
     /// Prepares, and has the meter measure.
     pub run: fn(&mut Meter),
@@ -44,8 +45,28 @@ pub enum Unit {
     Nanoseconds,
     /// Microseconds, the longest single operation, the least of several runs.
     LongestMicroseconds,
+    /// Microseconds for all of it, the least of several runs: see [`Meter::found`].
+    Microseconds,
     /// How many times as long a second series of operations takes as the first: see [`Meter::against`].
     Times,
+    /// Operations in a second, the most of several runs. The budget is the least.
+    PerSecond,
+    /// How many times as much is got done. The budget is the least.
+    TimesFaster,
+    /// Hundredths that are lost, the least of several runs.
+    PercentLost,
+}
+
+impl Unit {
+    /// Whether more is better, and the budget what is asked for.
+    pub const fn is_yield(self) -> bool {
+        matches!(self, Self::PerSecond | Self::TimesFaster)
+    }
+
+    /// Whether it is read off a clock, so that the best of several runs is taken.
+    pub const fn is_timed(self) -> bool {
+        !matches!(self, Self::Instructions | Self::Allocations | Self::Bytes)
+    }
 }
 
 impl fmt::Display for Unit {
@@ -55,8 +76,11 @@ impl fmt::Display for Unit {
             Self::Allocations => "allocations",
             Self::Bytes => "bytes",
             Self::Nanoseconds => "ns",
-            Self::LongestMicroseconds => "us",
+            Self::LongestMicroseconds | Self::Microseconds => "us",
             Self::Times => "times",
+            Self::PerSecond => "per_second",
+            Self::TimesFaster => "times_faster",
+            Self::PercentLost => "percent_lost",
         })
     }
 }

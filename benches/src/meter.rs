@@ -12,19 +12,26 @@ pub struct Meter {
     total: f64,
     longest: Duration,
     second: Option<f64>,
+    found: Option<f64>,
 }
 
-/// Runs for the least time of several.
+/// Runs for the best time of several.
 const RUNS: usize = 7;
+
+/// No further run is begun after this.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 impl Meter {
     /// Measures a row in this process; for one operation, in the row's unit. Of instructions it gives the number of operations
     /// instead: callgrind, around this process, has the sum.
     pub fn measure(row: &Row) -> f64 {
-        let runs = match row.unit {
-            Unit::Nanoseconds | Unit::LongestMicroseconds | Unit::Times => RUNS,
-            Unit::Instructions | Unit::Allocations | Unit::Bytes => 1,
+        let runs = if row.unit.is_timed() { RUNS } else { 1 };
+        let better = if row.unit.is_yield() {
+            f64::max
+        } else {
+            f64::min
         };
+        let start = Instant::now();
         let one = |_| {
             let mut meter = Self {
                 unit: row.unit,
@@ -32,11 +39,16 @@ impl Meter {
                 total: 0.0,
                 longest: Duration::ZERO,
                 second: None,
+                found: None,
             };
             (row.run)(&mut meter);
             meter.result()
         };
-        (0..runs).map(one).fold(f64::INFINITY, f64::min)
+        (0..runs)
+            .take_while(|run| *run == 0 || start.elapsed() < PATIENCE)
+            .map(one)
+            .reduce(better)
+            .unwrap_or(f64::NAN)
     }
 
     /// The measured part: `operation(0)` to `operation(count - 1)`. What an operation needs, such as a fresh frame, is prepared
@@ -55,7 +67,7 @@ impl Meter {
                 collected(count, &mut operation);
                 self.total += (allocation::live() - before) as f64;
             }
-            Unit::Nanoseconds | Unit::Times => {
+            Unit::Nanoseconds | Unit::Times | Unit::PerSecond => {
                 let start = Instant::now();
                 collected(count, &mut operation);
                 self.total += start.elapsed().as_nanos() as f64;
@@ -67,6 +79,9 @@ impl Meter {
                     self.longest = self.longest.max(start.elapsed());
                 }
             }
+            Unit::Microseconds | Unit::TimesFaster | Unit::PercentLost => {
+                collected(count, &mut operation);
+            }
         }
     }
 
@@ -77,18 +92,25 @@ impl Meter {
         self.second = Some(start.elapsed().as_nanos() as f64 / count.max(1) as f64);
     }
 
+    /// What a row has measured by itself, in its unit: several threads, or a whole of many different operations.
+    pub fn found(&mut self, value: f64) {
+        self.found = Some(value);
+    }
+
     fn result(&self) -> f64 {
         let mean = self.total / self.operations.max(1) as f64;
-        match (self.unit, self.second) {
-            (Unit::Instructions, _) => self.operations as f64,
-            (Unit::LongestMicroseconds, _) => self.longest.as_nanos() as f64 / 1000.0,
-            (Unit::Times, Some(second)) => second / mean,
+        match (self.unit, self.second, self.found) {
+            (_, _, Some(found)) => found,
+            (Unit::Instructions, ..) => self.operations as f64,
+            (Unit::LongestMicroseconds, ..) => self.longest.as_nanos() as f64 / 1000.0,
+            (Unit::Times, Some(second), _) => second / mean,
+            (Unit::PerSecond, ..) => 1e9 / mean,
             _ => mean,
         }
     }
 }
 
-/// Callgrind collects inside this function only: its name is what `figures` tells it.
+/// Callgrind collects inside this function only: its name is what a [`report`](crate::report) tells it.
 #[inline(never)]
 fn collected(count: usize, operation: &mut impl FnMut(usize)) {
     for at in 0..count {
