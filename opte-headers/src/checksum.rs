@@ -41,15 +41,32 @@ impl Sum {
     #[inline]
     #[must_use]
     pub fn with(self, bytes: &[u8]) -> Self {
-        let (words, tail) = bytes.as_chunks::<4>();
-        // 32-bit words in a 64-bit sum: no carry is lost below 16 GiB, and the loop becomes vector code.
-        let sum = words.iter().fold(0u64, |sum, word| {
-            sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)))
+        // In 64-bit words, each an addition with carry, four at a time as long as there are as many.
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        let sum = blocks.iter().fold(self, |sum, block| {
+            let (words, _) = block.as_chunks::<8>();
+            sum.with_words(words)
         });
-        let mut last = [0; 4];
-        last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-        self.plus(Self(sum))
-            .plus(Self(u64::from(u32::from_ne_bytes(last))))
+        let (words, mut tail) = rest.as_chunks::<8>();
+        let mut sum = sum.with_words(words);
+        if let Some((word, rest)) = tail.split_first_chunk::<4>() {
+            sum = sum.plus(Self(u64::from(u32::from_ne_bytes(*word))));
+            tail = rest;
+        }
+        let last = match *tail {
+            [] => return sum,
+            [a] => [a, 0, 0, 0],
+            [a, b] => [a, b, 0, 0],
+            [a, b, c, ..] => [a, b, c, 0],
+        };
+        sum.plus(Self(u64::from(u32::from_ne_bytes(last))))
+    }
+
+    #[inline]
+    fn with_words(self, words: &[[u8; 8]]) -> Self {
+        words
+            .iter()
+            .fold(self, |sum, word| sum.plus(Self(u64::from_ne_bytes(*word))))
     }
 
     /// Adds one 16-bit word, given as a number.

@@ -42,7 +42,8 @@ impl MacAddr {
 
     /// Whether this is the broadcast address.
     pub const fn is_broadcast(self) -> bool {
-        matches!(self.0, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
+        let [a, b, c, d, e, f] = self.0;
+        u32::from_ne_bytes([a, b, c, d]) == u32::MAX && u16::from_ne_bytes([e, f]) == u16::MAX
     }
 
     /// Whether the group bit is set: multicast or broadcast.

@@ -38,6 +38,7 @@ pub mod icmp6;
 pub mod ndp;
 
 mod counters;
+mod datagram;
 mod domain_search;
 mod reply;
 mod request;

@@ -19,19 +19,21 @@
 mod parameters;
 mod request;
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
 
 use opte_headers::{
-    Dhcp4, Dhcp4Flags, Dhcp4Get, Dhcp4MessageType as MessageType, Dhcp4Op, Dhcp4Option, Dhcp4Set,
-    Ethernet, EthernetGet, EthernetSet, Ethertype, Header, IpProtocol, Ipv4, Ipv4Get, Ipv4Set,
-    MacAddr, ParseError, Udp,
+    Dhcp4, Dhcp4Flags, Dhcp4Get, Dhcp4MessageType as MessageType, Dhcp4Op, Dhcp4Option, Ethernet,
+    EthernetGet, EthernetSet, Ethertype, Field, Header, IpProtocol, Ipv4, Ipv4Get, MacAddr,
+    ParseError, Udp, dhcp4,
 };
 
 use parameters::Parameters;
 use request::{Pieces, Request};
 
+use super::datagram::{Datagram, Head, Piece};
 use super::reply::Reply;
 use super::request::Ipv4Request;
 use super::{Answer, Service, ServiceError};
@@ -95,9 +97,13 @@ pub struct Server {
     guest_ip: Ipv4Addr,
     gateway_mac: MacAddr,
     gateway_ip: Ipv4Addr,
-    lease_time: u32,
     mtu: u16,
-    head: [u8; HEAD],
+    /// The headers of every answer.
+    head: Head,
+    offer: Piece,
+    ack: Piece,
+    ack_to_inform: Piece,
+    nak: Piece,
     parameters: Parameters,
 }
 
@@ -109,9 +115,19 @@ impl Server {
             guest_ip: config.guest_ip,
             gateway_mac: config.gateway_mac,
             gateway_ip: config.gateway_ip,
-            lease_time: config.lease_time,
             mtu: config.mtu,
             head: head(config),
+            offer: lease(MessageType::OFFER, config),
+            ack: lease(MessageType::ACK, config),
+            ack_to_inform: Piece::of::<Dhcp4Option<'static>>(&[
+                Dhcp4Option::MessageType(MessageType::ACK),
+                Dhcp4Option::ServerIdentifier(config.gateway_ip),
+                Dhcp4Option::SubnetMask(mask(config.prefix_len)),
+            ]),
+            nak: Piece::of::<Dhcp4Option<'static>>(&[
+                Dhcp4Option::MessageType(MessageType::NAK),
+                Dhcp4Option::ServerIdentifier(config.gateway_ip),
+            ]),
             parameters: Parameters::new(config),
         }
     }
@@ -172,28 +188,33 @@ impl Server {
     /// The headers of the answer, as far as the options: what changes is put over what was rendered.
     fn write_head(
         &self,
-        frame: &mut Reply<'_>,
+        frame: &mut Datagram<'_>,
         ty: MessageType,
         request: &Request<'_>,
         to: Ipv4Addr,
     ) -> Result<(), ServiceError> {
-        frame.bytes(&self.head)?;
-        let (mut ethernet, rest) = Ethernet::parse_mut(frame.written())?;
-        let (mut ip, rest) = Ipv4::parse_mut(rest)?;
-        let (_, rest) = Udp::parse_mut(rest)?;
-        let (mut message, _) = Dhcp4::parse_mut(rest)?;
+        frame.piece(&self.head.piece)?;
         if to.is_broadcast() {
-            ethernet.set_destination(MacAddr::BROADCAST);
+            Ethernet::parse_mut(frame.written())?
+                .0
+                .set_destination(MacAddr::BROADCAST);
         }
-        ip.set_destination(to);
-        message.set_transaction_id(request.fixed.transaction_id());
-        message.set_flags(request.fixed.flags() & Dhcp4Flags::BROADCAST);
+        frame.fill(
+            place_of::<dhcp4::TransactionId>(),
+            request.fixed.transaction_id(),
+        );
+        if request.wants_broadcast() {
+            // Seconds, which stay zero, stand before the flags.
+            let flags = Dhcp4Flags::BROADCAST.bits();
+            frame.fill(place_of::<dhcp4::Seconds>(), flags.into());
+        }
         // Table 3 of section 4.3.1.
         if ty == MessageType::ACK {
-            message.set_client_ip(request.fixed.client_ip());
+            let client_ip = request.fixed.client_ip().to_bits();
+            frame.fill(place_of::<dhcp4::ClientIp>(), client_ip);
         }
         if ty != MessageType::NAK && request.message_type != MessageType::INFORM {
-            message.set_your_ip(self.guest_ip);
+            frame.fill(place_of::<dhcp4::YourIp>(), self.guest_ip.to_bits());
         }
         Ok(())
     }
@@ -201,70 +222,79 @@ impl Server {
     /// The options of the answer.
     fn write_options(
         &self,
-        frame: &mut Reply<'_>,
+        frame: &mut Datagram<'_>,
         ty: MessageType,
         request: &Request<'_>,
     ) -> Result<(), ServiceError> {
-        frame.option::<Dhcp4Option<'static>>(&Dhcp4Option::MessageType(ty))?;
-        frame.option::<Dhcp4Option<'static>>(&Dhcp4Option::ServerIdentifier(self.gateway_ip))?;
-        for piece in request.client_identifier.iter() {
-            frame.option::<Dhcp4Option<'static>>(&Dhcp4Option::ClientIdentifier(piece))?;
+        frame.piece(match (ty, request.message_type) {
+            (MessageType::OFFER, _) => &self.offer,
+            (MessageType::NAK, _) => &self.nak,
+            (_, MessageType::INFORM) => &self.ack_to_inform,
+            _ => &self.ack,
+        })?;
+        let Pieces { first, second } = request.client_identifier;
+        if let Some(first) = first {
+            write(frame, &Dhcp4Option::ClientIdentifier(first))?;
+            if !second.is_empty() {
+                write(frame, &Dhcp4Option::ClientIdentifier(second))?;
+            }
         }
         if ty != MessageType::NAK {
-            if request.message_type != MessageType::INFORM {
-                frame.option::<Dhcp4Option<'static>>(&Dhcp4Option::LeaseTime(self.lease_time))?;
-            }
             self.write_parameters(frame, request);
         }
-        frame.bytes(&[code::END])
+        frame.byte(code::END)
     }
 
     /// The parameters that the client wants, as far as they fit.
-    fn write_parameters(&self, frame: &mut Reply<'_>, request: &Request<'_>) {
-        let mut room = frame.room();
-        let before = room.len();
-        let mut written = 0u32;
-        let mut write = |place: usize| {
-            let (bit, options) = (1 << place, self.parameters.at(place));
-            // One byte is for the end.
-            if written & bit != 0 || options.len() >= room.len() {
-                return;
-            }
-            if let Some((to, rest)) = core::mem::take(&mut room).split_at_mut_checked(options.len())
-            {
-                to.copy_from_slice(options);
-                room = rest;
-                written |= bit;
-            }
+    fn write_parameters(&self, frame: &mut Datagram<'_>, request: &Request<'_>) {
+        // One byte is for the end.
+        const END: usize = 1;
+        let Pieces { first, second } = request.parameter_list;
+        let Some(first) = first else {
+            return frame.pieces(self.parameters.all(), END);
         };
-        // An address is of no use without its mask.
-        if let Some(place) = self.parameters.place(code::SUBNET_MASK) {
-            write(place);
-        }
-        let list = request.parameter_list;
-        if matches!(list, Pieces::None) {
-            (0..self.parameters.count()).for_each(&mut write);
-        }
         // "the server SHOULD NOT include the Router" where it includes classless routes (RFC 3442).
-        let no_router = list
-            .iter()
-            .any(|codes| codes.contains(&code::CLASSLESS_ROUTES));
-        for codes in list.iter() {
-            for code in codes {
-                match self.parameters.place(*code) {
-                    Some(place) if !(no_router && *code == code::ROUTER) => write(place),
-                    _ => {}
-                }
-            }
+        // Clients ask for them late.
+        let routes = |codes: &[u8]| {
+            codes
+                .iter()
+                .rev()
+                .any(|code| *code == code::CLASSLESS_ROUTES)
+        };
+        let mut done = match routes(first) || routes(second) {
+            true => self.parameters.bit(code::ROUTER),
+            false => 0,
+        };
+        frame.pieces(self.parameters.of(first, &mut done), END);
+        if !second.is_empty() {
+            frame.pieces(self.parameters.of(second, &mut done), END);
         }
-        let after = room.len();
-        frame.advance(before - after);
     }
 }
 
+fn write(frame: &mut Datagram<'_>, option: &Dhcp4Option<'_>) -> Result<(), ServiceError> {
+    frame.option::<Dhcp4Option<'static>>(option)
+}
+
+/// What every answer with a lease says.
+fn lease(ty: MessageType, config: &Config) -> Piece {
+    Piece::of::<Dhcp4Option<'static>>(&[
+        Dhcp4Option::MessageType(ty),
+        Dhcp4Option::ServerIdentifier(config.gateway_ip),
+        Dhcp4Option::LeaseTime(config.lease_time),
+        // An address is of no use without its mask.
+        Dhcp4Option::SubnetMask(mask(config.prefix_len)),
+    ])
+}
+
+fn mask(prefix_len: u8) -> Ipv4Addr {
+    let zeros = 32 - u32::from(prefix_len.min(32));
+    Ipv4Addr::from_bits(u32::MAX.checked_shl(zeros).unwrap_or(0))
+}
+
 /// The headers of every answer.
-fn head(config: &Config) -> [u8; HEAD] {
-    let mut head = [0; HEAD];
+fn head(config: &Config) -> Head {
+    let mut head = vec![0; HEAD];
     let mut frame = Reply::new(&mut head);
     let mut client_hardware = [0; 16];
     client_hardware
@@ -301,7 +331,7 @@ fn head(config: &Config) -> [u8; HEAD] {
         });
     // The headers have just this length.
     debug_assert!(written.is_ok());
-    head
+    Head::over_ipv4(head, config.gateway_ip)
 }
 
 impl Service for Server {
@@ -318,22 +348,20 @@ impl Service for Server {
         let Some(data) = packet.udp(CLIENT_PORT, SERVER_PORT)? else {
             return Ok(Answer::NotForUs);
         };
-        let request = Request::parse(data, self.guest_mac)?;
+        let mut request = Request::new(data, self.guest_mac)?;
+        request.read_all(data)?;
         let Some(ty) = self.decide(&request)? else {
             return Ok(Answer::Accepted);
         };
         let longest = Ethernet::MIN_LEN + request.max_message_size.min(self.mtu.into());
         let available = reply.len();
-        let mut frame = Reply::new(reply.get_mut(..longest.min(available)).unwrap_or_default());
-        self.write_head(
-            &mut frame,
-            ty,
-            &request,
-            self.destination(ty, &request, packet.ip.source()),
-        )?;
+        let room = reply.get_mut(..longest.min(available)).unwrap_or_default();
+        let mut frame = Datagram::new(room);
+        let to = self.destination(ty, &request, packet.ip.source());
+        self.write_head(&mut frame, ty, &request, to)?;
         self.write_options(&mut frame, ty, &request)?;
         frame.pad_to(MIN_FRAME)?;
-        frame.complete_udp4()
+        frame.complete4(&self.head, to)
     }
 }
 
@@ -349,7 +377,6 @@ impl fmt::Display for Server {
 
 /// Codes of options (RFC 2132).
 mod code {
-    pub(super) const SUBNET_MASK: u8 = 1;
     pub(super) const ROUTER: u8 = 3;
     pub(super) const DNS_SERVERS: u8 = 6;
     pub(super) const HOST_NAME: u8 = 12;
@@ -358,8 +385,19 @@ mod code {
     pub(super) const DOMAIN_SEARCH: u8 = 119;
     pub(super) const CLASSLESS_ROUTES: u8 = 121;
     pub(super) const END: u8 = 255;
-    /// What the server has to understand and knows the length of: address, overload, type, server, message size.
-    pub(super) const OF_SERVER: [u8; 5] = [50, 52, 53, 54, 57];
+    // What the server has to understand.
+    pub(super) const REQUESTED_ADDRESS: u8 = 50;
+    pub(super) const OVERLOAD: u8 = 52;
+    pub(super) const MESSAGE_TYPE: u8 = 53;
+    pub(super) const SERVER_IDENTIFIER: u8 = 54;
+    pub(super) const PARAMETER_LIST: u8 = 55;
+    pub(super) const MAXIMUM_MESSAGE_SIZE: u8 = 57;
+    pub(super) const CLIENT_IDENTIFIER: u8 = 61;
+}
+
+/// Where a field of the message stands in a frame.
+const fn place_of<F: Field<Header = Dhcp4>>() -> usize {
+    HEAD - Dhcp4::MIN_LEN + F::BIT_OFFSET / 8
 }
 
 const SERVER_PORT: u16 = 67;

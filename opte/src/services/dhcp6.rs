@@ -31,6 +31,7 @@ use opte_headers::{
 
 use request::{Association, Kind, Request};
 
+use super::datagram::{Datagram, Head, Piece};
 use super::reply::Reply;
 use super::request::{Ipv6Request, is_host_v6};
 use super::{Answer, Gateway6, Service, ServiceError, domain_search};
@@ -87,8 +88,16 @@ pub struct Server {
     gateway: Gateway6,
     lifetime: u32,
     duid: [u8; DuidLinkLayer::MIN_LEN],
+    /// The headers of every answer.
+    head: Head,
+    /// The server's identifier.
+    identifier: Piece,
+    /// An identity association with the client's address; its identifier is zero.
+    bound: Piece,
+    preferred: Piece,
+    committed: Piece,
     /// Each option beside addresses, by its code.
-    parameters: Vec<(u16, Vec<u8>)>,
+    parameters: Vec<(u16, Piece)>,
 }
 
 impl Server {
@@ -107,6 +116,12 @@ impl Server {
             gateway: config.gateway,
             lifetime: config.lifetime,
             duid,
+            head: head(config),
+            identifier: Piece::of::<Dhcp6Option<'static>>(&[Dhcp6Option::ServerIdentifier(&duid)]),
+            bound: bound(config),
+            // There is no other server to wait for.
+            preferred: Piece::of::<Dhcp6Option<'static>>(&[Dhcp6Option::Preference(255)]),
+            committed: Piece::of::<Dhcp6Option<'static>>(&[Dhcp6Option::RapidCommit]),
             parameters: Vec::new(),
         };
         server.add(code::DNS_SERVERS, octets(&config.dns_servers));
@@ -127,7 +142,7 @@ impl Server {
             body: &value,
         });
         if !value.is_empty() && Dhcp6Option::encode(&option, &mut bytes).is_some() {
-            self.parameters.push((code, bytes));
+            self.parameters.push((code, Piece::new(bytes)));
         }
     }
 
@@ -153,40 +168,20 @@ impl Server {
     /// The headers of the answer, as far as the options.
     fn write_head(
         &self,
-        frame: &mut Reply<'_>,
+        frame: &mut Datagram<'_>,
         ty: MessageType,
         request: &Request<'_>,
-        destination: Ipv6Addr,
     ) -> Result<(), ServiceError> {
-        frame.header(&Ethernet {
-            destination: self.guest_mac,
-            source: self.gateway.mac,
-            ethertype: Ethertype::IPV6,
-        })?;
-        frame.header(&Ipv6 {
-            next_header: IpProtocol::UDP,
-            source: self.gateway.link_local,
-            destination,
-            ..Ipv6::default()
-        })?;
-        frame.header(&Udp {
-            source: SERVER_PORT,
-            destination: CLIENT_PORT,
-            length: 0,
-            checksum: 0,
-        })?;
-        let transaction_id = request.fixed.transaction_id();
-        frame.header(&Dhcp6 {
-            message_type: ty,
-            transaction_id,
-            ..Dhcp6::default()
-        })
+        frame.piece(&self.head.piece)?;
+        let transaction_id = request.fixed.transaction_id().value();
+        frame.fill(HEAD, u32::from(ty.0) << 24 | transaction_id);
+        Ok(())
     }
 
     /// The options of the answer to a message that came the right way.
     fn write_options(
         &self,
-        frame: &mut Reply<'_>,
+        frame: &mut Datagram<'_>,
         request: &Request<'_>,
     ) -> Result<(), ServiceError> {
         match request.fixed.message_type() {
@@ -211,10 +206,9 @@ impl Server {
             }
             ty => {
                 if ty == MessageType::SOLICIT && request.rapid_commit {
-                    write(frame, &Dhcp6Option::RapidCommit)?;
+                    frame.piece(&self.committed)?;
                 } else if ty == MessageType::SOLICIT {
-                    // There is no other server to wait for.
-                    write(frame, &Dhcp6Option::Preference(255))?;
+                    frame.piece(&self.preferred)?;
                 }
                 self.write_associations(frame, request)?;
                 self.write_parameters(frame, request);
@@ -226,9 +220,18 @@ impl Server {
     /// The address in the association it belongs to, and what is wrong with the others.
     fn write_associations(
         &self,
-        frame: &mut Reply<'_>,
+        frame: &mut Datagram<'_>,
         request: &Request<'_>,
     ) -> Result<(), ServiceError> {
+        let renews = matches!(
+            request.fixed.message_type(),
+            MessageType::RENEW | MessageType::REBIND
+        );
+        if let Some(only) = request.only().filter(|ia| ia.kind == Kind::NonTemporary)
+            && !renews
+        {
+            return self.write_bound(frame, only);
+        }
         let ours = request.associations().position(|ia| self.is_ours(&ia));
         let first = || {
             request
@@ -236,11 +239,11 @@ impl Server {
                 .position(|ia| ia.kind == Kind::NonTemporary)
         };
         let ours = ours.or_else(first);
-        let renews = matches!(
-            request.fixed.message_type(),
-            MessageType::RENEW | MessageType::REBIND
-        );
         for (place, ia) in request.associations().enumerate() {
+            if Some(place) == ours && !renews {
+                self.write_bound(frame, &ia)?;
+                continue;
+            }
             let mut options = match (renews, ia.kind) {
                 _ if Some(place) == ours => Inner::of(&[leased(self.guest_ip, self.lifetime)])?,
                 (true, _) => refused(Status::NO_BINDING)?,
@@ -261,28 +264,36 @@ impl Server {
         Ok(())
     }
 
+    /// The client's address, in the association it belongs to.
+    fn write_bound(
+        &self,
+        frame: &mut Datagram<'_>,
+        ia: &Association<'_>,
+    ) -> Result<(), ServiceError> {
+        let start = frame.len();
+        frame.piece(&self.bound)?;
+        // Behind its code and length.
+        frame.fill(start + 4, ia.id);
+        Ok(())
+    }
+
     /// The options that the client wants, as far as they fit.
-    fn write_parameters(&self, frame: &mut Reply<'_>, request: &Request<'_>) {
-        let mut written = 0u64;
-        let mut write = |code: u16| {
-            let Some((place, (_, bytes))) = self
-                .parameters
-                .iter()
-                .enumerate()
-                .find(|(_, known)| known.0 == code)
-            else {
-                return;
-            };
-            if written & 1 << place == 0 && bytes.len() <= frame.room_left() {
-                // There is room.
-                let _ = frame.bytes(bytes);
-                written |= 1 << place;
-            }
+    fn write_parameters(&self, frame: &mut Datagram<'_>, request: &Request<'_>) {
+        let Some(list) = request.option_list else {
+            return frame.pieces(self.parameters.iter().map(|(_, option)| option), 0);
         };
-        match request.option_list {
-            Some(list) => list.iter().for_each(write),
-            None => self.parameters.iter().for_each(|(code, _)| write(*code)),
-        }
+        let mut done = 0u64;
+        let wanted = list.iter().filter_map(|code| {
+            let mut known = self.parameters.iter().enumerate();
+            let (place, (_, option)) = known.find(|(_, known)| known.0 == code)?;
+            let bit = 1 << place;
+            if done & bit != 0 {
+                return None;
+            }
+            done |= bit;
+            Some(option)
+        });
+        frame.pieces(wanted, 0);
     }
 
     /// Whether the client's address is in the association.
@@ -326,23 +337,20 @@ impl Service for Server {
             return Ok(Answer::Accepted);
         };
         let available = reply.len();
-        let mut frame = Reply::new(
-            reply
-                .get_mut(..MAX_FRAME.min(available))
-                .unwrap_or_default(),
-        );
-        self.write_head(&mut frame, ty, &request, source)?;
+        let room = reply.get_mut(..MAX_FRAME.min(available));
+        let mut frame = Datagram::new(room.unwrap_or_default());
+        self.write_head(&mut frame, ty, &request)?;
         if let Some(client) = request.client_id {
             write(&mut frame, &Dhcp6Option::ClientIdentifier(client))?;
         }
-        write(&mut frame, &Dhcp6Option::ServerIdentifier(&self.duid))?;
+        frame.piece(&self.identifier)?;
         if multicast || request.fixed.message_type() == MessageType::INFORMATION_REQUEST {
             self.write_options(&mut frame, &request)?;
         } else {
             // No client has been told that it may speak to the server alone (section 18.4).
             write_status(&mut frame, Status::USE_MULTICAST)?;
         }
-        frame.complete_udp6()
+        frame.complete6(source)
     }
 }
 
@@ -356,30 +364,77 @@ impl fmt::Display for Server {
     }
 }
 
+/// The headers of every answer, destination, type and transaction left zero.
+fn head(config: &Config) -> Head {
+    let mut head = vec![0; HEAD + Dhcp6::MIN_LEN];
+    let mut frame = Reply::new(&mut head);
+    let written = frame
+        .header(&Ethernet {
+            destination: config.guest_mac,
+            source: config.gateway.mac,
+            ethertype: Ethertype::IPV6,
+        })
+        .and_then(|()| {
+            frame.header(&Ipv6 {
+                next_header: IpProtocol::UDP,
+                source: config.gateway.link_local,
+                ..Ipv6::default()
+            })
+        })
+        .and_then(|()| {
+            frame.header(&Udp {
+                source: SERVER_PORT,
+                destination: CLIENT_PORT,
+                length: 0,
+                checksum: 0,
+            })
+        });
+    // The headers have just this length.
+    debug_assert!(written.is_ok());
+    Head::over_ipv6(head, config.gateway.link_local)
+}
+
+/// The client's address, in an association yet without an identifier.
+fn bound(config: &Config) -> Piece {
+    let (renewal, rebinding) = renewal_times(config.lifetime);
+    // There is room for one address.
+    let inner = Inner::of(&[leased(config.guest_ip, config.lifetime)]).unwrap_or(Inner::EMPTY);
+    Piece::of::<Dhcp6Option<'static>>(&[Dhcp6Option::IaNa {
+        id: 0,
+        renewal,
+        rebinding,
+        options: inner.list().bytes(),
+    }])
+}
+
+/// What is leased for so many seconds is renewed in good time before they are over (RFC 8415, section 21.4).
+const fn renewal_times(lifetime: u32) -> (u32, u32) {
+    match lifetime {
+        FOREVER => (FOREVER, FOREVER),
+        _ => (lifetime / 2, lifetime / 5 * 4),
+    }
+}
+
 /// Options within an identity association.
 type Inner = Options<Dhcp6Option<'static>, 256>;
 
-fn write(frame: &mut Reply<'_>, option: &Dhcp6Option<'_>) -> Result<(), ServiceError> {
+fn write(frame: &mut Datagram<'_>, option: &Dhcp6Option<'_>) -> Result<(), ServiceError> {
     frame.option::<Dhcp6Option<'static>>(option)
 }
 
-fn write_status(frame: &mut Reply<'_>, code: Status) -> Result<(), ServiceError> {
+fn write_status(frame: &mut Datagram<'_>, code: Status) -> Result<(), ServiceError> {
     write(frame, &Dhcp6Option::Status { code, message: &[] })
 }
 
-/// An identity association as the client named it, with these options; what it holds is renewed in good time before so many
-/// seconds are over (RFC 8415, section 21.4).
+/// An identity association as the client named it, with these options; what it holds is leased for so many seconds.
 fn write_association(
-    frame: &mut Reply<'_>,
+    frame: &mut Datagram<'_>,
     ia: &Association<'_>,
     lifetime: u32,
     options: &Inner,
 ) -> Result<(), ServiceError> {
     let (id, options) = (ia.id, options.list().bytes());
-    let (renewal, rebinding) = match lifetime {
-        FOREVER => (FOREVER, FOREVER),
-        _ => (lifetime / 2, lifetime / 5 * 4),
-    };
+    let (renewal, rebinding) = renewal_times(lifetime);
     let option = match ia.kind {
         Kind::NonTemporary => Dhcp6Option::IaNa {
             id,
@@ -451,3 +506,6 @@ const FQDN_OVERRIDE: u8 = 0x02;
 
 /// A frame that every link of IPv6 takes (RFC 8200, section 5).
 const MAX_FRAME: usize = Ethernet::MIN_LEN + 1_280;
+
+/// Bytes of a frame before its message.
+const HEAD: usize = Ethernet::MIN_LEN + Ipv6::MIN_LEN + Udp::MIN_LEN;

@@ -31,6 +31,33 @@ impl RouterResponder {
     pub const fn new(gateway: Gateway6, mtu: u16) -> Self {
         Self { gateway, mtu }
     }
+
+    /// Writes the advertisement that nobody has asked for, to all nodes, to the start of `out`; says its length (RFC 4861,
+    /// section 6.2.4).
+    ///
+    /// # Errors
+    /// [`ServiceError::NoRoom`] where `out` is too short.
+    pub fn unsolicited(&self, out: &mut [u8]) -> Result<usize, ServiceError> {
+        self.advertise(TO_ALL, out)
+    }
+
+    fn advertise(&self, to: Recipient, out: &mut [u8]) -> Result<usize, ServiceError> {
+        let mut frame = Reply::new(out);
+        head(&mut frame, &self.gateway, self.gateway.link_local, to)?;
+        frame.header(&RouterAdvertisement {
+            flags: RouterFlags::MANAGED,
+            router_lifetime: ROUTER_LIFETIME,
+            options: NdpOptions::of(&[
+                NdpOption::SourceLinkLayer(self.gateway.mac),
+                NdpOption::Mtu {
+                    reserved: 0,
+                    mtu: self.mtu.into(),
+                },
+            ])?,
+            ..RouterAdvertisement::default()
+        })?;
+        frame.complete_icmpv6()
+    }
 }
 
 impl Service for RouterResponder {
@@ -45,21 +72,8 @@ impl Service for RouterResponder {
         request.check_icmpv6()?;
         let (message, _) = RouterSolicitation::parse(request.payload)?;
         check_options(message.options(), request.ip.source())?;
-        let mut frame = Reply::new(reply);
-        head(&mut frame, &self.gateway, self.gateway.link_local, &request)?;
-        frame.header(&RouterAdvertisement {
-            flags: RouterFlags::MANAGED,
-            router_lifetime: ROUTER_LIFETIME,
-            options: NdpOptions::of(&[
-                NdpOption::SourceLinkLayer(self.gateway.mac),
-                NdpOption::Mtu {
-                    reserved: 0,
-                    mtu: self.mtu.into(),
-                },
-            ])?,
-            ..RouterAdvertisement::default()
-        })?;
-        frame.complete_icmpv6()
+        let len = self.advertise(solicitor(&request), reply)?;
+        Ok(Answer::Reply(len))
     }
 }
 
@@ -83,6 +97,33 @@ impl NeighbourResponder {
     /// A responder for one gateway.
     pub const fn new(gateway: Gateway6) -> Self {
         Self { gateway }
+    }
+
+    /// Writes the advertisement of one of the gateway's addresses that nobody has asked for, to all nodes, to the start of `out`; says
+    /// its length (RFC 4861, section 7.2.6). It replaces what the nodes know of the address.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoRoom`] where `out` is too short.
+    pub fn unsolicited(&self, target: Ipv6Addr, out: &mut [u8]) -> Result<usize, ServiceError> {
+        self.advertise(target, NeighbourFlags::empty(), TO_ALL, out)
+    }
+
+    fn advertise(
+        &self,
+        target: Ipv6Addr,
+        solicited: NeighbourFlags,
+        to: Recipient,
+        out: &mut [u8],
+    ) -> Result<usize, ServiceError> {
+        let mut frame = Reply::new(out);
+        head(&mut frame, &self.gateway, target, to)?;
+        frame.header(&NeighbourAdvertisement {
+            flags: NeighbourFlags::ROUTER | NeighbourFlags::OVERRIDE | solicited,
+            target,
+            options: NdpOptions::of(&[NdpOption::TargetLinkLayer(self.gateway.mac)])?,
+            ..NeighbourAdvertisement::default()
+        })?;
+        frame.complete_icmpv6()
     }
 }
 
@@ -120,15 +161,8 @@ impl Service for NeighbourResponder {
         } else {
             NeighbourFlags::SOLICITED
         };
-        let mut frame = Reply::new(reply);
-        head(&mut frame, &self.gateway, target, &request)?;
-        frame.header(&NeighbourAdvertisement {
-            flags: NeighbourFlags::ROUTER | NeighbourFlags::OVERRIDE | solicited,
-            target,
-            options: NdpOptions::of(&[NdpOption::TargetLinkLayer(self.gateway.mac)])?,
-            ..NeighbourAdvertisement::default()
-        })?;
-        frame.complete_icmpv6()
+        let len = self.advertise(target, solicited, solicitor(&request), reply)?;
+        Ok(Answer::Reply(len))
     }
 }
 
@@ -172,17 +206,26 @@ fn check_options(
     })
 }
 
-/// The headers before an advertisement from `source`: to who solicited, or to all where that is nobody yet.
+/// Whom an advertisement is for: addresses of IP and of the link.
+type Recipient = (Ipv6Addr, MacAddr);
+
+const TO_ALL: Recipient = (ALL_NODES, MacAddr::from_ipv6_multicast(ALL_NODES));
+
+/// Who solicited, or all where that is nobody yet.
+fn solicitor(request: &Ipv6Request<'_>) -> Recipient {
+    match request.ip.source() {
+        Ipv6Addr::UNSPECIFIED => TO_ALL,
+        solicitor => (solicitor, request.ethernet.source()),
+    }
+}
+
+/// The headers before an advertisement from `source`.
 fn head(
     frame: &mut Reply<'_>,
     gateway: &Gateway6,
     source: Ipv6Addr,
-    request: &Ipv6Request<'_>,
+    (destination, mac): Recipient,
 ) -> Result<(), ServiceError> {
-    let (destination, mac) = match request.ip.source() {
-        Ipv6Addr::UNSPECIFIED => (ALL_NODES, MacAddr::from_ipv6_multicast(ALL_NODES)),
-        solicitor => (solicitor, request.ethernet.source()),
-    };
     frame.header(&Ethernet {
         destination: mac,
         source: gateway.mac,

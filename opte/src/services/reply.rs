@@ -1,10 +1,8 @@
 //! Frames being written.
 
-use opte_headers::checksum::{Sum, pseudo_v4, pseudo_v6};
-use opte_headers::options::OptionSet;
+use opte_headers::checksum::{Sum, pseudo_v6};
 use opte_headers::{
-    EmitError, Ethernet, Header, Icmpv6, Icmpv6Set, Ipv4, Ipv4Get, Ipv4Set, Ipv6, Ipv6Get, Ipv6Set,
-    Udp, UdpSet,
+    EmitError, Ethernet, Header, Icmpv6, Icmpv6Set, Ipv4, Ipv4Set, Ipv6, Ipv6Get, Ipv6Set,
 };
 
 use super::{Answer, ServiceError};
@@ -41,41 +39,9 @@ impl<'a> Reply<'a> {
         Ok(())
     }
 
-    /// Adds an option.
-    pub(super) fn option<O: OptionSet>(
-        &mut self,
-        option: &O::Option<'_>,
-    ) -> Result<(), ServiceError> {
-        let out = self.out.get_mut(self.len..).unwrap_or_default();
-        let len = O::encode(option, out).ok_or(self.no_room(self.room_left().saturating_add(1)))?;
-        self.len = self.len.saturating_add(len);
-        Ok(())
-    }
-
-    /// Fills up with zeros until the frame has `len` bytes.
-    pub(super) fn pad_to(&mut self, len: usize) -> Result<(), ServiceError> {
-        self.next(len.saturating_sub(self.len))?.fill(0);
-        Ok(())
-    }
-
     /// What has been written.
     pub(super) fn written(&mut self) -> &mut [u8] {
         self.out.get_mut(..self.len).unwrap_or_default()
-    }
-
-    /// Bytes that may still be added.
-    pub(super) fn room_left(&self) -> usize {
-        self.out.len().saturating_sub(self.len)
-    }
-
-    /// The bytes that may still be written.
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        self.out.get_mut(self.len..).unwrap_or_default()
-    }
-
-    /// Takes so many bytes of the room in, which have been written.
-    pub(super) fn advance(&mut self, count: usize) {
-        self.len = self.len.saturating_add(count).min(self.out.len());
     }
 
     /// The finished frame, nothing of it left to be filled in.
@@ -91,36 +57,8 @@ impl<'a> Reply<'a> {
         Ok(self.complete())
     }
 
-    /// The finished frame of Ethernet, IPv4 and UDP.
-    pub(super) fn complete_udp4(mut self) -> Result<Answer, ServiceError> {
-        let packet = self.packet()?;
-        let packet_len = packet.len();
-        let (ip, datagram) = Ipv4::parse_mut(packet)?;
-        // A packet of the Reply is never longer than the buffers of links, and those are below 64 KiB.
-        let len = datagram.len() as u16;
-        let pseudo = pseudo_v4(ip.source(), ip.destination(), ip.protocol().0, len);
-        seal_ipv4(ip, packet_len);
-        seal_udp(datagram, len, pseudo)?;
-        Ok(self.complete())
-    }
-
-    /// The finished frame of Ethernet, IPv6 and UDP.
-    pub(super) fn complete_udp6(mut self) -> Result<Answer, ServiceError> {
-        let (mut ip, datagram) = Ipv6::parse_mut(self.packet()?)?;
-        let len = datagram.len() as u16;
-        ip.set_payload_len(len);
-        let pseudo = pseudo_v6(
-            ip.source(),
-            ip.destination(),
-            ip.next_header().0,
-            len.into(),
-        );
-        seal_udp(datagram, len, pseudo)?;
-        Ok(self.complete())
-    }
-
-    /// The finished frame of Ethernet, IPv6 and ICMPv6, whose checksum is zero so far.
-    pub(super) fn complete_icmpv6(mut self) -> Result<Answer, ServiceError> {
+    /// Finishes a frame of Ethernet, IPv6 and ICMPv6, whose checksum is zero so far; says its length.
+    pub(super) fn complete_icmpv6(mut self) -> Result<usize, ServiceError> {
         let (mut ip, message) = Ipv6::parse_mut(self.packet()?)?;
         let len = message.len() as u16;
         ip.set_payload_len(len);
@@ -132,7 +70,7 @@ impl<'a> Reply<'a> {
         )
         .with(message);
         Icmpv6::parse_mut(message)?.0.set_checksum(sum.checksum());
-        Ok(self.complete())
+        Ok(self.len)
     }
 
     /// What stands behind the Ethernet header.
@@ -162,14 +100,4 @@ fn seal_ipv4(mut ip: <Ipv4 as Header>::ViewMut<'_>, len: usize) {
     ip.set_checksum(0);
     let sum = Sum::of(ip.fixed()).with(ip.tail());
     ip.set_checksum(sum.checksum());
-}
-
-fn seal_udp(datagram: &mut [u8], len: u16, pseudo: Sum) -> Result<(), ServiceError> {
-    let (mut udp, data) = Udp::parse_mut(datagram)?;
-    udp.set_length(len);
-    udp.set_checksum(0);
-    let checksum = pseudo.with(udp.fixed()).with(data).checksum();
-    // "If the computed checksum is zero, it is transmitted as all ones" (RFC 768): zero is no checksum.
-    udp.set_checksum(if checksum == 0 { 0xffff } else { checksum });
-    Ok(())
 }

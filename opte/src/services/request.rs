@@ -158,8 +158,10 @@ fn datagram(
     let pseudo = pseudo(udp.length());
     // A guest may leave the sum to its link, which a virtual link never completes: then the field holds the sum of the
     // pseudo-header. Zero is no checksum.
-    let left_to_link = udp.checksum() == pseudo.fold();
-    if udp.checksum() != 0 && !left_to_link && pseudo.with(datagram).fold() != 0xffff {
+    if udp.checksum() != 0
+        && pseudo.with(datagram).fold() != 0xffff
+        && udp.checksum() != pseudo.fold()
+    {
         return Err(ParseError::new("Udp", "checksum", Cause::BadChecksum));
     }
     Ok(Some(data))

@@ -10,7 +10,7 @@ use crate::captures::{
     DUPLICATE_ADDRESS_DETECTION, NEIGHBOUR_SOLICITATION, ROUTER_SOLICITATION,
     ROUTER_SOLICITATION_BARE,
 };
-use crate::frames::edited;
+use crate::frames::{assert_right, edited};
 use crate::{GATEWAY_LINK_LOCAL, GATEWAY_MAC, hex, refusal, reply};
 
 const SOURCE: usize = 22;
@@ -52,6 +52,35 @@ fn router_advertisements() {
              86 00 0000 00 80 2328 00000000 00000000 0101a84025ff7777 0501 0000 000005dc"
         ));
         assert_eq!(reply, expected);
+    }
+}
+
+/// What nobody asked for goes to all nodes, says that it was not asked for, and replaces what they know (RFC 4861, sections 6.2.4
+/// and 7.2.6).
+#[test]
+fn unsolicited_advertisements() {
+    let (mac, ip) = TO_ALL;
+    let mut out = [0xa5; 200];
+    let len = router().unsolicited(&mut out).unwrap();
+    assert_right(&out[..len]);
+    out[56..58].fill(0);
+    let expected = format!(
+        "{mac} a84025ff7777 86dd 60000000 0020 3a ff fe80000000000000aa4025fffeff7777 {ip}
+         86 00 0000 00 80 2328 00000000 00000000 0101a84025ff7777 0501 0000 000005dc"
+    );
+    assert_eq!(out[..len], hex(&expected));
+
+    let target = "fd00::1".parse().unwrap();
+    let len = neighbour().unsolicited(target, &mut out).unwrap();
+    assert_right(&out[..len]);
+    out[56..58].fill(0);
+    let expected = format!(
+        "{mac} a84025ff7777 86dd 60000000 0020 3a ff fd000000000000000000000000000001 {ip}
+         88 00 0000 a0000000 fd000000000000000000000000000001 0201a84025ff7777"
+    );
+    assert_eq!(out[..len], hex(&expected));
+    for room in 0..len {
+        assert!(neighbour().unsolicited(target, &mut out[..room]).is_err());
     }
 }
 

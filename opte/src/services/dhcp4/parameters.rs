@@ -1,22 +1,23 @@
 //! What a server tells its client, rendered as options once.
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
-use core::ops::Range;
 
 use opte_headers::options::OptionSet;
 use opte_headers::{Dhcp4Option, RawOption};
 
 use super::{Config, code};
+use crate::services::datagram::Piece;
 use crate::services::domain_search;
 
-/// The configuration parameters of a lease, each as the bytes of its options, in the order in which a client gets them that
-/// does not say what it wants.
+/// The configuration parameters beside those that every lease has, each rendered as its options, in the order in which a client gets
+/// them that does not say what it wants.
 #[derive(Clone, Debug)]
 pub(super) struct Parameters {
-    bytes: Vec<u8>,
-    places: Vec<Range<usize>>,
-    /// For each code one more than its place in `places`; zero for what there is not.
+    /// The first one, which is empty, stands for what there is not.
+    pieces: Vec<Piece>,
+    /// The place in `pieces` of each code.
     by_code: [u8; 256],
 }
 
@@ -24,14 +25,9 @@ impl Parameters {
     /// Renders what `config` has.
     pub(super) fn new(config: &Config) -> Self {
         let mut parameters = Self {
-            bytes: Vec::new(),
-            places: Vec::new(),
+            pieces: vec![Piece::new(Vec::new())],
             by_code: [0; 256],
         };
-        let mask = u32::MAX
-            .checked_shl(32 - u32::from(config.prefix_len.min(32)))
-            .unwrap_or(0);
-        parameters.add(code::SUBNET_MASK, &mask.to_be_bytes());
         parameters.add(code::CLASSLESS_ROUTES, &classless_routes(config.gateway_ip));
         parameters.add(code::ROUTER, &config.gateway_ip.octets());
         parameters.add(code::DNS_SERVERS, &octets(&config.dns_servers));
@@ -49,40 +45,53 @@ impl Parameters {
         parameters
     }
 
-    /// The place of the options under `code` in the order of preference, below [`MAX_PARAMETERS`].
-    pub(super) fn place(&self, code: u8) -> Option<usize> {
-        let place = self.by_code.get(usize::from(code))?;
-        place.checked_sub(1).map(usize::from)
+    /// The options under these codes, those left out whose bits are in `done`; their bits go there.
+    #[inline]
+    pub(super) fn of<'a>(
+        &'a self,
+        codes: &'a [u8],
+        done: &'a mut u32,
+    ) -> impl Iterator<Item = &'a Piece> {
+        // What there is not is done with, too.
+        *done |= 1;
+        codes.iter().filter_map(|code| {
+            let place = self.by_code.get(usize::from(*code))?;
+            let bit = 1 << (place % MAX_PLACES);
+            if *done & bit != 0 {
+                return None;
+            }
+            *done |= bit;
+            self.pieces.get(usize::from(*place))
+        })
     }
 
-    /// The options at `place`, ready to be sent.
-    pub(super) fn at(&self, place: usize) -> &[u8] {
-        let range = self.places.get(place).cloned().unwrap_or_default();
-        self.bytes.get(range).unwrap_or_default()
+    /// The bit of the options under `code`; of none if there are none.
+    pub(super) fn bit(&self, code: u8) -> u32 {
+        let place = self.by_code.get(usize::from(code));
+        place.map_or(0, |place| 1 << (place % MAX_PLACES))
     }
 
-    /// How many places there are.
-    pub(super) fn count(&self) -> usize {
-        self.places.len()
+    /// All options.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().skip(1)
     }
 
     /// Adds a parameter, if it has a value; one longer than an option can be is split (RFC 3396, section 5).
     fn add(&mut self, code: u8, value: &[u8]) {
-        if value.is_empty() || self.places.len() == MAX_PARAMETERS {
+        if value.is_empty() {
             return;
         }
-        let start = self.bytes.len();
+        let mut bytes = Vec::new();
         let mut option = [0; 2 + MAX_BODY];
         for body in value.chunks(MAX_BODY) {
             let raw = Dhcp4Option::Unknown(RawOption { kind: code, body });
             let len = Dhcp4Option::encode(&raw, &mut option).unwrap_or_default();
-            self.bytes
-                .extend_from_slice(option.get(..len).unwrap_or_default());
+            bytes.extend_from_slice(option.get(..len).unwrap_or_default());
         }
-        self.places.push(start..self.bytes.len());
         if let Some(place) = self.by_code.get_mut(usize::from(code)) {
-            *place = self.places.len() as u8;
+            *place = self.pieces.len() as u8;
         }
+        self.pieces.push(Piece::new(bytes));
     }
 }
 
@@ -97,8 +106,8 @@ fn octets(addresses: &[Ipv4Addr]) -> Vec<u8> {
     addresses.iter().flat_map(Ipv4Addr::octets).collect()
 }
 
-/// More parameters than there are.
-pub(super) const MAX_PARAMETERS: usize = 16;
+/// More than there are parameters: each has a bit.
+const MAX_PLACES: u8 = 32;
 
 /// The least MTU the option may tell (RFC 2132, section 5.1).
 const MIN_MTU: u16 = 68;

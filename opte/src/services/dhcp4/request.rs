@@ -2,10 +2,10 @@
 
 use core::net::Ipv4Addr;
 
-use opte_headers::options::OptionList;
+use opte_headers::options::{OptionList, OptionSet};
 use opte_headers::{
     Dhcp4, Dhcp4Flags, Dhcp4Get, Dhcp4MessageType, Dhcp4Op, Dhcp4Option, Field, Header, MacAddr,
-    ParseError, Wire, dhcp4,
+    ParseError, RawOption, Wire, dhcp4,
 };
 
 use super::code;
@@ -27,70 +27,73 @@ pub(super) struct Request<'a> {
 }
 
 /// An option that a client may have split (RFC 3396), into two at most: one holds 255 bytes.
-#[derive(Clone, Copy)]
-pub(super) enum Pieces<'a> {
-    None,
-    One(&'a [u8]),
-    Two(&'a [u8], &'a [u8]),
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pieces<'a> {
+    /// None if the option is not there.
+    pub(super) first: Option<&'a [u8]>,
+    /// Empty where it was not split.
+    pub(super) second: &'a [u8],
 }
 
 impl<'a> Pieces<'a> {
-    /// The pieces, in order.
-    pub(super) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        let (first, second) = match self {
-            Self::None => (None, None),
-            Self::One(first) => (Some(first), None),
-            Self::Two(first, second) => (Some(first), Some(second)),
-        };
-        first.into_iter().chain(second)
-    }
-
     fn add(&mut self, piece: &'a [u8]) -> Result<(), ParseError> {
-        *self = match *self {
-            Self::None => Self::One(piece),
-            Self::One(first) => Self::Two(first, piece),
-            Self::Two(..) => {
-                return Err(ParseError::bad_length(
-                    "Dhcp4Option",
-                    "length",
-                    piece.len(),
-                    0,
-                ));
-            }
-        };
+        if self.first.is_none() {
+            self.first = Some(piece);
+        } else if self.second.is_empty() {
+            self.second = piece;
+        } else {
+            return Err(ParseError::bad_length(
+                "Dhcp4Option",
+                "length",
+                piece.len(),
+                0,
+            ));
+        }
         Ok(())
     }
 }
 
 impl<'a> Request<'a> {
-    /// The message in `data`, which a client with this hardware address sent.
-    pub(super) fn parse(data: &'a [u8], client: MacAddr) -> Result<Self, ParseError> {
+    /// The message in `data`, which a client with this hardware address sent, as far as its options, which are to be read.
+    #[inline]
+    pub(super) fn new(data: &'a [u8], client: MacAddr) -> Result<Self, ParseError> {
         let (fixed, _) = Dhcp4::parse(data)?;
         check_fixed(&fixed, client)?;
-        let (_, options) = data.split_at_checked(Dhcp4::MIN_LEN).unwrap_or_default();
-        let mut request = Self {
+        Ok(Self {
             fixed,
             message_type: Dhcp4MessageType(0),
             requested: None,
             server: None,
             max_message_size: MIN_MESSAGE_SIZE,
-            parameter_list: Pieces::None,
-            client_identifier: Pieces::None,
-        };
-        let overload = request.read(options)?;
+            parameter_list: Pieces::default(),
+            client_identifier: Pieces::default(),
+        })
+    }
+
+    /// Reads the options in `data`, the same message.
+    pub(super) fn read_all(&mut self, data: &'a [u8]) -> Result<(), ParseError> {
+        let (_, options) = data.split_at_checked(Dhcp4::MIN_LEN).unwrap_or_default();
+        let overload = self.read(options)?;
+        if overload != 0 {
+            self.read_fields(data, overload)?;
+        }
+        match self.message_type {
+            // BOOTP (RFC 1534) has no leases.
+            Dhcp4MessageType(0) => Err(ParseError::illegal("Dhcp4Option", "message_type", 0)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the fields that hold options beside the field for them.
+    #[cold]
+    fn read_fields(&mut self, data: &'a [u8], overload: u8) -> Result<(), ParseError> {
         // RFC 2131, section 4.1: "the 'file' field MUST be interpreted first", then 'sname'.
-        let file = if overload & 1 != 0 {
-            field::<dhcp4::BootFile>(data)
-        } else {
-            &[]
-        };
-        let name = if overload & 2 != 0 {
-            field::<dhcp4::ServerName>(data)
-        } else {
-            &[]
-        };
-        for area in [file, name] {
-            if request.read(area)? != 0 {
+        let fields = [
+            (1, field::<dhcp4::BootFile>(data)),
+            (2, field::<dhcp4::ServerName>(data)),
+        ];
+        for (_, area) in fields.into_iter().filter(|(bit, _)| overload & bit != 0) {
+            if self.read(area)? != 0 {
                 return Err(ParseError::illegal(
                     "Dhcp4Option",
                     "overload",
@@ -98,11 +101,7 @@ impl<'a> Request<'a> {
                 ));
             }
         }
-        match request.message_type {
-            // BOOTP (RFC 1534) has no leases.
-            Dhcp4MessageType(0) => Err(ParseError::illegal("Dhcp4Option", "message_type", 0)),
-            _ => Ok(request),
-        }
+        Ok(())
     }
 
     /// Whether the answer must be broadcast.
@@ -111,77 +110,65 @@ impl<'a> Request<'a> {
     }
 
     /// Reads what decides over the answer; says which other fields hold options too.
+    #[inline]
     fn read(&mut self, area: &'a [u8]) -> Result<u8, ParseError> {
         let mut overload = 0;
-        for option in OptionList::<Dhcp4Option<'static>>::new(area).iter() {
-            match option? {
-                Dhcp4Option::MessageType(ty) if self.message_type == Dhcp4MessageType(0) => {
-                    self.message_type = ty
+        for raw in OptionList::<Dhcp4Option<'static>>::new(area).raw() {
+            let raw = raw?;
+            match (raw.kind, raw.body) {
+                (code::PARAMETER_LIST, list) => self.parameter_list.add(list)?,
+                (code::MESSAGE_TYPE, &[ty]) if self.message_type.0 == 0 => {
+                    self.message_type = Dhcp4MessageType(ty);
                 }
-                Dhcp4Option::RequestedAddress(address) if self.requested.is_none() => {
-                    self.requested = Some(address)
+                (code::REQUESTED_ADDRESS, &[a, b, c, d]) if self.requested.is_none() => {
+                    self.requested = Some(Ipv4Addr::new(a, b, c, d));
                 }
-                Dhcp4Option::ServerIdentifier(server) if self.server.is_none() => {
-                    self.server = Some(server)
+                (code::SERVER_IDENTIFIER, &[a, b, c, d]) if self.server.is_none() => {
+                    self.server = Some(Ipv4Addr::new(a, b, c, d));
                 }
-                Dhcp4Option::MaximumMessageSize(size) => {
+                (code::MAXIMUM_MESSAGE_SIZE, &[a, b]) => {
+                    let size = u16::from_be_bytes([a, b]);
                     self.max_message_size = usize::from(size).max(MIN_MESSAGE_SIZE);
                 }
-                Dhcp4Option::Overload(fields @ 1..=3) if overload == 0 => overload = fields,
-                Dhcp4Option::ParameterRequestList(list) => self.parameter_list.add(list)?,
+                (code::OVERLOAD, &[fields @ 1..=3]) if overload == 0 => overload = fields,
                 // "The minimum length is 2" (RFC 2132, section 9.14).
-                Dhcp4Option::ClientIdentifier([] | [_]) => {
-                    return Err(ParseError::bad_length(
-                        "Dhcp4Option",
-                        "client_identifier",
-                        2,
-                        1,
-                    ));
+                (code::CLIENT_IDENTIFIER, piece @ [_, _, ..]) => {
+                    self.client_identifier.add(piece)?;
                 }
-                Dhcp4Option::ClientIdentifier(piece) => self.client_identifier.add(piece)?,
-                // Given twice, or with a value that there is not.
-                Dhcp4Option::MessageType(ty) => {
-                    return Err(ParseError::illegal(
-                        "Dhcp4Option",
-                        "message_type",
-                        ty.0.into(),
-                    ));
-                }
-                Dhcp4Option::RequestedAddress(address) => {
-                    return Err(ParseError::illegal(
-                        "Dhcp4Option",
-                        "requested_address",
-                        address.to_bits().into(),
-                    ));
-                }
-                Dhcp4Option::ServerIdentifier(server) => {
-                    return Err(ParseError::illegal(
-                        "Dhcp4Option",
-                        "server_identifier",
-                        server.to_bits().into(),
-                    ));
-                }
-                Dhcp4Option::Overload(fields) => {
-                    return Err(ParseError::illegal(
-                        "Dhcp4Option",
-                        "overload",
-                        fields.into(),
-                    ));
-                }
-                // What the server has to understand does not have the length it should have.
-                Dhcp4Option::Unknown(raw) if code::OF_SERVER.contains(&raw.kind) => {
-                    return Err(ParseError::bad_length(
-                        "Dhcp4Option",
-                        "length",
-                        raw.body.len(),
-                        raw.body.len(),
-                    ));
-                }
+                (
+                    code::MESSAGE_TYPE
+                    | code::REQUESTED_ADDRESS
+                    | code::SERVER_IDENTIFIER
+                    | code::MAXIMUM_MESSAGE_SIZE
+                    | code::OVERLOAD
+                    | code::CLIENT_IDENTIFIER,
+                    _,
+                ) => return Err(refused(raw)),
                 _ => {}
             }
         }
         Ok(overload)
     }
+}
+
+/// What is wrong with an option that the server has to understand: it stands there twice, or has a value or a length that it must
+/// not have.
+#[cold]
+fn refused(raw: RawOption<'_, u8>) -> ParseError {
+    let (field, value) = match Dhcp4Option::decode(raw) {
+        Dhcp4Option::MessageType(ty) => ("message_type", ty.0.into()),
+        Dhcp4Option::RequestedAddress(address) => ("requested_address", address.to_bits().into()),
+        Dhcp4Option::ServerIdentifier(server) => ("server_identifier", server.to_bits().into()),
+        Dhcp4Option::Overload(fields) => ("overload", fields.into()),
+        Dhcp4Option::ClientIdentifier(_) => {
+            return ParseError::bad_length("Dhcp4Option", "client_identifier", 2, 1);
+        }
+        _ => {
+            let len = raw.body.len();
+            return ParseError::bad_length("Dhcp4Option", "length", len, len);
+        }
+    };
+    ParseError::illegal("Dhcp4Option", field, value)
 }
 
 /// Holds for a message that a client on this link sent itself.

@@ -17,10 +17,14 @@ pub(super) struct Request<'a> {
     pub(super) rapid_commit: bool,
     /// The codes of the options the client wants, in its order; none if it does not say.
     pub(super) option_list: Option<Each<'a, u16>>,
+    /// The identity association, of most clients the only one.
+    first: Option<Association<'a>>,
+    associations: usize,
     options: Options<'a>,
 }
 
 /// An identity association.
+#[derive(Clone, Copy)]
 pub(super) struct Association<'a> {
     pub(super) kind: Kind,
     /// By what the client knows it.
@@ -51,6 +55,8 @@ impl<'a> Request<'a> {
             server_id: None,
             rapid_commit: false,
             option_list: None,
+            first: None,
+            associations: 0,
             options,
         };
         for option in options.iter() {
@@ -68,10 +74,21 @@ impl<'a> Request<'a> {
         raw.filter_map(|raw| Association::of(Dhcp6Option::decode(raw)))
     }
 
+    /// The identity association, if there is just one.
+    pub(super) fn only(&self) -> Option<&Association<'a>> {
+        self.first.as_ref().filter(|_| self.associations == 1)
+    }
+
+    #[inline]
     fn read(&mut self, option: Dhcp6Option<'a>) -> Result<(), ParseError> {
         match option {
             Dhcp6Option::IaNa { .. } | Dhcp6Option::IaTa { .. } | Dhcp6Option::IaPd { .. } => {
-                Association::of(option).map_or(Ok(()), |association| association.check())
+                let Some(association) = Association::of(option) else {
+                    return Ok(());
+                };
+                self.associations += 1;
+                self.first = self.first.or(Some(association));
+                association.check()
             }
             Dhcp6Option::ClientIdentifier(duid) => {
                 identifier(&mut self.client_id, duid, "client_identifier")
@@ -126,7 +143,7 @@ impl<'a> Request<'a> {
             ));
         }
         if self.fixed.message_type() == MessageType::INFORMATION_REQUEST
-            && let Some(association) = self.associations().next()
+            && let Some(association) = self.first
         {
             return Err(ParseError::illegal(
                 "Dhcp6Option",
@@ -165,6 +182,9 @@ impl<'a> Association<'a> {
 
     /// Nothing stands within the options of an address that the server would have to look into.
     fn check(&self) -> Result<(), ParseError> {
+        if self.options.bytes().is_empty() {
+            return Ok(());
+        }
         self.options.iter().try_for_each(|option| match option? {
             Dhcp6Option::IaAddress { options, .. } => Options::new(options).check(),
             Dhcp6Option::Unknown(raw) if is_known(raw.kind) => Err(ParseError::bad_length(
