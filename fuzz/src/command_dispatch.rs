@@ -4,7 +4,9 @@ use crate::input::Input;
 use crate::memory::World;
 use opte::api::frame::{FLAG_ERROR, MAGIC, MAX_RESPONSE, RequestHeader, ResponseHeader};
 use opte::api::{OpteCmd, OpteError, Page};
-use oxide_vpc::api::{API_VERSION, DumpVirt2BoundaryReq, DumpVirt2PhysReq, ListPortsReq};
+use oxide_vpc::api::{
+    API_VERSION, DumpConfigReq, DumpVirt2BoundaryReq, DumpVirt2PhysReq, ListPortsReq,
+};
 use xde::command::{Control, Dispatcher};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -72,8 +74,9 @@ fn state(driver: &impl Control) -> String {
     let page = Page::FIRST;
     let guests = driver.dump_v2p(DumpVirt2PhysReq { page });
     let boundary = driver.dump_v2b(DumpVirt2BoundaryReq { page });
+    let config = driver.dump_config(DumpConfigReq { page });
     format!(
-        "{:?} {guests:?} {boundary:?}",
+        "{:?} {guests:?} {boundary:?} {config:?}",
         driver.list_ports(ListPortsReq { page })
     )
 }

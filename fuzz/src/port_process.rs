@@ -71,6 +71,7 @@ impl World {
         }
         let port = VpcPort::new("opte0", cfg, 1500, &[], &host).unwrap();
         port.port().start();
+        port.locate();
         let mut world = Self {
             port,
             host,

@@ -1,13 +1,16 @@
 //! A guest's port in a VPC, and the commands that change it.
 
-use alloc::collections::BTreeMap;
+mod edit;
+
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use opte::Direction;
-use opte::api::{IpCidr, OpteError};
+use opte::api::OpteError;
 use opte::port::{Limits, Port, PortBuilder, PortError, Position};
 use opte::provider::{Log, Random};
 use opte::rule::RuleId;
@@ -15,14 +18,16 @@ use opte::sync::KMutex;
 use opte_headers::Vni;
 
 use crate::api::{
-    ExternalIpCfg, FirewallRule, GuestPhysAddr, InternetGatewayMap, RouterClass, RouterEntry,
-    RouterTarget, VpcCfg,
+    ExternalIpCfg, FirewallRule, GuestPhysAddr, InternetGatewayMap, RouterEntry, VpcCfg,
 };
 use crate::layer::nat::External;
 use crate::layer::overlay::Reach;
-use crate::layer::{FIREWALL, NAT, ROUTER, firewall, gateway, nat, overlay, router};
+use crate::layer::{firewall, gateway, nat, overlay, router};
 use crate::mapping::{Virt2Boundary, Virt2Phys};
 use crate::network::VpcNetwork;
+
+use edit::{Draft, Programmed};
+pub use edit::{ExternalIps, PortEdit};
 
 /// The tables that all ports of a host share.
 #[derive(Clone, Debug, Default)]
@@ -52,20 +57,13 @@ pub struct VpcPort {
     cfg: VpcCfg,
     v2p: Arc<Virt2Phys>,
     programmed: KMutex<Programmed>,
-}
-
-/// What commands have set, for exact removal and for dumps. Its lock orders commands; no packet waits for it.
-struct Programmed {
-    routes: BTreeMap<(IpCidr, RouterClass), (RouterTarget, RuleId)>,
-    external_v4: ExternalIpCfg<Ipv4Addr>,
-    external_v6: ExternalIpCfg<Ipv6Addr>,
-    gateways: InternetGatewayMap,
-    external: Arc<External>,
+    /// The host's tables have its addresses.
+    located: AtomicBool,
 }
 
 impl VpcPort {
     /// A port that is ready to be started, for a link with an MTU of so many bytes. It may exchange packets with the guests
-    /// of its own VPC and of `peers`. Where the guest is goes into the host's tables.
+    /// of its own VPC and of `peers`. The host's tables do not have it yet: see [`VpcPort::locate`].
     pub fn new(
         name: &str,
         cfg: VpcCfg,
@@ -107,21 +105,13 @@ impl VpcPort {
         let this = Self {
             port,
             v2p: Arc::clone(v2p),
-            programmed: KMutex::new(Programmed {
-                routes: BTreeMap::new(),
-                external_v4: ExternalIpCfg::NONE,
-                external_v6: ExternalIpCfg::NONE,
-                gateways: InternetGatewayMap::new(),
-                external,
-            }),
+            programmed: KMutex::new(Programmed::new(external)),
+            located: AtomicBool::new(false),
             cfg,
         };
         let v4 = this.cfg.ipv4().map(|v4| v4.external_ips.clone());
         let v6 = this.cfg.ipv6().map(|v6| v6.external_ips.clone());
         this.set_external_ips(v4, v6, None)?;
-        for ip in this.private_ips() {
-            this.v2p.set(this.cfg.vni, ip, this.phys());
-        }
         Ok(this)
     }
 
@@ -135,81 +125,55 @@ impl VpcPort {
         &self.cfg
     }
 
+    /// Makes these changes, in their order: all of them, seen together by packets, or none. Says the identifiers of the firewall
+    /// rules that were added.
+    pub fn edit(&self, edits: Vec<PortEdit>) -> Result<Vec<RuleId>, OpteError> {
+        let mut programmed = self.programmed.lock();
+        let draft = Draft::new(self, &programmed, edits)?;
+        draft.commit(self, &mut programmed)
+    }
+
+    /// Whether [`VpcPort::edit`] would make these changes.
+    pub fn check(&self, edits: Vec<PortEdit>) -> Result<(), OpteError> {
+        let programmed = self.programmed.lock();
+        Draft::new(self, &programmed, edits).map(|_| ())
+    }
+
     /// Adds a firewall rule and says its identifier. A higher rule that denies stops the flows it is about before their next
     /// packet.
     pub fn add_firewall_rule(&self, rule: &FirewallRule) -> Result<RuleId, OpteError> {
-        self.port
-            .add_rule(FIREWALL, rule.direction, firewall::rule(rule))
-            .map_err(|error| self.refused(error))
+        let added = self.edit(vec![PortEdit::AddFwRule(rule.clone())])?;
+        Ok(added.first().copied().unwrap_or_default())
     }
 
     /// Removes a firewall rule. The flows it had let in stop before their next packet, unless another rule lets them in.
     pub fn remove_firewall_rule(&self, dir: Direction, id: RuleId) -> Result<(), OpteError> {
-        self.port
-            .remove_rule(FIREWALL, dir, id)
-            .map_err(|error| match error {
-                PortError::RuleNotFound(id) => OpteError::RuleNotFound {
-                    layer: FIREWALL.to_string(),
-                    dir,
-                    id,
-                },
-                other => self.refused(other),
-            })
+        self.edit(vec![PortEdit::RemFwRule(dir, id)]).map(|_| ())
     }
 
     /// Puts these in the place of all firewall rules, at once.
     pub fn set_firewall_rules(&self, rules: &[FirewallRule]) -> Result<(), OpteError> {
-        let of = |dir| {
-            rules
-                .iter()
-                .filter(move |rule| rule.direction == dir)
-                .map(firewall::rule)
-                .collect::<Vec<_>>()
-        };
-        self.port
-            .set_rules(FIREWALL, of(Direction::In), of(Direction::Out))
-            .map_err(|error| self.refused(error))
+        self.edit(vec![PortEdit::SetFwRules(rules.to_vec())])
+            .map(|_| ())
+    }
+
+    /// The firewall rules with their identifiers, inbound ones first.
+    pub fn firewall_rules(&self) -> Vec<(RuleId, FirewallRule)> {
+        let programmed = self.programmed.lock();
+        let rules = programmed.firewall.iter();
+        rules.map(|((_, id), rule)| (*id, rule.clone())).collect()
     }
 
     /// Adds a route. There is one at most for each prefix and class.
     pub fn add_router_entry(&self, entry: &RouterEntry) -> Result<(), OpteError> {
-        entry.validate()?;
-        let mut programmed = self.programmed.lock();
-        let place = (entry.dest, entry.class);
-        if let Some((target, _)) = programmed.routes.get(&place) {
-            return Err(OpteError::RouterEntryExists {
-                dest: entry.dest,
-                target: target.to_string(),
-                class: entry.class.to_string(),
-            });
-        }
-        let added = self
-            .port
-            .add_rule(ROUTER, Direction::Out, router::rule(entry));
-        let id = added.map_err(|error| self.refused(error))?;
-        programmed.routes.insert(place, (entry.target, id));
-        Ok(())
+        self.edit(vec![PortEdit::AddRouterEntry(*entry)])
+            .map(|_| ())
     }
 
     /// Removes the route with exactly this prefix, target and class.
     pub fn remove_router_entry(&self, entry: &RouterEntry) -> Result<(), OpteError> {
-        let mut programmed = self.programmed.lock();
-        let place = (entry.dest, entry.class);
-        let id = match programmed.routes.get(&place) {
-            Some((target, id)) if *target == entry.target => *id,
-            _ => {
-                return Err(OpteError::RouterEntryNotFound {
-                    dest: entry.dest,
-                    target: entry.target.to_string(),
-                    class: entry.class.to_string(),
-                });
-            }
-        };
-        self.port
-            .remove_rule(ROUTER, Direction::Out, id)
-            .map_err(|error| self.refused(error))?;
-        programmed.routes.remove(&place);
-        Ok(())
+        self.edit(vec![PortEdit::DelRouterEntry(*entry)])
+            .map(|_| ())
     }
 
     /// The routes, by prefix and class.
@@ -233,29 +197,9 @@ impl VpcPort {
         v6: Option<ExternalIpCfg<Ipv6Addr>>,
         gateways: Option<InternetGatewayMap>,
     ) -> Result<(), OpteError> {
-        let (v4, v6) = (v4.unwrap_or_default(), v6.unwrap_or_default());
-        v4.validate()?;
-        v6.validate()?;
-        self.family_is_there("IPv4", self.cfg.ipv4().is_some(), v4.is_empty())?;
-        self.family_is_there("IPv6", self.cfg.ipv6().is_some(), v6.is_empty())?;
-
-        let mut programmed = self.programmed.lock();
-        let gateways = gateways.unwrap_or_else(|| programmed.gateways.clone());
-        let private = (
-            self.cfg.ipv4().map(|v4| v4.private_ip),
-            self.cfg.ipv6().map(|v6| v6.private_ip),
-        );
-        let plan = nat::Plan::new(&programmed.external, private, &v4, &v6, &gateways);
-        // Descriptors of live flows ask what is configured when the new rules find them.
-        let before = programmed.external.replace(plan.known);
-        if let Err(error) = self.port.set_rules(NAT, plan.inbound, plan.outbound) {
-            programmed.external.replace(before);
-            return Err(self.refused(error));
-        }
-        programmed.external_v4 = v4;
-        programmed.external_v6 = v6;
-        programmed.gateways = gateways;
-        Ok(())
+        let external = ExternalIps { v4, v6, gateways };
+        self.edit(vec![PortEdit::SetExternalIps(external)])
+            .map(|_| ())
     }
 
     /// The external IPv4 addresses as last set.
@@ -266,6 +210,31 @@ impl VpcPort {
     /// The external IPv6 addresses as last set.
     pub fn external_ips_v6(&self) -> ExternalIpCfg<Ipv6Addr> {
         self.programmed.lock().external_v6.clone()
+    }
+
+    /// Which internet gateways external addresses belong to, as last set.
+    pub fn internet_gateways(&self) -> InternetGatewayMap {
+        self.programmed.lock().gateways.clone()
+    }
+
+    /// Says in the host's tables where the guest is, until the port is dropped.
+    pub fn locate(&self) {
+        self.located.store(true, Ordering::Relaxed);
+        for ip in self.private_ips() {
+            self.v2p.set(self.cfg.vni, ip, self.phys());
+        }
+    }
+
+    /// What [`VpcPort::locate`] says.
+    pub fn location(&self) -> impl Iterator<Item = (Vni, IpAddr, GuestPhysAddr)> {
+        let (vni, phys) = (self.cfg.vni, self.phys());
+        self.private_ips().map(move |ip| (vni, ip, phys))
+    }
+
+    /// How many firewall rules and how many routes there are.
+    pub fn programmed(&self) -> (usize, usize) {
+        let programmed = self.programmed.lock();
+        (programmed.firewall.len(), programmed.routes.len())
     }
 
     fn private_ips(&self) -> impl Iterator<Item = IpAddr> {
@@ -281,19 +250,6 @@ impl VpcPort {
         }
     }
 
-    fn family_is_there(
-        &self,
-        family: &str,
-        configured: bool,
-        unused: bool,
-    ) -> Result<(), OpteError> {
-        if configured || unused {
-            return Ok(());
-        }
-        let reason = alloc::format!("port '{}' has no {family} address", self.port.name());
-        Err(OpteError::InvalidIpCfg { reason })
-    }
-
     fn refused(&self, error: PortError) -> OpteError {
         refused(self.port.name(), error)
     }
@@ -301,6 +257,9 @@ impl VpcPort {
 
 impl Drop for VpcPort {
     fn drop(&mut self) {
+        if !*self.located.get_mut() {
+            return;
+        }
         for ip in self.private_ips() {
             self.v2p.clear_exact(self.cfg.vni, ip, self.phys());
         }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod counters;
+mod staging;
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -19,16 +20,17 @@ use opte::api::{
     NoResp, OpteCmd, OpteError, Request,
 };
 use oxide_vpc::api::{
-    API_VERSION, AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DumpVirt2BoundaryReq,
-    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
-    RemFwRuleReq, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
-    SetXdeUnderlayReq,
+    API_VERSION, AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq,
+    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
+    DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
+    DumpVirt2PhysResp, ListPortsReq, ListPortsResp, RemFwRuleReq, RunBatchReq, SetExternalIpsReq,
+    SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
 };
 use serde::Serialize;
 use zerocopy::IntoBytes;
 
 use answers::{Answers, RequestId};
+use staging::Staging;
 
 pub use counters::CommandCounter;
 use counters::Counters;
@@ -86,6 +88,10 @@ pub trait Control {
     fn clear_uft(&self, req: ClearUftReq) -> Result<NoResp, OpteError>;
     /// Empties the flow table of a layer.
     fn clear_lft(&self, req: ClearLftReq) -> Result<NoResp, OpteError>;
+    /// Lists everything that was configured. The revision is filled in by the [`Dispatcher`].
+    fn dump_config(&self, req: DumpConfigReq) -> Result<DumpConfigResp, OpteError>;
+    /// Does all steps in their order, or none. They have been validated.
+    fn run_batch(&self, steps: Vec<BatchStep>) -> Result<NoResp, OpteError>;
 }
 
 /// Takes requests apart, has them done, and answers. One for a driver, however many clients it has.
@@ -94,6 +100,9 @@ pub struct Dispatcher {
     instance: u64,
     answers: Answers,
     counters: Counters,
+    staging: Staging,
+    /// How many times the configuration was changed.
+    revision: u64,
 }
 
 impl Dispatcher {
@@ -106,6 +115,8 @@ impl Dispatcher {
             instance: instance.max(1),
             answers: Answers::default(),
             counters: Counters::default(),
+            staging: Staging::default(),
+            revision: 0,
         }
     }
 
@@ -162,8 +173,9 @@ impl Dispatcher {
             Err(error) => return self.refuse(Some(header), &error),
         }
 
-        let (flags, answer) = match self.run(control, command, body) {
+        let (flags, answer) = match self.run(control, id.client, command, body) {
             Ok(answer) => {
+                self.revision += u64::from(changes_configuration(command));
                 self.counters.count(CommandCounter::Done);
                 (0, answer)
             }
@@ -242,8 +254,9 @@ impl Dispatcher {
     }
 
     fn run(
-        &self,
+        &mut self,
         control: &(impl Control + ?Sized),
+        client: u64,
         command: OpteCmd,
         body: &[u8],
     ) -> Result<Vec<u8>, OpteError> {
@@ -276,8 +289,52 @@ impl Dispatcher {
             OpteCmd::SetXdeUnderlay => call(body, |req| control.set_xde_underlay(req)),
             OpteCmd::ClearXdeUnderlay => call(body, |req| control.clear_xde_underlay(req)),
             OpteCmd::SetExternalIps => call(body, |req| control.set_external_ips(req)),
+            OpteCmd::DumpConfig => call(body, |req| {
+                let mut resp = control.dump_config(req)?;
+                resp.revision = self.revision;
+                Ok(resp)
+            }),
+            OpteCmd::StageBatch => call(body, |req: StageBatchReq| self.staging.add(client, req)),
+            OpteCmd::RunBatch => call(body, |req: RunBatchReq| {
+                let steps = self.staging.take(client);
+                self.check_batch(&req, &steps)?;
+                control.run_batch(steps)
+            }),
         }
     }
+
+    fn check_batch(&self, req: &RunBatchReq, steps: &[BatchStep]) -> Result<(), OpteError> {
+        if let Some(expected) = req.revision.filter(|revision| *revision != self.revision) {
+            return Err(OpteError::ConfigChanged {
+                expected,
+                actual: self.revision,
+            });
+        }
+        let actual = steps.len() as u64;
+        if actual != req.steps {
+            return Err(OpteError::BatchIncomplete {
+                expected: req.steps,
+                actual,
+            });
+        }
+        for (step, of) in (0..).zip(steps) {
+            of.validate().map_err(|error| OpteError::BatchStep {
+                step,
+                command: of.command(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a command, once done, has changed what [`Control::dump_config`] lists.
+const fn changes_configuration(command: OpteCmd) -> bool {
+    command.changes()
+        && !matches!(
+            command,
+            OpteCmd::ClearUft | OpteCmd::ClearLft | OpteCmd::StageBatch
+        )
 }
 
 /// Decodes a request, has it done, and encodes what came of it.

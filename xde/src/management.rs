@@ -2,6 +2,10 @@
 //!
 //! Commands are done one after another. One that fails has changed nothing.
 
+mod batch;
+mod config;
+mod ports;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -10,26 +14,28 @@ use alloc::vec::Vec;
 use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
     DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, ListLayersReq, ListLayersResp,
-    NoResp, OpteError, Page, PortStats,
+    NoResp, OpteError, Page,
 };
 use opte::flow::Expired;
 use opte::port::{PortError, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
-    CreateXdeReq, DEFAULT_MTU, DelRouterEntryReq, DeleteXdeReq, DumpVirt2BoundaryReq,
-    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink, ListPortsReq,
-    ListPortsResp, PortInfo, RemFwRuleReq, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping, Virt2PhysMapping, VpcCfg,
+    AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DumpConfigReq,
+    DumpConfigResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
+    DumpVirt2PhysResp, ListPortsReq, ListPortsResp, RemFwRuleReq, SetExternalIpsReq, SetFwRulesReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping,
+    Virt2PhysMapping,
 };
 use oxide_vpc::port::VpcPort;
 
 use crate::Driver;
 use crate::command::Control;
-use crate::counters::Counters;
-use crate::platform::{LinkKind, LinkRequest, Platform, PlatformError, PortId};
+use crate::platform::{Platform, PlatformError};
 use crate::switch::{Engine, Switch, SwitchPort};
+
+use ports::{port_info, port_stats};
 
 /// What commands have made so far.
 pub(crate) struct Management<L> {
@@ -43,8 +49,8 @@ struct Managed<L> {
     switch: Arc<SwitchPort<L>>,
     /// `None` for a port whose frames pass as they are.
     vpc: Option<Arc<VpcPort>>,
-    cfg: VpcCfg,
-    mtu: u16,
+    /// What it was made of. Its external addresses are those of then.
+    request: CreateXdeReq,
 }
 
 impl<L> Default for Management<L> {
@@ -151,96 +157,6 @@ impl<P: Platform> Driver<P> {
         self.platform.take_all_frames(all)
     }
 
-    fn create(&self, req: &CreateXdeReq) -> Result<(), OpteError> {
-        let mut management = self.management.lock();
-        management.must_be_new(req)?;
-        let failed = |error: PlatformError| OpteError::PortCreate {
-            port: req.name.clone(),
-            reason: error.to_string(),
-        };
-        let mtu = req.mtu.unwrap_or(DEFAULT_MTU);
-        let vpc = if req.passthrough || self.passthrough {
-            None
-        } else {
-            let peers = [];
-            let vpc = VpcPort::new(&req.name, req.cfg.clone(), mtu, &peers, &self.host)?;
-            Some(Arc::new(vpc))
-        };
-        let (kind, namespace) = match &req.link {
-            GuestLink::Veth { netns } => (LinkKind::Veth, netns.as_deref()),
-            GuestLink::Tap => (LinkKind::Tap, None),
-        };
-        let request = LinkRequest {
-            name: &req.name,
-            mac: req.cfg.guest_mac,
-            mtu: mtu.into(),
-            namespace,
-            kind,
-        };
-        let link = Arc::new(self.platform.create_link(&request).map_err(failed)?);
-        management.last_id += 1;
-        let id = PortId(management.last_id);
-        let switch = Arc::new(SwitchPort {
-            id,
-            name: req.name.clone(),
-            mac: req.cfg.guest_mac,
-            vni: req.cfg.vni,
-            mtu: mtu.into(),
-            underlay_address: req.cfg.phys_ip,
-            engine: vpc.clone().map(|vpc| vpc as Arc<dyn Engine>),
-            link: Arc::clone(&link),
-            counters: Counters::default(),
-        });
-        if let Some(vpc) = &vpc {
-            vpc.port().start();
-        }
-        let port = Managed {
-            switch,
-            vpc,
-            cfg: req.cfg.clone(),
-            mtu,
-        };
-        management.ports.insert(req.name.clone(), port);
-        self.show(&management);
-        let started = self
-            .listen_for(&management)
-            .and_then(|()| self.platform.start_link(id, &link));
-        started.map_err(|error| {
-            management.ports.remove(&req.name);
-            self.show(&management);
-            let undone = [
-                self.listen_for(&management),
-                self.platform.delete_link(id, &link),
-            ];
-            for error in undone.into_iter().filter_map(Result::err) {
-                self.warn(format_args!("while undoing port {}: {error}", req.name));
-            }
-            failed(error)
-        })
-    }
-
-    fn delete(&self, name: &str) -> Result<(), OpteError> {
-        let mut management = self.management.lock();
-        management.port(name)?;
-        let Some(port) = management.ports.remove(name) else {
-            return Ok(());
-        };
-        // First no frame finds the port any more, then its link goes.
-        self.show(&management);
-        let (id, link) = (port.switch.id, Arc::clone(&port.switch.link));
-        if let Err(error) = self.platform.delete_link(id, &link) {
-            management.ports.insert(name.into(), port);
-            self.show(&management);
-            return Err(system(error));
-        }
-        self.forget_waiting(id);
-        // The links hear less from now on; if not, the frames are dropped here.
-        if let Err(error) = self.listen_for(&management) {
-            self.warn(format_args!("underlay: {error}"));
-        }
-        Ok(())
-    }
-
     fn open_underlay(&self, names: Vec<String>) -> Result<(), OpteError> {
         let mut management = self.management.lock();
         if !management.underlay.is_empty() {
@@ -255,9 +171,18 @@ impl<P: Platform> Driver<P> {
                 reason: "a link is given twice".into(),
             });
         }
+        self.take_underlay(&mut management, names)
+    }
+
+    /// Takes links for the underlay, which has none.
+    fn take_underlay(
+        &self,
+        management: &mut Management<P::Link>,
+        names: Vec<String>,
+    ) -> Result<(), OpteError> {
         let links: Vec<&str> = names.iter().map(String::as_str).collect();
         let links = self.platform.open_underlay(&links).map_err(system)?;
-        if let Err(error) = self.listen_for(&management) {
+        if let Err(error) = self.listen_for(management) {
             self.platform.close_underlay();
             return Err(system(error));
         }
@@ -266,6 +191,15 @@ impl<P: Platform> Driver<P> {
         let ports = ports.map(|port| Arc::clone(&port.switch));
         self.replace_switch(Switch::new(ports, links));
         Ok(())
+    }
+
+    /// Lets go of the underlay's links.
+    fn release_underlay(&self, management: &mut Management<P::Link>) {
+        management.underlay.clear();
+        let ports = management.ports.values();
+        let ports = ports.map(|port| Arc::clone(&port.switch));
+        self.replace_switch(Switch::new(ports, Vec::new()));
+        self.platform.close_underlay();
     }
 
     fn close_underlay(&self) -> Result<(), OpteError> {
@@ -278,9 +212,7 @@ impl<P: Platform> Driver<P> {
                 ports: management.ports.len() as u64,
             });
         }
-        management.underlay.clear();
-        self.replace_switch(Switch::new([], Vec::new()));
-        self.platform.close_underlay();
+        self.release_underlay(&mut management);
         Ok(())
     }
 
@@ -296,6 +228,14 @@ impl<P: Platform> Control for Driver<P> {
             port_info(name, port)
         });
         Ok(ListPortsResp { ports, next })
+    }
+
+    fn dump_config(&self, req: DumpConfigReq) -> Result<DumpConfigResp, OpteError> {
+        Ok(self.config(req.page))
+    }
+
+    fn run_batch(&self, steps: Vec<BatchStep>) -> Result<NoResp, OpteError> {
+        self.batch(steps).map(|()| NoResp {})
     }
 
     fn create_xde(&self, req: CreateXdeReq) -> Result<NoResp, OpteError> {
@@ -451,69 +391,6 @@ impl<P: Platform> Control for Driver<P> {
         cleared
             .map(|()| NoResp {})
             .map_err(|error| refused(&req.port_name, error))
-    }
-}
-
-fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
-    let vpc = port.vpc.as_ref();
-    let v4 = vpc.map(|vpc| vpc.external_ips_v4());
-    let v6 = vpc.map(|vpc| vpc.external_ips_v6());
-    PortInfo {
-        name: name.into(),
-        mac_addr: port.switch.mac,
-        vni: port.switch.vni,
-        mtu: port.mtu,
-        passthrough: vpc.is_none(),
-        ip4_addr: port.cfg.ipv4().map(|v4| v4.private_ip),
-        ephemeral_ip4_addr: v4.as_ref().and_then(|v4| v4.ephemeral_ip),
-        floating_ip4_addrs: v4.map(|v4| v4.floating_ips).unwrap_or_default(),
-        ip6_addr: port.cfg.ipv6().map(|v6| v6.private_ip),
-        ephemeral_ip6_addr: v6.as_ref().and_then(|v6| v6.ephemeral_ip),
-        floating_ip6_addrs: v6.map(|v6| v6.floating_ips).unwrap_or_default(),
-        state: vpc.map_or_else(
-            || PASSTHROUGH.to_string(),
-            |vpc| vpc.port().state().to_string(),
-        ),
-    }
-}
-
-/// The counters of a port: the driver's of it, and its engine's.
-fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
-    let mut stats = port.switch.counters.stats();
-    if let Some(vpc) = &port.vpc {
-        let engine = vpc.port().counters();
-        let mut set = |name: String, value: u64| stats.counters.insert(name, value);
-        for (dir, prefix) in [(Direction::In, "in"), (Direction::Out, "out")] {
-            let traffic = engine.traffic.get(dir);
-            for (what, value) in [
-                ("forwarded", traffic.forwarded),
-                ("bytes", traffic.bytes),
-                ("hairpins", traffic.hairpins),
-                ("uft_hit", traffic.uft_hit),
-                ("uft_miss", traffic.uft_miss),
-                ("revalidated", traffic.revalidated),
-            ] {
-                set(alloc::format!("{prefix}_{what}"), value);
-            }
-        }
-        for (what, value) in [
-            ("flows", engine.flows.into()),
-            ("flow_limit", engine.flow_limit.into()),
-            ("tcp_connections", engine.tcp_connections.into()),
-            ("programs", engine.programs as u64),
-        ] {
-            set(what.into(), value);
-        }
-        for dir in Direction::BOTH {
-            for (reason, count) in engine.traffic.get(dir).drops.iter() {
-                *stats.drops.entry(reason.name().into()).or_default() += count;
-            }
-        }
-    }
-    PortStats {
-        name: name.into(),
-        drops: stats.drops,
-        counters: stats.counters,
     }
 }
 

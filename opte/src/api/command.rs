@@ -116,6 +116,12 @@ commands! {
     ClearXdeUnderlay = 73 changes,
     /// Sets the external addresses of a port.
     SetExternalIps = 80 changes,
+    /// Lists everything that was configured.
+    DumpConfig = 110 reads,
+    /// Keeps steps of a batch until it is run.
+    StageBatch = 111 changes,
+    /// Does all steps of a batch, or none.
+    RunBatch = 112 changes,
 }
 
 impl fmt::Display for OpteCmd {

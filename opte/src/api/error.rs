@@ -204,6 +204,30 @@ pub enum OpteError {
         what: String,
     },
 
+    /// A step of a batch cannot be done; none was.
+    BatchStep {
+        /// Which, counted from 0.
+        step: u64,
+        /// Its command.
+        command: OpteCmd,
+        /// Why not.
+        reason: String,
+    },
+    /// The configuration is no longer the one that a batch was made for.
+    ConfigChanged {
+        /// The one it was made for.
+        expected: u64,
+        /// The one there is.
+        actual: u64,
+    },
+    /// Not all steps of a batch have come.
+    BatchIncomplete {
+        /// How many there should be.
+        expected: u64,
+        /// How many there are.
+        actual: u64,
+    },
+
     /// The command needs underlay links and none are set.
     UnderlayNotSet,
     /// Underlay links are set already.
@@ -253,7 +277,7 @@ impl OpteError {
             Self::MalformedRequest { .. } | Self::SerCmdResp { .. } => ENOMSG,
             Self::RespTooLarge { .. } => ENOBUFS,
             Self::RequestIdReused { .. } => EALREADY,
-            Self::DriverRestarted { .. } => ESTALE,
+            Self::DriverRestarted { .. } | Self::ConfigChanged { .. } => ESTALE,
             Self::PermissionDenied { .. } => EPERM,
             Self::PortExists { .. }
             | Self::MacExists { .. }
@@ -274,6 +298,8 @@ impl OpteError {
             | Self::InvalidRouterEntry { .. }
             | Self::InvalidIpCfg { .. }
             | Self::InvalidArgument { .. }
+            | Self::BatchStep { .. }
+            | Self::BatchIncomplete { .. }
             | Self::UnderlayNotSet => EINVAL,
             Self::System { errno, .. } => *errno,
         }
@@ -380,6 +406,25 @@ impl fmt::Display for OpteError {
             Self::InvalidIpCfg { reason } => write!(f, "invalid IP configuration: {reason}"),
             Self::InvalidArgument { name, reason } => write!(f, "invalid {name}: {reason}"),
             Self::MappingNotFound { what } => write!(f, "no mapping for {what}"),
+            Self::BatchStep {
+                step,
+                command,
+                reason,
+            } => write!(
+                f,
+                "nothing was done: step {} of the batch, {command}: {reason}",
+                step + 1
+            ),
+            Self::ConfigChanged { expected, actual } => write!(
+                f,
+                "nothing was done: the configuration was changed by someone else (revision {actual}, expected {expected})"
+            ),
+            Self::BatchIncomplete { expected, actual } => {
+                write!(
+                    f,
+                    "nothing was done: {actual} of {expected} steps of the batch have come"
+                )
+            }
             Self::UnderlayNotSet => f.write_str("no underlay links are set"),
             Self::UnderlayExists { links } => write!(f, "underlay links are set already: {links}"),
             Self::UnderlayInUse { ports } => {

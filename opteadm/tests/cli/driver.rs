@@ -16,12 +16,12 @@ use opte::api::{
     TcpFlow, UftFlow,
 };
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
-    CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp,
-    DumpVirt2PhysReq, DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq, ListPortsResp,
-    PortInfo, RemFwRuleReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping,
-    Vni,
+    AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DumpConfigReq,
+    DumpConfigResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
+    DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq, ListPortsResp, PortInfo, RemFwRuleReq,
+    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
+    SetXdeUnderlayReq, TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping, Vni,
 };
 use xde::command::Control;
 use xde::linux::control::{ControlServer, Limits};
@@ -92,7 +92,23 @@ fn flow(number: u64) -> FlowId {
     }
 }
 
+/// Whole configurations are tried against the real driver.
+fn not_here(command: &str) -> OpteError {
+    OpteError::InvalidArgument {
+        name: command.into(),
+        reason: "this driver has canned answers alone".into(),
+    }
+}
+
 impl Control for Driver {
+    fn dump_config(&self, _: DumpConfigReq) -> Result<DumpConfigResp, OpteError> {
+        Err(not_here("DumpConfig"))
+    }
+
+    fn run_batch(&self, _: Vec<BatchStep>) -> Result<NoResp, OpteError> {
+        Err(not_here("RunBatch"))
+    }
+
     fn list_ports(&self, req: ListPortsReq) -> Result<ListPortsResp, OpteError> {
         let state = self.state();
         let ports = state.ports.values().map(|port| {

@@ -12,8 +12,8 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ExternalIpCfg, FirewallRule, GuestPhysAddr, InternetGatewayMap, PhysNet, RouterEntry,
-    TunnelEndpoint, VpcCfg,
+    DumpConfigReq, DumpConfigResp, ExternalIpCfg, FirewallRule, GuestPhysAddr, InternetGatewayMap,
+    PhysNet, RouterEntry, RunBatchReq, StageBatchReq, StageBatchResp, TunnelEndpoint, VpcCfg,
 };
 
 /// Creates a port and its link.
@@ -366,6 +366,9 @@ opte::requests! {
     SetXdeUnderlayReq = SetXdeUnderlay -> NoResp (check),
     ClearXdeUnderlayReq = ClearXdeUnderlay -> NoResp,
     SetExternalIpsReq = SetExternalIps -> NoResp (check),
+    DumpConfigReq = DumpConfig -> DumpConfigResp,
+    StageBatchReq = StageBatch -> StageBatchResp,
+    RunBatchReq = RunBatch -> NoResp,
 }
 
 fn check_underlay(ip: Ipv6Addr) -> Result<(), OpteError> {

@@ -3,6 +3,7 @@
 //! Everything here is what a client says; what it means is in the rest of the crate. Types with a customary notation have
 //! `FromStr` and `Display`, and are text in JSON.
 
+mod batch;
 mod commands;
 mod config;
 mod firewall;
@@ -10,6 +11,10 @@ mod mapping;
 mod router;
 mod rule_text;
 
+pub use batch::{
+    BatchStep, ConfigItem, DumpConfigReq, DumpConfigResp, MAX_STAGED, RunBatchReq, StageBatchReq,
+    StageBatchResp,
+};
 pub use commands::{
     API_VERSION, AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
     ClearXdeUnderlayReq, CreateXdeReq, DEFAULT_MTU, DelRouterEntryReq, DeleteXdeReq,

@@ -93,6 +93,14 @@ impl Virt2Boundary {
         changed
     }
 
+    /// The endpoints of exactly this prefix.
+    pub fn get(&self, cidr: IpCidr) -> Vec<TunnelEndpoint> {
+        let prefix = Prefix::of_ip(cidr.network(), cidr.length());
+        let prefixes = self.prefixes.read();
+        let held = prefix.and_then(|prefix| prefixes.of(cidr.network()).get(prefix));
+        held.cloned().unwrap_or_default()
+    }
+
     /// Up to `limit` prefixes and their endpoints from the `skip`th on: IPv4 first, each family in ascending order.
     pub fn page(&self, skip: usize, limit: usize) -> Vec<(IpCidr, Vec<TunnelEndpoint>)> {
         let prefixes = self.prefixes.read();

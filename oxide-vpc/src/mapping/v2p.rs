@@ -84,6 +84,22 @@ impl Virt2Phys {
         held
     }
 
+    /// Where the guest with this address is.
+    pub fn get(&self, vni: Vni, ip: IpAddr) -> Option<GuestPhysAddr> {
+        self.vpcs.read().get(&vni)?.get(ip)
+    }
+
+    /// How many mappings there are.
+    pub fn len(&self) -> usize {
+        let vpcs = self.vpcs.read();
+        vpcs.values().map(|vpc| vpc.guests.read().len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Up to `limit` mappings from the `skip`th on, by VPC and address in ascending order.
     pub fn page(&self, skip: usize, limit: usize) -> Vec<(Vni, IpAddr, GuestPhysAddr)> {
         let mut page = Vec::new();

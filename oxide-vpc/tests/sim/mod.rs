@@ -114,6 +114,7 @@ impl World {
         let name = format!("opte{}", self.hosts[host].ports.len());
         let port = VpcPort::new(&name, cfg, 1500, peers, &self.hosts[host].env).unwrap();
         port.port().start();
+        port.locate();
         for ip in private_ips(port.cfg()) {
             self.map(ip, port.cfg());
         }

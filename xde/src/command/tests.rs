@@ -71,6 +71,13 @@ impl Control for Recorder {
         dump_tcp_flows: DumpTcpFlowsReq => DumpTcpFlowsResp,
         clear_uft: ClearUftReq => NoResp,
         clear_lft: ClearLftReq => NoResp,
+        dump_config: DumpConfigReq => DumpConfigResp,
+    }
+
+    fn run_batch(&self, steps: Vec<BatchStep>) -> Result<NoResp, OpteError> {
+        self.calls
+            .fetch_add(u32::try_from(steps.len()).unwrap(), Ordering::Relaxed);
+        Ok(NoResp {})
     }
 
     fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<NoResp, OpteError> {
