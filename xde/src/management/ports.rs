@@ -185,6 +185,7 @@ pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
         let mut set = |name: String, value: u64| stats.counters.insert(name, value);
         for (dir, prefix) in [(Direction::In, "in"), (Direction::Out, "out")] {
             let traffic = engine.traffic.get(dir);
+            let fragments = engine.fragments.get(dir);
             for (what, value) in [
                 ("forwarded", traffic.forwarded),
                 ("bytes", traffic.bytes),
@@ -192,6 +193,12 @@ pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
                 ("uft_hit", traffic.uft_hit),
                 ("uft_miss", traffic.uft_miss),
                 ("revalidated", traffic.revalidated),
+                ("fragments_first", fragments.first),
+                ("fragments_followed", fragments.followed),
+                ("fragments_held", fragments.held),
+                ("fragments_released", fragments.released),
+                ("fragmented_packets_incomplete", fragments.incomplete),
+                ("fragment_bytes", fragments.bytes.into()),
             ] {
                 set(alloc::format!("{prefix}_{what}"), value);
             }

@@ -307,6 +307,20 @@ impl World {
         self.all_drops(host, |name| name == reason.name())
     }
 
+    /// The sum of the counters of a host's ports whose names end so.
+    pub fn count(&self, host: usize, name: &str) -> u64 {
+        let req = DumpStatsReq {
+            port_name: None,
+            page: opte::api::Page::FIRST,
+        };
+        let stats = self.hosts[host].dump_stats(req).unwrap();
+        let counters = stats.ports.iter().flat_map(|port| &port.counters);
+        counters
+            .filter(|(found, _)| found.ends_with(name))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
     pub fn all_drops(&self, host: usize, wanted: impl Fn(&str) -> bool) -> u64 {
         let req = DumpStatsReq {
             port_name: None,
