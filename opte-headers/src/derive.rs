@@ -1,7 +1,8 @@
 //! What the code that `#[derive(Header)]` generates calls. Not to be called by hand.
 
 use crate::bytes::Bytes;
-use crate::error::{EmitError, ParseError};
+use crate::error::{Cause, EmitError, ParseError};
+use crate::frame::{HeadError, HeaderKind, Walk};
 use crate::header::{Field, Header, NoSelector};
 use crate::tail::Tail;
 use crate::wire::{FieldValue, Wire};
@@ -278,6 +279,47 @@ pub const fn assert_len(header: &str, actual: usize, expected: usize) {
                 .text(" bytes, but the fixed fields have ")
                 .number(actual),
         );
+    }
+}
+
+/// Holds if two headers of a stack are told apart by their kinds.
+#[track_caller]
+pub const fn assert_kinds(a: &str, kind_a: HeaderKind, b: &str, kind_b: HeaderKind) {
+    if kind_a.is_known() && kind_a.number() == kind_b.number() && !same(a, b) {
+        let message = Message::new().text("`").text(a).text("` and `").text(b);
+        let message = message.text("` have the same `KIND`; set another on one: `const KIND: HeaderKind = HeaderKind::own(\"another name\")`");
+        panic_with(&message);
+    }
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while let ([x, more_a @ ..], [y, more_b @ ..]) = (a, b) {
+        if *x != *y {
+            return false;
+        }
+        (a, b) = (more_a, more_b);
+    }
+    a.is_empty() && b.is_empty()
+}
+
+/// Why the head of a frame was not parsed: whether more of it would help, where `walk` has come to.
+#[cold]
+pub fn head_error(error: ParseError, walk: &Walk<false>) -> HeadError {
+    match error.cause {
+        Cause::Truncated { needed, available } if needed <= available + walk.beyond() => {
+            HeadError::Short {
+                needed: walk.at() + needed,
+            }
+        }
+        Cause::Truncated { needed, available } => {
+            let cause = Cause::Truncated {
+                needed,
+                available: available + walk.beyond(),
+            };
+            HeadError::Parse(ParseError { cause, ..error })
+        }
+        _ => HeadError::Parse(error),
     }
 }
 

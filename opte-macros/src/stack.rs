@@ -1,14 +1,17 @@
 //! `stack_parser!`: a function that goes through a stack of headers.
 //!
 //! The stack is written as a sequence. `A B`: B behind A. `[A]`: A or nothing, then what comes next. `(A B | C)`: a choice of
-//! sequences. `(..)?` at the end: if none of them follows, the frame is accepted all the same.
+//! sequences. `(..)?` at the end: if none of them follows, the frame is accepted all the same. `name: A`, `A if guard`,
+//! `A => control`: a header with a name of its own, one with a condition, one that a function is called behind.
+
+mod form;
+mod syntax;
 
 use crate::diagnostics::Errors;
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::parse::{Parse, ParseStream};
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Ident, Path, Token, Visibility, bracketed, parenthesized};
+use syntax::{Item, Parser, Place};
 
 /// The macro.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -16,115 +19,12 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         Ok(parser) => {
             let errors = Errors::default();
             check(&parser.stack, &errors);
+            let form = parser.form(&errors);
             let expansion = parser.expand();
             let errors = errors.into_tokens();
-            quote!(#errors #expansion)
+            quote!(#errors #form #expansion)
         }
         Err(error) => error.into_compile_error(),
-    }
-}
-
-/// `/// docs  pub fn name = STACK;`
-struct Parser {
-    docs: Vec<Attribute>,
-    krate: Path,
-    vis: Visibility,
-    name: Ident,
-    stack: Vec<Item>,
-}
-
-/// A part of a sequence.
-#[derive(Clone)]
-enum Item {
-    Header(Path),
-    /// `[..]`
-    Between(Vec<Item>),
-    /// `(.. | ..)`, `(.. | ..)?`
-    Choice {
-        alternatives: Vec<Vec<Item>>,
-        optional: bool,
-        span: Span,
-    },
-}
-
-impl Parse for Parser {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let attrs = input.call(Attribute::parse_outer)?;
-        let mut krate = syn::parse_quote!(::opte_headers);
-        let mut docs = Vec::new();
-        for attr in attrs {
-            if attr.path().is_ident("header") {
-                attr.parse_nested_meta(|meta| {
-                    if !meta.path.is_ident("crate") {
-                        return Err(meta.error("unknown attribute; known is `crate`"));
-                    }
-                    krate = meta.value()?.parse()?;
-                    Ok(())
-                })?;
-            } else {
-                docs.push(attr);
-            }
-        }
-        let vis = input.parse()?;
-        input.parse::<Token![fn]>()?;
-        let name = input.parse()?;
-        input.parse::<Token![=]>()?;
-        let stack = sequence(input)?;
-        input.parse::<Option<Token![;]>>()?;
-        if !input.is_empty() {
-            return Err(input.error("expected a header, `[..]` or `(..)`"));
-        }
-        if !matches!(stack.first(), Some(Item::Header(_))) {
-            return Err(syn::Error::new_spanned(
-                &name,
-                "a stack starts with a header that is always there",
-            ));
-        }
-        Ok(Self {
-            docs,
-            krate,
-            vis,
-            name,
-            stack,
-        })
-    }
-}
-
-fn sequence(input: ParseStream<'_>) -> syn::Result<Vec<Item>> {
-    let mut items = Vec::new();
-    loop {
-        if input.peek(syn::token::Bracket) {
-            let content;
-            bracketed!(content in input);
-            items.push(Item::Between(sequence(&content)?));
-            if !content.is_empty() {
-                return Err(content.error("expected `]`"));
-            }
-        } else if input.peek(syn::token::Paren) {
-            let content;
-            let span = parenthesized!(content in input).span.join();
-            let mut alternatives = vec![sequence(&content)?];
-            while content.parse::<Option<Token![|]>>()?.is_some() {
-                alternatives.push(sequence(&content)?);
-            }
-            if !content.is_empty() {
-                return Err(content.error("expected `|` or `)`"));
-            }
-            let optional = input.parse::<Option<Token![?]>>()?.is_some();
-            items.push(Item::Choice {
-                alternatives,
-                optional,
-                span,
-            });
-        } else if input.peek(Ident)
-            || input.peek(Token![::])
-            || input.peek(Token![crate])
-            || input.peek(Token![super])
-        {
-            items.push(Item::Header(input.parse()?));
-        } else {
-            return Ok(items);
-        }
     }
 }
 
@@ -157,7 +57,9 @@ fn check(stack: &[Item], errors: &Errors) {
                     alternatives
                         .iter()
                         .filter_map(|alternative| match alternative.first() {
-                            Some(Item::Header(header)) => Some(header),
+                            Some(Item::Header(place)) if place.guard.is_none() => {
+                                Some(&place.header)
+                            }
                             _ => None,
                         })
                 {
@@ -177,19 +79,9 @@ fn check(stack: &[Item], errors: &Errors) {
     }
 }
 
-impl Item {
-    fn span(&self) -> Span {
-        match self {
-            Self::Header(path) => path.span(),
-            Self::Between(items) => items.first().map_or(Span::call_site(), Self::span),
-            Self::Choice { span, .. } => *span,
-        }
-    }
-}
-
 /// What may stand at a place: a header and all that is behind it.
 struct Candidate {
-    header: Path,
+    place: Place,
     behind: Vec<Item>,
     /// From `[..]`: seldom there.
     seldom: bool,
@@ -201,9 +93,9 @@ fn candidates(stack: &[Item]) -> (Vec<Candidate>, bool) {
         return (Vec::new(), true);
     };
     match first {
-        Item::Header(header) => {
+        Item::Header(place) => {
             let candidate = Candidate {
-                header: header.clone(),
+                place: place.clone(),
                 behind: behind.to_vec(),
                 seldom: false,
             };
@@ -216,8 +108,12 @@ fn candidates(stack: &[Item]) -> (Vec<Candidate>, bool) {
             seldom
                 .iter_mut()
                 .for_each(|candidate| candidate.seldom = true);
-            // The common case is looked at first.
-            all.extend(seldom);
+            // The common case is looked at first, but for what has a condition.
+            let (guarded, plain): (Vec<_>, Vec<_>) = seldom
+                .into_iter()
+                .partition(|candidate| candidate.place.guard.is_some());
+            all.splice(0..0, guarded);
+            all.extend(plain);
             (all, optional)
         }
         Item::Choice {
@@ -242,6 +138,7 @@ impl Parser {
             vis,
             name,
             stack,
+            ..
         } = self;
         let Some((Item::Header(first), behind)) = stack.split_first() else {
             return TokenStream::new();
@@ -249,16 +146,19 @@ impl Parser {
         let quick = self.enter(first, behind, Care::Quick);
         let shortest = self.shortest(stack);
         let thorough = self.enter(first, behind, Care::Thorough);
+        let way = format_ident!("{name}_thoroughly");
+        let (takes, gives) = self.context();
+        let (output, wrapped) = self.output(quote!(parsed));
+        let head = self.head(&way);
         quote! {
             #(#docs)*
             #[inline]
-            #vis fn #name(bytes: &[u8]) -> ::core::result::Result<#krate::Parsed, #krate::ParseError> {
+            #vis fn #name(bytes: &[u8] #takes) -> ::core::result::Result<#output, #krate::ParseError> {
                 #[cold]
                 #[inline(never)]
-                fn thorough(bytes: &[u8]) -> ::core::result::Result<#krate::Parsed, #krate::ParseError> {
+                fn thorough(bytes: &[u8] #takes) -> ::core::result::Result<#krate::Parsed, #krate::ParseError> {
                     let mut state = #krate::frame::Walk::<false>::new(bytes.len());
-                    let walk = &mut state;
-                    #thorough
+                    #way(bytes, &mut state #gives)?;
                     ::core::result::Result::Ok(state.finish())
                 }
 
@@ -271,8 +171,68 @@ impl Parser {
                     let (walk, bytes) = (&mut state, bytes);
                     #quick
                 }
-                thorough(bytes)
+                let parsed = thorough(bytes #gives)?;
+                ::core::result::Result::Ok(#wrapped)
             }
+
+            #[inline]
+            fn #way(bytes: &[u8], walk: &mut #krate::frame::Walk<false> #takes) -> ::core::result::Result<(), #krate::ParseError> {
+                #thorough
+                ::core::result::Result::Ok(())
+            }
+
+            #head
+        }
+    }
+
+    /// The function for frames of which the start is there.
+    fn head(&self, way: &syn::Ident) -> TokenStream {
+        let Some(head) = &self.head else {
+            return TokenStream::new();
+        };
+        let Self {
+            krate, vis, name, ..
+        } = self;
+        let (takes, gives) = self.context();
+        let (output, wrapped) = self.output(quote!(state.finish()));
+        let about = format!(
+            "[`{name}`], for a frame of `frame_len` bytes of which `head` is the start; the rest is elsewhere, and looked at by no parser."
+        );
+        quote! {
+            #[doc = #about]
+            ///
+            /// # Errors
+            #[doc = concat!("As [`", stringify!(#name), "`]; the headers go on behind `head`.")]
+            #vis fn #head(head: &[u8], frame_len: usize #takes) -> ::core::result::Result<#output, #krate::frame::HeadError> {
+                let head = head.get(..frame_len).unwrap_or(head);
+                if head.len() == frame_len {
+                    return #name(head #gives).map_err(#krate::frame::HeadError::Parse);
+                }
+                let mut state = #krate::frame::Walk::<false>::of_head(head.len(), frame_len - head.len());
+                match #way(head, &mut state #gives) {
+                    ::core::result::Result::Ok(()) => ::core::result::Result::Ok(#wrapped),
+                    ::core::result::Result::Err(error) => {
+                        ::core::result::Result::Err(#krate::derive::head_error(error, &state))
+                    }
+                }
+            }
+        }
+    }
+
+    /// What guards and controls get last, as a parameter and as an argument.
+    fn context(&self) -> (TokenStream, TokenStream) {
+        match &self.context {
+            Some((name, ty)) => (quote!(, #name: #ty), quote!(, #name)),
+            None => (TokenStream::new(), TokenStream::new()),
+        }
+    }
+
+    /// The type of the result, and how it is made of a `Parsed`.
+    fn output(&self, parsed: TokenStream) -> (TokenStream, TokenStream) {
+        let krate = &self.krate;
+        match &self.form {
+            Some(form) => (quote!(#form), quote!(#form { parsed: #parsed })),
+            None => (quote!(#krate::Parsed), parsed),
         }
     }
 
@@ -280,7 +240,7 @@ impl Parser {
     fn shortest(&self, stack: &[Item]) -> TokenStream {
         let krate = &self.krate;
         let parts = stack.iter().map(|item| match item {
-            Item::Header(header) => quote!(<#header as #krate::Header>::MIN_LEN),
+            Item::Header(Place { header, .. }) => quote!(<#header as #krate::Header>::MIN_LEN),
             Item::Between(_) => quote!(0),
             Item::Choice { alternatives, .. } => {
                 let alternatives = alternatives
@@ -292,9 +252,10 @@ impl Parser {
         quote!(const { 0 #(+ #parts)* })
     }
 
-    /// Goes through `header`, at the start of `bytes`, and what is behind it.
-    fn enter(&self, header: &Path, behind: &[Item], care: Care) -> TokenStream {
+    /// Goes through the header of `place`, at the start of `bytes`, and what is behind it.
+    fn enter(&self, place: &Place, behind: &[Item], care: Care) -> TokenStream {
         let krate = &self.krate;
+        let header = &place.header;
         let next = self.dispatch(header, behind, care);
         let quick = care == Care::Quick;
         let enter = quote_spanned! {header.span()=>
@@ -309,10 +270,13 @@ impl Parser {
             },
             Care::Thorough => quote!(let step = #enter?;),
         };
+        let control = self.control(place, care);
+        let step = quote!(#step #control);
         match (care, next.is_empty()) {
             // Every way through ends by itself, so that what is known on it stays a constant.
             (Care::Quick, true) => {
-                quote!(#step let _ = step; return ::core::result::Result::Ok(state.finish());)
+                let (_, wrapped) = self.output(quote!(state.finish()));
+                quote!(#step let _ = step; return ::core::result::Result::Ok(#wrapped);)
             }
             (Care::Quick, false) => {
                 quote!(#step let (selector, bytes) = (step.selector, step.bytes); #next)
@@ -336,8 +300,36 @@ impl Parser {
         }
     }
 
+    /// Asks the function that is called behind a header.
+    fn control(&self, place: &Place, care: Care) -> Option<TokenStream> {
+        let (krate, header) = (&self.krate, &place.header);
+        let control = place.control.as_ref()?;
+        let (_, gives) = self.context();
+        let answer = quote_spanned! {control.span()=>
+            #control(&view, &walk.parsed #gives)
+        };
+        Some(match care {
+            Care::Quick => quote! {
+                let ::core::result::Result::Ok((view, _)) = <#header as #krate::Header>::parse(bytes) else {
+                    break 'quick;
+                };
+                let ::core::result::Result::Ok(#krate::frame::Control::Continue) = #answer else {
+                    break 'quick;
+                };
+            },
+            Care::Thorough => quote! {
+                let mut step = step;
+                let (view, _) = <#header as #krate::Header>::parse(bytes)?;
+                match #answer? {
+                    #krate::frame::Control::Continue => {}
+                    #krate::frame::Control::Accept => step.more = false,
+                }
+            },
+        })
+    }
+
     /// Chooses what follows `parent` by `selector`.
-    fn dispatch(&self, parent: &Path, stack: &[Item], care: Care) -> TokenStream {
+    fn dispatch(&self, parent: &syn::Path, stack: &[Item], care: Care) -> TokenStream {
         let krate = &self.krate;
         if stack.is_empty() {
             return TokenStream::new();
@@ -352,16 +344,31 @@ impl Parser {
                 quote!(return ::core::result::Result::Err(<#parent as #krate::Header>::unsupported(selector));)
             }
         };
-        let candidates = candidates
-            .iter()
-            .filter(|candidate| care == Care::Thorough || !candidate.seldom);
-        for candidate in candidates.rev() {
-            let child = &candidate.header;
-            let enter = self.enter(child, &candidate.behind, care);
+        let (_, gives) = self.context();
+        for Candidate {
+            place,
+            behind,
+            seldom,
+        } in candidates.iter().rev()
+        {
+            let seldom = *seldom && care == Care::Quick;
+            // What has a condition may take another's place.
+            if seldom && place.guard.is_none() {
+                continue;
+            }
+            let enter = match seldom {
+                true => quote!(break 'quick;),
+                false => self.enter(place, behind, care),
+            };
+            let child = &place.header;
             let follows = quote_spanned! {child.span()=>
                 <#child as #krate::Follows<#parent>>::follows(selector)
             };
-            tree = quote!(if #follows { #enter } else { #tree });
+            let guard = place
+                .guard
+                .as_ref()
+                .map(|guard| quote_spanned!(guard.span()=> && #guard(bytes, &walk.parsed #gives)));
+            tree = quote!(if #follows #guard { #enter } else { #tree });
         }
         tree
     }

@@ -1,18 +1,22 @@
 //! Editing a parsed frame in place, field by field, its checksums with it.
 
-use super::offsets::HeaderKind;
+use super::kind::HeaderKind;
 use super::parsed::Parsed;
+use super::stack::ParsedStack;
 use super::walk::Stacked;
 use crate::checksum::{Sum, Zero, follow};
 use crate::error::ParseError;
 use crate::header::{ChecksumRole, Covers, Field, Header, Settable};
-use crate::protocol::{Icmpv4, Icmpv6, Ipv4, Tcp, Udp};
+use crate::program::{HeaderSpec, Sums};
 use core::fmt;
 
 /// Edits the frame that `parsed` was made of. Every checksum that covers the field follows by the difference (RFC 1624,
-/// equation 3): of IPv4, TCP, UDP, ICMP and ICMPv6; of the transport header behind for an address of its pseudo-header; of the
-/// tunnel's UDP header for all that is inside. A checksum of zero that means none (UDP) stays. A checksum that was wrong
-/// stays wrong by as much.
+/// equation 3): that of the header itself, that of the transport header behind for an address of its pseudo-header, and that of
+/// the tunnel's UDP header for all that is inside. A checksum of zero that means none (UDP) stays. A checksum that was wrong
+/// stays wrong by as much. Where the link is to complete the innermost transport checksum, say so: [`Editor::with_sums`].
+///
+/// Which header has what checksum, its type tells ([`Header::CHECKSUM`]); so it is with headers of one's own, in what a
+/// [`stack_parser!`](crate::stack_parser) with a result type gives.
 ///
 /// Lengths, checksums, selectors and constants cannot be set: [`Settable`]. The flow key in `parsed` is that of the frame
 /// before.
@@ -39,12 +43,26 @@ use core::fmt;
 pub struct Editor<'a> {
     frame: &'a mut [u8],
     parsed: &'a Parsed,
+    headers: &'static [(HeaderKind, HeaderSpec)],
+    sums: Sums,
 }
 
 impl<'a> Editor<'a> {
     /// Edits `frame`, of which parsing came to `parsed`.
-    pub const fn new(frame: &'a mut [u8], parsed: &'a Parsed) -> Self {
-        Self { frame, parsed }
+    pub fn new<P: ParsedStack>(frame: &'a mut [u8], parsed: &'a P) -> Self {
+        Self {
+            frame,
+            parsed: parsed.parsed(),
+            headers: P::HEADERS,
+            sums: Sums::Complete,
+        }
+    }
+
+    /// What the innermost transport checksum holds. With [`Sums::Partial`], addresses of its pseudo-header go into it and all
+    /// else is left to the link; checksums around it are those that will be right when the link has completed it.
+    #[must_use]
+    pub const fn with_sums(self, sums: Sums) -> Self {
+        Self { sums, ..self }
     }
 
     /// The frame.
@@ -113,30 +131,29 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
-    /// Lets checksums follow a change of the header at position `index`: of the header behind if it covers the change as its
-    /// pseudo-header, of the header itself, of those around.
+    /// Lets checksums follow a change of the header at position `index`: of the transport header behind if it covers the change as
+    /// its pseudo-header, of the header itself, of those around.
     fn follow(&mut self, index: u8, change: Change, in_pseudo: bool) {
         let mut all = change;
-        if in_pseudo && let Some(behind) = index.checked_add(1) {
-            let role = self.role(behind);
-            if let Some(role) = role.filter(|role| matches!(role.covers, Covers::Pseudo { .. })) {
-                all = all.and(self.patch(behind, role, change));
-            }
+        if in_pseudo && let Some((behind, role)) = self.transport_of(index) {
+            all = all.and(self.patch(behind, role, change, Change::NONE));
         }
         if let Some(role) = self.role(index) {
-            all = all.and(self.patch(index, role, change));
+            all = all.and(self.patch(index, role, Change::NONE, change));
         }
         for around in (0..index).rev() {
             let role = self.role(around);
             if let Some(role) = role.filter(|role| role.covers != Covers::Header) {
-                all = all.and(self.patch(around, role, all));
+                all = all.and(self.patch(around, role, Change::NONE, all));
             }
         }
     }
 
-    /// Adds a change to the checksum of the header at position `index`; what changed by that.
-    fn patch(&mut self, index: u8, role: ChecksumRole, change: Change) -> Change {
+    /// Adds changes of the pseudo-header and of what else is covered to the checksum of the header at position `index`; what
+    /// changed by that.
+    fn patch(&mut self, index: u8, role: ChecksumRole, pseudo: Change, data: Change) -> Change {
         let start = self.start(index);
+        let partial = self.sums == Sums::Partial && self.innermost_transport() == Some(index);
         let field = self
             .frame
             .get_mut(start..)
@@ -144,8 +161,14 @@ impl<'a> Editor<'a> {
         let Some(field) = field else {
             return Change::NONE;
         };
+        let all = pseudo.and(data);
+        if partial {
+            let sum = Sum::of(field).plus(pseudo.seen_from(start));
+            *field = sum.fold().to_be_bytes();
+            return all.complement();
+        }
         let old = u16::from_be_bytes(*field);
-        let Some(new) = follow(old, change.seen_from(start), Zero::of(role.covers)) else {
+        let Some(new) = follow(old, all.seen_from(start), Zero::of(role.covers)) else {
             return Change::NONE;
         };
         *field = new.to_be_bytes();
@@ -153,8 +176,35 @@ impl<'a> Editor<'a> {
         Change::of(start, word(old), word(new))
     }
 
+    /// The transport header whose checksum covers the addresses of the header at position `index`.
+    fn transport_of(&self, index: u8) -> Option<(u8, ChecksumRole)> {
+        let behind = index.checked_add(1)?..self.parsed.offsets.count();
+        for index in behind {
+            let covers = self
+                .role(index)
+                .filter(|role| role.covers != Covers::Header);
+            match covers {
+                Some(role) if matches!(role.covers, Covers::Pseudo { .. }) => {
+                    return Some((index, role));
+                }
+                Some(_) => return None,
+                None if self.spec(index).is_some_and(|spec| spec.pseudo.is_some()) => return None,
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// The innermost header whose checksum covers what follows: the one that a link may be left to complete.
+    fn innermost_transport(&self) -> Option<u8> {
+        (0..self.parsed.offsets.count()).rev().find(|index| {
+            let role = self.role(*index);
+            role.is_some_and(|role| role.covers != Covers::Header)
+        })
+    }
+
     fn innermost<H: Stacked>(&self) -> Option<u8> {
-        if matches!(H::KIND, HeaderKind::Other | HeaderKind::None) {
+        if !H::KIND.is_known() {
             return None;
         }
         (0..self.parsed.offsets.count())
@@ -169,7 +219,7 @@ impl<'a> Editor<'a> {
     /// The fixed part of the header at position `index`, if it still is one.
     fn fixed<H: Stacked>(&self, index: u8) -> Result<&[u8], EditError> {
         let absent = EditError::NotThere { header: H::NAME };
-        if self.parsed.shape.at(index) != H::KIND || H::KIND == HeaderKind::Other {
+        if self.parsed.shape.at(index) != H::KIND || !H::KIND.is_known() {
             return Err(absent);
         }
         let at = self.parsed.offsets.at(index).ok_or(absent)?;
@@ -178,16 +228,18 @@ impl<'a> Editor<'a> {
         bytes.get(..H::MIN_LEN).ok_or(absent)
     }
 
+    /// What is known of the header at position `index`.
+    fn spec(&self, index: u8) -> Option<&'static HeaderSpec> {
+        let kind = self.parsed.shape.at(index);
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(own, _)| *own == kind)
+            .map(|(_, header)| header)
+    }
+
     /// The checksum of the header at position `index`.
     fn role(&self, index: u8) -> Option<ChecksumRole> {
-        match self.parsed.shape.at(index) {
-            HeaderKind::Ipv4 => Ipv4::CHECKSUM,
-            HeaderKind::Tcp => Tcp::CHECKSUM,
-            HeaderKind::Udp => Udp::CHECKSUM,
-            HeaderKind::Icmpv4 => Icmpv4::CHECKSUM,
-            HeaderKind::Icmpv6 => Icmpv6::CHECKSUM,
-            _ => None,
-        }
+        self.spec(index)?.checksum
     }
 }
 
@@ -218,6 +270,11 @@ impl Change {
 
     const fn and(self, other: Self) -> Self {
         Self(self.0.plus(other.0))
+    }
+
+    /// How a complete checksum of what changes so changes.
+    const fn complement(self) -> Self {
+        Self(Sum::ZERO.with_word(!self.0.fold()))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Packets embedded in ICMP errors: their start only, cut off anywhere behind the IP header.
 
 use super::key::{FlowKey, KeyKind};
-use super::offsets::{HeaderKind, Offsets, Shape};
+use super::kind::HeaderKind;
+use super::offsets::{Offsets, Shape};
 use super::parsed::Fragment;
 use crate::error::ParseError;
 use crate::header::Header;

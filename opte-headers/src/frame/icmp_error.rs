@@ -2,7 +2,7 @@
 
 use super::embedded::{Embedded, parse_embedded_ipv4, parse_embedded_ipv6};
 use super::key::{FlowKey, KeyKind};
-use super::offsets::HeaderKind;
+use super::kind::HeaderKind;
 use super::parsed::Parsed;
 use crate::checksum::{Sum, Zero, follow};
 use crate::error::{Cause, ParseError};

@@ -1,5 +1,6 @@
 //! Where headers start, and which they are.
 
+use super::kind::HeaderKind;
 use core::fmt;
 
 use crate::header::Header;
@@ -106,44 +107,6 @@ impl Offsets {
 impl Default for Offsets {
     fn default() -> Self {
         Self::EMPTY
-    }
-}
-
-/// Which header stands at a position.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum HeaderKind {
-    /// No header.
-    #[default]
-    None,
-    /// Ethernet.
-    Ethernet,
-    /// VLAN tag.
-    Vlan,
-    /// ARP.
-    Arp,
-    /// IPv4.
-    Ipv4,
-    /// IPv6, with its extension headers.
-    Ipv6,
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// ICMP.
-    Icmpv4,
-    /// ICMPv6.
-    Icmpv6,
-    /// Geneve, with its options.
-    Geneve,
-    /// Something that no parser of the stack knows, or the rest of a fragment.
-    Other,
-}
-
-impl HeaderKind {
-    /// Whether this is a network-layer header of IP.
-    pub const fn is_ip(self) -> bool {
-        matches!(self, Self::Ipv4 | Self::Ipv6)
     }
 }
 

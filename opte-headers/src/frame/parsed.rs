@@ -1,7 +1,8 @@
 //! What parsing a frame comes to.
 
 use super::key::FlowKey;
-use super::offsets::{HeaderKind, Offsets, Shape};
+use super::kind::HeaderKind;
+use super::offsets::{Offsets, Shape};
 use super::walk::Stacked;
 use crate::error::ParseError;
 use crate::ethertype::Ethertype;
@@ -174,7 +175,7 @@ impl Parsed {
         let at = self
             .offsets
             .at(index)
-            .filter(|_| self.shape.at(index) == H::KIND)?;
+            .filter(|_| H::KIND.is_known() && self.shape.at(index) == H::KIND)?;
         H::parse(self.trim(frame).get(usize::from(at)..)?)
             .ok()
             .map(|(view, _)| view)

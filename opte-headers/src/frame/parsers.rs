@@ -3,7 +3,7 @@
 use crate::protocol::{Arp, Ethernet, Geneve, Icmpv4, Icmpv6, Ipv4, Ipv6, Tcp, Udp, Vlan};
 
 crate::stack_parser! {
-    #[header(crate = crate)]
+    #[header(crate = crate, head = parse_guest_head)]
     /// Parses a frame as a guest sends it: Ethernet with up to two VLAN tags, then ARP, IPv4 or IPv6 with TCP, UDP, ICMP or
     /// anything else, or no IP at all.
     ///
@@ -18,7 +18,7 @@ crate::stack_parser! {
 }
 
 crate::stack_parser! {
-    #[header(crate = crate)]
+    #[header(crate = crate, head = parse_geneve_head)]
     /// Parses a frame of the underlay: Ethernet, IPv6, UDP to port 6081, Geneve, and in it a frame as [`parse_guest`] takes it,
     /// with one VLAN tag at most.
     ///

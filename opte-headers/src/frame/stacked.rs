@@ -4,7 +4,7 @@
 //! behind the packet is cut off.
 
 use super::key::{FlowKey, KeyKind};
-use super::offsets::HeaderKind;
+use super::kind::HeaderKind;
 use super::parsed::{Fragment, TunnelOptions};
 use super::walk::{Entered, Stacked, Step, Walk};
 use crate::error::{Cause, ParseError};
@@ -96,17 +96,18 @@ impl Stacked for Ipv4 {
         let len = bytes.len() - rest.len();
         let total = usize::from(view.total_len());
         // A length less than the header's own is a very great one here: one comparison finds both faults.
-        let Some(body) = rest.get(..total.wrapping_sub(len)) else {
+        let body_len = total.wrapping_sub(len);
+        let Some(body) = walk.body(rest, body_len) else {
             return Err(ParseError::bad_length(
                 Self::NAME,
                 "total_len",
                 total,
-                bytes.len(),
+                bytes.len() + walk.beyond(),
             ));
         };
         let index = walk.push(Self::NAME, Self::KIND, len)?;
         walk.set_l3(index);
-        walk.end_in(body.len());
+        walk.end_in(body_len);
         let key = &mut walk.parsed.key;
         key.source = FlowKey::octets_of_v4(view.source());
         key.destination = FlowKey::octets_of_v4(view.destination());
@@ -166,12 +167,12 @@ impl Stacked for Ipv6 {
     fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;
         let len = usize::from(view.payload_len());
-        let Some(body) = rest.get(..len) else {
+        let Some(body) = walk.body(rest, len) else {
             return Err(ParseError::bad_length(
                 Self::NAME,
                 "payload_len",
                 len,
-                rest.len(),
+                rest.len() + walk.beyond(),
             ));
         };
         let (source, destination) = (view.source().octets(), view.destination().octets());
@@ -297,7 +298,7 @@ impl Stacked for Udp {
         let (view, rest) = Self::parse(bytes)?;
         let len = usize::from(view.length());
         // The length of a first fragment's datagram counts the other fragments too.
-        let body = match rest.get(..len.wrapping_sub(Self::MIN_LEN)) {
+        let body = match walk.body(rest, len.wrapping_sub(Self::MIN_LEN)) {
             Some(body) => body,
             None => {
                 walk.seldom()?;
@@ -306,7 +307,7 @@ impl Stacked for Udp {
                         Self::NAME,
                         "length",
                         len,
-                        bytes.len(),
+                        bytes.len() + walk.beyond(),
                     ));
                 }
                 rest
@@ -387,7 +388,7 @@ impl Stacked for Geneve {
         let [_, _, _, _, a, b, c, _] = *view.fixed();
         walk.parsed.key.vni = [a, b, c];
         if !view.tail().is_empty() {
-            walk.parsed.tunnel = tunnel_options(&view)?;
+            walk.parsed.tunnel = tunnel_options(&view).map_err(|error| walk.blame(error))?;
         }
         Ok(Step::then(view.protocol(), rest))
     }

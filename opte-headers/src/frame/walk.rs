@@ -1,7 +1,8 @@
 //! The way through a frame, header by header.
 
 use super::key::FlowKey;
-use super::offsets::{HeaderKind, Offsets, Shape};
+use super::kind::HeaderKind;
+use super::offsets::{Offsets, Shape};
 use super::parsed::{NONE, Parsed};
 use crate::error::ParseError;
 use crate::header::Header;
@@ -10,10 +11,10 @@ use crate::header::Header;
 /// others; override [`Stacked::enter`] to check more, to bound what follows, or to write to the flow key.
 pub trait Stacked: Header {
     /// How the header is called in the parsed form.
-    const KIND: HeaderKind = HeaderKind::Other;
+    const KIND: HeaderKind = HeaderKind::own(Self::NAME);
 
     /// Goes through the header at the start of `bytes`, which end with the packet: checks it, records it, and gives what it
-    /// says follows, and the bytes of that.
+    /// says follows, and the bytes of that. A header with a length of the packet cuts them to it with [`Walk::body`].
     ///
     /// # Errors
     /// The header is cut off or contradicts the bytes there are.
@@ -83,6 +84,8 @@ pub struct Walk<const QUICK: bool> {
     /// What it will give.
     pub parsed: Parsed,
     at: usize,
+    /// Bytes of the packet behind those that are here.
+    beyond: usize,
 }
 
 impl<const QUICK: bool> Walk<QUICK> {
@@ -103,7 +106,56 @@ impl<const QUICK: bool> Walk<QUICK> {
             payload: 0,
             tunnel: super::TunnelOptions(0),
         };
-        Self { parsed, at: 0 }
+        Self {
+            parsed,
+            at: 0,
+            beyond: 0,
+        }
+    }
+
+    /// At the start of a frame of which `beyond` bytes lie behind those that are to be looked at.
+    pub const fn of_head(len: usize, beyond: usize) -> Self {
+        Self {
+            beyond,
+            ..Self::new(len + beyond)
+        }
+    }
+
+    /// Bytes of the packet behind those that are here.
+    pub const fn beyond(&self) -> usize {
+        self.beyond
+    }
+
+    /// The `len` bytes at the start of `rest` that belong to the packet, as far as they are here; none if they are more than
+    /// the packet around has.
+    #[inline(always)]
+    pub fn body<'a>(&mut self, rest: &'a [u8], len: usize) -> Option<&'a [u8]> {
+        match rest.get(..len) {
+            Some(body) => {
+                if !QUICK {
+                    self.beyond = 0;
+                }
+                Some(body)
+            }
+            None if QUICK => None,
+            None => self.cut_body(rest, len),
+        }
+    }
+
+    /// This error is of bytes that are here: more of the frame would not help.
+    #[cold]
+    pub const fn blame(&mut self, error: ParseError) -> ParseError {
+        self.beyond = 0;
+        error
+    }
+
+    #[cold]
+    fn cut_body<'a>(&mut self, rest: &'a [u8], len: usize) -> Option<&'a [u8]> {
+        let beyond = len.checked_sub(rest.len())?;
+        (beyond <= self.beyond).then(|| {
+            self.beyond = beyond;
+            rest
+        })
     }
 
     /// Records a header of `len` bytes here and goes behind it; gives its position.

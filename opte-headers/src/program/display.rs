@@ -184,7 +184,7 @@ impl Prefix {
                 continue;
             };
             let f = lines.start()?;
-            match kind {
+            match *kind {
                 HeaderKind::None => {
                     write!(f, "push {} bytes ", bytes.len())?;
                     hex(f, bytes)?;

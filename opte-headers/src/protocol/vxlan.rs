@@ -2,7 +2,7 @@
 
 use crate::frame::{Entered, Stacked, Step, Walk};
 use crate::protocol::{Ethernet, Udp};
-use crate::{Header, HeaderKind, NoSelector, Vni, field_value};
+use crate::{Header, NoSelector, Vni, field_value};
 use arbitrary_int::prelude::*;
 
 /// VXLAN header (RFC 7348, section 5).
@@ -42,8 +42,6 @@ bitflags::bitflags! {
 field_value!(VxlanFlags as u8: VxlanFlags::from_bits_retain, VxlanFlags::bits);
 
 impl Stacked for Vxlan {
-    const KIND: HeaderKind = HeaderKind::Other;
-
     /// Refuses a header that does not say that its VNI is valid.
     fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
         let (view, rest) = Self::parse(bytes)?;

@@ -7,4 +7,5 @@ mod embedded;
 mod icmp_error;
 mod oracle;
 mod properties;
+mod segments;
 mod table;

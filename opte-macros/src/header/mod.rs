@@ -10,6 +10,8 @@ mod names;
 mod types;
 mod valid;
 
+pub(crate) use names::snake;
+
 use crate::diagnostics::Errors;
 use proc_macro2::TokenStream;
 

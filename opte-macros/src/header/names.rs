@@ -27,7 +27,7 @@ pub(super) fn token(ident: &Ident) -> Ident {
 }
 
 /// The module of a struct's tokens: `Ipv6Fragment` is `ipv6_fragment`.
-pub(super) fn snake(name: &str) -> String {
+pub(crate) fn snake(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut out = String::new();
     for (i, letter) in letters.iter().enumerate() {
