@@ -165,6 +165,17 @@ impl StaticAction<LanNat> for Stations {
     ) -> Result<AllowOrDeny<Program>, ActionError> {
         Ok(AllowOrDeny::Allow(self.program))
     }
+
+    fn show(
+        &self,
+        _: Direction,
+        _: &FlowKey,
+        (): &mut (),
+        taker: &mut dyn FnMut(&Program),
+    ) -> Result<AllowOrDeny<()>, ActionError> {
+        taker(&self.program);
+        Ok(AllowOrDeny::Allow(()))
+    }
 }
 
 impl fmt::Display for Stations {

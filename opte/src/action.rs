@@ -125,6 +125,24 @@ pub trait StaticAction<N: Network>: fmt::Display + Send + Sync {
         key: &N::Key,
         meta: &mut N::Meta,
     ) -> Result<AllowOrDeny<Program>, ActionError>;
+
+    /// As [`StaticAction::transform`], which it calls unless the action does better: shows the transformation to `taker` where
+    /// it stands.
+    fn show(
+        &self,
+        dir: Direction,
+        key: &N::Key,
+        meta: &mut N::Meta,
+        taker: &mut dyn FnMut(&Program),
+    ) -> Result<AllowOrDeny<()>, ActionError> {
+        Ok(match self.transform(dir, key, meta)? {
+            AllowOrDeny::Allow(program) => {
+                taker(&program);
+                AllowOrDeny::Allow(())
+            }
+            AllowOrDeny::Deny => AllowOrDeny::Deny,
+        })
+    }
 }
 
 /// Makes the state of a flow in a layer. `Display` is the text of the dump.
@@ -155,6 +173,13 @@ pub trait StatefulAction<N: Network>: fmt::Display + Send + Sync {
 pub trait Descriptor<N: Network>: Send + Sync {
     /// The transformation of packets of the flow that go `dir`, as they stand in this layer.
     fn program(&self, dir: Direction) -> Result<Program, ActionError>;
+
+    /// As [`Descriptor::program`], which it calls unless the descriptor does better: shows the transformation to `taker` where
+    /// it stands.
+    fn show(&self, dir: Direction, taker: &mut dyn FnMut(&Program)) -> Result<(), ActionError> {
+        taker(&self.program(dir)?);
+        Ok(())
+    }
 
     /// Tells later layers what this one knows of the flow (the external address in use).
     fn mark(&self, _dir: Direction, _meta: &mut N::Meta) {}

@@ -210,6 +210,11 @@ impl IpPrefix {
         self.len
     }
 
+    /// Whether it holds one address only.
+    pub fn is_exact(&self) -> bool {
+        self.len == Self::width(self.v4)
+    }
+
     /// Whether it is a prefix of IPv4 addresses.
     pub fn is_ipv4(&self) -> bool {
         self.v4
@@ -230,7 +235,7 @@ impl IpPrefix {
 
 impl fmt::Display for IpPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.len == Self::width(self.v4) {
+        if self.is_exact() {
             write!(f, "{}", self.address())
         } else {
             write!(f, "{}/{}", self.address(), self.len)

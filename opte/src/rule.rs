@@ -4,11 +4,13 @@ mod bits;
 mod classifier;
 mod condition;
 mod order;
+mod subject;
 mod table;
 
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use subject::Subject;
 pub use table::{Match, RuleTable, TableEntry};
 
 use crate::action::Action;

@@ -10,7 +10,7 @@ use opte::action::Action;
 use opte::flow::Fields;
 use opte::network::{Handled, Network};
 use opte::predicate::{IpPrefix, MetaPredicate, Predicate};
-use opte::rule::{DefaultAction, Match, Rule, RuleId, RuleTable};
+use opte::rule::{DefaultAction, Match, Rule, RuleId, RuleTable, Subject};
 use opte_headers::frame::{Parsed, parse_guest};
 use opte_headers::{Ethertype, FlowKey, IpProtocol, ParseError};
 use proptest::prelude::*;
@@ -248,11 +248,12 @@ impl Oracle {
 
 /// What the table finds first, and after that, and after that.
 fn all_found(table: &RuleTable<Net>, fields: &Fields, meta: &Meta) -> Vec<RuleId> {
+    let subject = Subject::new(*fields);
     let mut found = Vec::new();
     let mut after = None;
-    while let Match::Rule(place) = table.find(after, fields, meta) {
+    while let Match::Rule(place) = table.find(after, &subject, meta) {
         assert_eq!(
-            table.find_one_by_one(after, fields, meta),
+            table.find_one_by_one(after, &subject, meta),
             Match::Rule(place)
         );
         found.push(table.entry(place).unwrap().id);
@@ -292,7 +293,7 @@ proptest! {
                 Event::Packets(packets) => for (fields, meta) in packets {
                     let expected = oracle.all_matching(&fields, &meta);
                     prop_assert_eq!(&all_found(&table, &fields, &meta), &expected);
-                    table.count(table.find(None, &fields, &meta));
+                    table.count(table.find(None, &Subject::new(fields), &meta));
                     oracle.count(expected.first().copied());
                 },
             }
@@ -313,7 +314,7 @@ fn ten_thousand_rules_of_every_kind_and_changes_of_each() {
     }
     for number in 0..10_000u32 {
         let (fields, meta) = packet_for(number);
-        let found = match table.find(None, &fields, &meta) {
+        let found = match table.find(None, &Subject::new(fields), &meta) {
             Match::Rule(place) => Some(table.entry(place).unwrap().id),
             Match::Default => None,
         };

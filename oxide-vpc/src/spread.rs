@@ -25,9 +25,13 @@ pub(crate) fn entropy(key: &FlowKey) -> u32 {
 /// left and those a new one wins move.
 pub(crate) fn choose<T: Copy>(
     candidates: &[T],
-    entropy: u32,
+    entropy: impl FnOnce() -> u32,
     bits: impl Fn(&T) -> u128,
 ) -> Option<T> {
+    if let [only] = candidates {
+        return Some(*only);
+    }
+    let entropy = entropy();
     candidates.iter().copied().max_by_key(|candidate| {
         let bits = bits(candidate);
         mix(mix(bits as u64 ^ (bits >> 64) as u64) ^ u64::from(entropy))

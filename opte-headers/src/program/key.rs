@@ -4,9 +4,9 @@ use super::Program;
 use super::rewrite::Rewrite;
 use crate::frame::{FlowKey, KeyKind};
 
-/// Where the addresses stand in IPv4 and IPv6, and how long they are.
-const ADDRESSES_V4: (usize, usize) = (12, 4);
-const ADDRESSES_V6: (usize, usize) = (8, 16);
+/// Where the addresses stand in IPv4 and IPv6.
+const ADDRESSES_V4: usize = 12;
+const ADDRESSES_V6: usize = 8;
 
 impl FlowKey {
     /// The key of the flow after `program`: addresses as it writes them to the IP header at position `l3_index`, ports or
@@ -20,21 +20,11 @@ impl FlowKey {
         if untouched || self.kind == KeyKind::NOT_IP {
             return key;
         }
-        let (at, len) = if self.is_v4() {
-            ADDRESSES_V4
+        if self.is_v4() {
+            key.write_addresses::<4, { ADDRESSES_V4 }>(&program.rewrite, l3_index);
         } else {
-            ADDRESSES_V6
-        };
-        let mut ip = [0; 40];
-        copy(&mut ip, at, self.source.get(16 - len..));
-        copy(&mut ip, at + len, self.destination.get(16 - len..));
-        program.rewrite.apply_to(l3_index, &mut ip);
-        copy(&mut key.source, 16 - len, ip.get(at..at + len));
-        copy(
-            &mut key.destination,
-            16 - len,
-            ip.get(at + len..at + 2 * len),
-        );
+            key.write_addresses::<16, { ADDRESSES_V6 }>(&program.rewrite, l3_index);
+        }
 
         let echo = matches!(self.kind, KeyKind::ECHO_REQUEST | KeyKind::ECHO_REPLY);
         if !echo && self.kind != KeyKind::PLAIN {
@@ -61,6 +51,33 @@ impl FlowKey {
         key.destination_port = u16::from_be_bytes(destination);
         key
     }
+
+    /// Writes what is written to the addresses, of `LEN` bytes, which stand from byte `AT` of the IP header on.
+    #[inline]
+    fn write_addresses<const LEN: usize, const AT: usize>(&mut self, rewrite: &Rewrite, l3: u8) {
+        let mut ip = [0; 40];
+        let (_, behind) = ip.split_at_mut(AT);
+        let Some((source, behind)) = behind.split_first_chunk_mut::<LEN>() else {
+            return;
+        };
+        let Some(destination) = behind.first_chunk_mut::<LEN>() else {
+            return;
+        };
+        let (Some(from), Some(to)) = (
+            self.source.last_chunk_mut::<LEN>(),
+            self.destination.last_chunk_mut::<LEN>(),
+        ) else {
+            return;
+        };
+        (*source, *destination) = (*from, *to);
+        rewrite.apply_to(l3, &mut ip);
+        let (_, behind) = ip.split_at(AT);
+        if let Some((source, behind)) = behind.split_first_chunk::<LEN>()
+            && let Some(destination) = behind.first_chunk::<LEN>()
+        {
+            (*from, *to) = (*source, *destination);
+        }
+    }
 }
 
 impl Rewrite {
@@ -82,11 +99,4 @@ impl Rewrite {
             }
         }
     }
-}
-
-fn copy(to: &mut [u8], at: usize, from: Option<&[u8]>) {
-    let (Some(to), Some(from)) = (to.get_mut(at..), from) else {
-        return;
-    };
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }

@@ -404,11 +404,11 @@ impl<N: Network> Inner<N> {
             return None;
         }
         let mut back = Walk::new(walk.dir.opposite(), key, walk.l3);
-        let program = back.back(&self.layers, &walk.decisions)?;
+        back.back(&self.layers, &walk.decisions)?;
         Some(NewSide {
             key,
             l3: walk.l3,
-            program,
+            program: back.program,
         })
     }
 

@@ -8,11 +8,11 @@ use opte_headers::frame::Parsed;
 use opte_headers::program::Program;
 
 use super::Step;
-use crate::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin};
-use crate::flow::{Decision, Decisions, Fields, Key};
+use crate::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, StaticAction};
+use crate::flow::{Decision, Decisions, Key};
 use crate::layer::Layer;
 use crate::network::{Handled, Network};
-use crate::rule::{DefaultAction, Match};
+use crate::rule::{DefaultAction, Match, RuleTable, Subject};
 use crate::{Direction, DropReason};
 
 /// A packet on its way through the layers.
@@ -29,7 +29,8 @@ pub(super) struct Walk<N: Network> {
     pub(super) decisions: Decisions<N>,
     /// Whether what was done follows from the key alone, so that it holds for the flow.
     pub(super) of_flow: bool,
-    fields: Fields,
+    /// The same for rules to be asked about, as soon as one is.
+    subject: Option<Subject>,
     counts: bool,
     /// What the layers did, if anybody asks.
     steps: Option<Vec<Step>>,
@@ -81,7 +82,7 @@ impl<N: Network> Walk<N> {
             program: Program::IDENTITY,
             decisions: Decisions::new(),
             of_flow: true,
-            fields: key.fields(),
+            subject: None,
             counts: true,
             steps: None,
         }
@@ -140,11 +141,7 @@ impl<N: Network> Walk<N> {
     /// Takes the packet, which answers the first one of a flow, through all layers: by what they have decided over the
     /// flow, and by their rules where they have decided nothing. `None` if that cannot be told before it comes, because a
     /// rule would drop it or look at it.
-    pub(super) fn back(
-        &mut self,
-        layers: &[Layer<N>],
-        decisions: &Decisions<N>,
-    ) -> Option<Program> {
+    pub(super) fn back(&mut self, layers: &[Layer<N>], decisions: &Decisions<N>) -> Option<()> {
         for step in 0..layers.len() {
             let at = place(self.dir, step, layers.len());
             let layer = layers.get(at)?;
@@ -152,17 +149,17 @@ impl<N: Network> Walk<N> {
                 Decision::Allow => {}
                 Decision::Descriptor(descriptor) => {
                     descriptor.mark(self.dir, &mut self.meta);
-                    self.then(&descriptor.program(self.dir).ok()?).ok()?;
+                    self.transform_by(&**descriptor).ok()?;
                 }
                 Decision::None => self.answer(layer)?,
             }
         }
-        Some(self.program)
+        Some(())
     }
 
     fn answer(&mut self, layer: &Layer<N>) -> Option<()> {
         let rules = layer.rules(self.dir);
-        let Match::Rule(place) = rules.find(None, &self.fields, &self.meta) else {
+        let Match::Rule(place) = self.matching(rules, None) else {
             return (rules.default_action() != DefaultAction::Deny).then_some(());
         };
         match rules.entry(place)?.rule.action() {
@@ -172,10 +169,7 @@ impl<N: Network> Walk<N> {
                 Ok(AllowOrDeny::Allow(())) => Some(()),
                 _ => None,
             },
-            Action::Static(action) => match action.transform(self.dir, &self.key, &mut self.meta) {
-                Ok(AllowOrDeny::Allow(program)) => self.then(&program).ok(),
-                _ => None,
-            },
+            Action::Static(action) => self.transform(&**action).ok(),
             Action::Deny | Action::Hairpin(_) | Action::HandlePacket => None,
         }
     }
@@ -193,8 +187,8 @@ impl<N: Network> Walk<N> {
         let dir = self.dir;
         let mut after = None;
         loop {
-            let before = self.key;
-            let matched = layer.rules(dir).find(after, &self.fields, &self.meta);
+            let before = self.steps.is_some().then_some(self.key);
+            let matched = self.matching(layer.rules(dir), after);
             let done = match matched {
                 Match::Rule(place) => {
                     after = Some(place);
@@ -224,9 +218,26 @@ impl<N: Network> Walk<N> {
                     Match::Default => counters.rule_no_match += 1,
                 }
             }
-            self.note(layer, matched, &before);
+            if let Some(before) = before {
+                self.note(layer, matched, &before);
+            }
             return done.map(|_| ());
         }
+    }
+
+    /// The first rule for the packet, after the one at `after`.
+    #[inline]
+    fn matching(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
+        if after.is_none()
+            && let Some(matched) = rules.unconditional()
+        {
+            return matched;
+        }
+        let key = &self.key;
+        let subject = self
+            .subject
+            .get_or_insert_with(|| Subject::new(key.fields()));
+        rules.find(after, subject, &self.meta)
     }
 
     fn fall_back(&mut self, default: DefaultAction, at: usize) -> Result<Done, Stop> {
@@ -275,10 +286,7 @@ impl<N: Network> Walk<N> {
             Action::StatefulAllow => self.decisions.allow(at),
             Action::Deny => return Err(Stop::Drop(DropReason::LayerRuleDeny)),
             Action::Meta(action) => allowed(action.modify(dir, &self.key, &mut self.meta)?)?,
-            Action::Static(action) => {
-                let program = allowed(action.transform(dir, &self.key, &mut self.meta)?)?;
-                self.then(&program)?;
-            }
+            Action::Static(action) => self.transform(&**action)?,
             Action::Stateful(action) => {
                 let descriptor = match held {
                     Some(held) if action.retains(dir, &self.key, &self.meta, &**held) => {
@@ -287,7 +295,7 @@ impl<N: Network> Walk<N> {
                     _ => allowed(action.descriptor(dir, &self.key, &mut self.meta, context)?)?,
                 };
                 descriptor.mark(dir, &mut self.meta);
-                self.then(&descriptor.program(dir)?)?;
+                self.transform_by(&*descriptor)?;
                 self.decisions.hold(at, descriptor);
             }
             Action::Hairpin(action) => {
@@ -318,22 +326,63 @@ impl<N: Network> Walk<N> {
         Ok(Done::NextLayer)
     }
 
+    /// Transforms the packet by a static action.
+    fn transform(&mut self, action: &dyn StaticAction<N>) -> Result<(), Stop> {
+        let (dir, key) = (self.dir, self.key);
+        let (mut packet, meta) = self.packet();
+        let mut done = Ok(());
+        let shown = action.show(dir, &key, meta, &mut |program| done = packet.then(program));
+        allowed(shown?)?;
+        done
+    }
+
+    /// Transforms the packet as its flow's state in a layer says.
+    fn transform_by(&mut self, descriptor: &dyn Descriptor<N>) -> Result<(), Stop> {
+        let dir = self.dir;
+        let (mut packet, _) = self.packet();
+        let mut done = Ok(());
+        descriptor.show(dir, &mut |program| done = packet.then(program))?;
+        done
+    }
+
+    fn packet(&mut self) -> (OnItsWay<'_, N::Key>, &mut N::Meta) {
+        let packet = OnItsWay {
+            key: &mut self.key,
+            subject: &mut self.subject,
+            l3: &mut self.l3,
+            program: &mut self.program,
+        };
+        (packet, &mut self.meta)
+    }
+}
+
+/// What of a walk the transformations change.
+struct OnItsWay<'a, K> {
+    key: &'a mut K,
+    subject: &'a mut Option<Subject>,
+    l3: &'a mut u8,
+    program: &'a mut Program,
+}
+
+impl<K: Key> OnItsWay<'_, K> {
     /// Adds a layer's transformation to what was done before.
     fn then(&mut self, program: &Program) -> Result<(), Stop> {
         if program.is_identity() {
             return Ok(());
         }
-        let key = self.key.rewritten(program, self.l3);
-        if key != self.key {
-            self.key = key;
-            self.fields = key.fields();
+        if !program.rewrite.is_empty() {
+            let key = self.key.rewritten(program, *self.l3);
+            if key != *self.key {
+                *self.key = key;
+                *self.subject = None;
+            }
         }
-        let l3 = usize::from(self.l3) + program.prefix.pushed();
+        let l3 = usize::from(*self.l3) + program.prefix.pushed();
         // A program that takes the IP header itself off leaves nothing that it could be applied to.
         let l3 = l3
             .checked_sub(program.prefix.popped())
             .ok_or(Stop::Drop(DropReason::ProgramApply))?;
-        self.l3 = l3 as u8;
+        *self.l3 = l3 as u8;
         self.program
             .append(program)
             .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))

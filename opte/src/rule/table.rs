@@ -8,8 +8,8 @@ use super::bits::BLOCK;
 use super::classifier::{Classifier, Visitor};
 use super::condition::{conditions, value_of};
 use super::order::{LAST, Move, Order, Rank};
+use super::subject::{Gist, Subject};
 use super::{DefaultAction, Rule, RuleId};
-use crate::flow::Fields;
 use crate::network::Network;
 
 /// A rule in its table.
@@ -33,6 +33,8 @@ pub struct RuleTable<N: Network> {
     classifier: Classifier,
     /// By identifier.
     places: BTreeMap<RuleId, u32>,
+    /// The rules in order with their gists, as long as they are few.
+    few: Vec<(Gist, u32)>,
     default: DefaultAction,
     default_hits: u64,
     next_id: RuleId,
@@ -48,7 +50,7 @@ pub enum Match {
 }
 
 /// As few rules as this are asked one after another.
-const FEW: usize = 6;
+const FEW: usize = 16;
 
 impl<N: Network> RuleTable<N> {
     /// An empty table.
@@ -58,6 +60,7 @@ impl<N: Network> RuleTable<N> {
             order: Order::default(),
             classifier: Classifier::default(),
             places: BTreeMap::new(),
+            few: Vec::new(),
             default,
             default_hits: 0,
             next_id: 0,
@@ -80,6 +83,7 @@ impl<N: Network> RuleTable<N> {
         self.classifier.remove(place, &conditions);
         let moves = self.order.remove(place);
         self.make(moves);
+        self.note_few();
         Some(entry.rule)
     }
 
@@ -117,34 +121,60 @@ impl<N: Network> RuleTable<N> {
         successor
     }
 
-    /// The first match; with `after`, the first of those that are asked after the rule there.
-    pub fn find(&self, after: Option<u32>, fields: &Fields, meta: &N::Meta) -> Match {
-        if self.places.len() <= FEW {
-            return self.find_one_by_one(after, fields, meta);
+    /// What the table says to every packet, if its first rule asks nothing or it has none.
+    #[inline]
+    pub fn unconditional(&self) -> Option<Match> {
+        match self.few.first() {
+            None if self.is_empty() => Some(Match::Default),
+            Some((gist, place)) if gist.asks_nothing() => Some(Match::Rule(*place)),
+            _ => None,
         }
+    }
+
+    /// The first match; with `after`, the first of those that are asked after the rule there.
+    pub fn find(&self, after: Option<u32>, subject: &Subject, meta: &N::Meta) -> Match {
+        let after = after.map(|place| self.order.rank(place));
+        if self.len() > FEW {
+            return self.search(after, subject, meta);
+        }
+        for (gist, place) in &self.few {
+            if gist.admits(subject)
+                && after.is_none_or(|after| self.order.rank(*place) > after)
+                && (gist.is_all || self.is_match(*place, subject, meta))
+            {
+                return Match::Rule(*place);
+            }
+        }
+        Match::Default
+    }
+
+    fn search(&self, after: Option<Rank>, subject: &Subject, meta: &N::Meta) -> Match {
         let mut search = Search {
             table: self,
-            fields,
+            subject,
             meta,
-            after: after.map(|place| self.order.rank(place)),
+            after,
             best: LAST,
             found: Match::Default,
         };
         self.classifier.candidates(
-            |dimension| value_of::<N>(dimension, fields, meta),
+            |dimension| value_of::<N>(dimension, &subject.fields, meta),
             &mut search,
         );
         search.found
     }
 
+    fn is_match(&self, place: u32, subject: &Subject, meta: &N::Meta) -> bool {
+        self.entry(place)
+            .is_some_and(|entry| entry.rule.matches(&subject.fields, meta))
+    }
+
     /// As [`RuleTable::find`], by asking each rule in order: as it is defined.
-    pub fn find_one_by_one(&self, after: Option<u32>, fields: &Fields, meta: &N::Meta) -> Match {
+    pub fn find_one_by_one(&self, after: Option<u32>, subject: &Subject, meta: &N::Meta) -> Match {
         let after = after.map(|place| self.order.rank(place));
         let matching = self.order.iter().find(|&place| {
             after.is_none_or(|after| self.order.rank(place) > after)
-                && self
-                    .entry(place)
-                    .is_some_and(|entry| entry.rule.matches(fields, meta))
+                && self.is_match(place, subject, meta)
         });
         matching.map_or(Match::Default, Match::Rule)
     }
@@ -195,6 +225,19 @@ impl<N: Network> RuleTable<N> {
         let (place, moves) = self.order.insert(rank_of(&entry));
         self.make(moves);
         self.settle(place, entry);
+        self.note_few();
+    }
+
+    fn note_few(&mut self) {
+        self.few.clear();
+        if self.len() > FEW {
+            return;
+        }
+        for place in self.order.iter() {
+            if let Some(Some(entry)) = self.entries.get(place as usize) {
+                self.few.push((Gist::of(entry.rule.predicates()), place));
+            }
+        }
     }
 
     fn settle(&mut self, place: u32, entry: TableEntry<N>) {
@@ -241,7 +284,7 @@ fn rank_of<N: Network>(entry: &TableEntry<N>) -> Rank {
 /// A search among candidates.
 struct Search<'a, N: Network> {
     table: &'a RuleTable<N>,
-    fields: &'a Fields,
+    subject: &'a Subject,
     meta: &'a N::Meta,
     after: Option<Rank>,
     /// The rank of what was found.
@@ -266,11 +309,7 @@ impl<N: Network> Visitor for Search<'_, N> {
                 continue;
             }
             // A candidate may ask for more than was looked up.
-            let matches = self
-                .table
-                .entry(place)
-                .is_some_and(|entry| entry.rule.matches(self.fields, self.meta));
-            if matches {
+            if self.table.is_match(place, self.subject, self.meta) {
                 self.best = rank;
                 self.found = Match::Rule(place);
             }

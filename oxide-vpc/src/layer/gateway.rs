@@ -212,6 +212,17 @@ impl StaticAction<VpcNetwork> for FromGateway {
     ) -> Result<AllowOrDeny<Program>, ActionError> {
         Ok(AllowOrDeny::Allow(self.program))
     }
+
+    fn show(
+        &self,
+        _: Direction,
+        _: &FlowKey,
+        _: &mut Meta,
+        taker: &mut dyn FnMut(&Program),
+    ) -> Result<AllowOrDeny<()>, ActionError> {
+        taker(&self.program);
+        Ok(AllowOrDeny::Allow(()))
+    }
 }
 
 impl fmt::Display for FromGateway {

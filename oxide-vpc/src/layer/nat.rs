@@ -238,8 +238,9 @@ impl OneToOne {
     }
 
     fn flow(&self, address: IpAddr, transport: Transport) -> Option<&Arc<OneToOneFlow>> {
-        let mut flows = self.flows.iter().flatten();
-        flows.find(|flow| flow.public == address && flow.transport == transport)
+        let at = self.addresses.iter().position(|known| *known == address)?;
+        let mut flows = self.flows.get(at)?.iter();
+        flows.find(|flow| flow.transport == transport)
     }
 }
 
@@ -253,9 +254,11 @@ impl StatefulAction<VpcNetwork> for OneToOne {
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
         let address = match dir {
             Direction::In => Some(key.destination_ip()),
-            Direction::Out => spread::choose(&self.addresses, spread::entropy(key), |address| {
-                u128::from_be_bytes(FlowKey::octets_of(*address))
-            }),
+            Direction::Out => spread::choose(
+                &self.addresses,
+                || spread::entropy(key),
+                |address| u128::from_be_bytes(FlowKey::octets_of(*address)),
+            ),
         };
         let Some(flow) = address.and_then(|address| self.flow(address, Transport::of(key))) else {
             return Ok(AllowOrDeny::Deny);
@@ -286,6 +289,14 @@ struct OneToOneFlow {
 impl Descriptor<VpcNetwork> for OneToOneFlow {
     fn program(&self, dir: Direction) -> Result<Program, ActionError> {
         Ok((*self.programs.get(dir))?)
+    }
+
+    fn show(&self, dir: Direction, taker: &mut dyn FnMut(&Program)) -> Result<(), ActionError> {
+        match self.programs.get(dir) {
+            Ok(program) => taker(program),
+            Err(error) => return Err((*error).into()),
+        }
+        Ok(())
     }
 
     fn mark(&self, dir: Direction, meta: &mut Meta) {

@@ -113,8 +113,13 @@ impl Encap {
         }
     }
 
-    /// The transformation into a tunnel, which is `sized` if it has room for the segment size.
-    fn program(&self, tunnel: &Tunnel, sized: bool) -> Result<Program, ProgramError> {
+    /// Shows `taker` the transformation into a tunnel, which is `sized` if it has room for the segment size.
+    fn show_program(
+        &self,
+        tunnel: &Tunnel,
+        sized: bool,
+        taker: &mut dyn FnMut(&Program),
+    ) -> Result<(), ProgramError> {
         let mut made = self.made.lock();
         let [.., far] = tunnel.underlay.octets();
         let [.., station] = tunnel.mac.octets();
@@ -122,9 +127,11 @@ impl Encap {
         if let Some(Some(known)) = &place
             && (known.tunnel, known.sized) == (*tunnel, sized)
         {
-            return Ok(known.program);
+            taker(&known.program);
+            return Ok(());
         }
         let program = self.make(tunnel, sized)?;
+        taker(&program);
         if let Some(place) = place {
             *place = Some(Made {
                 tunnel: *tunnel,
@@ -132,7 +139,7 @@ impl Encap {
                 program,
             });
         }
-        Ok(program)
+        Ok(())
     }
 
     fn make(&self, tunnel: &Tunnel, sized: bool) -> Result<Program, ProgramError> {
@@ -174,7 +181,7 @@ impl Encap {
                 let far = self
                     .reach
                     .boundary
-                    .lookup(destination, spread::entropy(key));
+                    .lookup_with(destination, || spread::entropy(key));
                 let far = far.filter(|_| meta.external_source);
                 return Ok(far.map(|far| Tunnel {
                     underlay: far.ip,
@@ -197,16 +204,29 @@ impl Encap {
 impl StaticAction<VpcNetwork> for Encap {
     fn transform(
         &self,
-        _: Direction,
+        dir: Direction,
         key: &FlowKey,
         meta: &mut Meta,
     ) -> Result<AllowOrDeny<Program>, ActionError> {
+        let mut program = Program::IDENTITY;
+        self.show(dir, key, meta, &mut |shown| program = *shown)?;
+        Ok(AllowOrDeny::Allow(program))
+    }
+
+    fn show(
+        &self,
+        _: Direction,
+        key: &FlowKey,
+        meta: &mut Meta,
+        taker: &mut dyn FnMut(&Program),
+    ) -> Result<AllowOrDeny<()>, ActionError> {
         let tunnel = self
             .tunnel(key, meta)?
             .ok_or(ActionError::Refused(DropReason::NoMapping))?;
         meta.tunnel = Some(tunnel);
         let sized = between_guests(key, meta);
-        Ok(AllowOrDeny::Allow(self.program(&tunnel, sized)?))
+        self.show_program(&tunnel, sized, taker)?;
+        Ok(AllowOrDeny::Allow(()))
     }
 }
 
@@ -226,10 +246,21 @@ struct Decap {
 impl StaticAction<VpcNetwork> for Decap {
     fn transform(
         &self,
-        _: Direction,
+        dir: Direction,
         key: &FlowKey,
         meta: &mut Meta,
     ) -> Result<AllowOrDeny<Program>, ActionError> {
+        self.show(dir, key, meta, &mut |_| ())?;
+        Ok(AllowOrDeny::Allow(self.program))
+    }
+
+    fn show(
+        &self,
+        _: Direction,
+        key: &FlowKey,
+        meta: &mut Meta,
+        taker: &mut dyn FnMut(&Program),
+    ) -> Result<AllowOrDeny<()>, ActionError> {
         let vni = key.vni();
         let external = key.flags & flag::EXTERNAL != 0;
         let multicast = key.destination_ip().is_multicast();
@@ -246,7 +277,8 @@ impl StaticAction<VpcNetwork> for Decap {
             let sender = self.reach.guest(key.source_ip());
             meta.peer = Some(sender.map_or(vni, |guest| guest.vni));
         }
-        Ok(AllowOrDeny::Allow(self.program))
+        taker(&self.program);
+        Ok(AllowOrDeny::Allow(()))
     }
 }
 

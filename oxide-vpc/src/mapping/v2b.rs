@@ -45,6 +45,15 @@ impl Virt2Boundary {
     /// The endpoint that takes the flow with this entropy to `destination`. When the set of endpoints changes, only the flows of
     /// an endpoint that left and those a new one wins move (rendezvous hashing).
     pub fn lookup(&self, destination: IpAddr, entropy: u32) -> Option<TunnelEndpoint> {
+        self.lookup_with(destination, || entropy)
+    }
+
+    /// As [`Virt2Boundary::lookup`], with entropy that is asked for only where there is a choice.
+    pub(crate) fn lookup_with(
+        &self,
+        destination: IpAddr,
+        entropy: impl FnOnce() -> u32,
+    ) -> Option<TunnelEndpoint> {
         let prefixes = self.prefixes.read();
         let (_, endpoints) = prefixes.of(destination).lookup(left_aligned(destination))?;
         spread::choose(endpoints, entropy, |endpoint| endpoint.ip.to_bits())
