@@ -141,11 +141,8 @@ impl Sum {
 #[inline]
 #[must_use]
 pub const fn update(checksum: u16, old: u16, new: u16) -> u16 {
-    Sum::ZERO
-        .with_word(!checksum)
-        .with_word(!old)
-        .with_word(new)
-        .checksum()
+    // Of numbers as of memory: the order of bytes does not matter to the sum, as long as it is one (RFC 1071, section 2 (B)).
+    !Sum(!checksum as u64 + !old as u64 + new as u64).fold_in_memory_order()
 }
 
 /// What a zero in a checksum field is.
