@@ -16,6 +16,7 @@ mod apply;
 mod bind;
 mod bound;
 mod display;
+mod front;
 mod fuse;
 mod key;
 mod part;
@@ -23,6 +24,7 @@ mod prefix;
 mod reverse;
 mod rewrite;
 mod step;
+mod tunnel;
 
 use core::fmt;
 

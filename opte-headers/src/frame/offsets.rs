@@ -16,6 +16,7 @@ pub struct Offsets {
     at: [u16; MAX_HEADERS],
     count: u8,
     anchor: u8,
+    base: u16,
 }
 
 impl Offsets {
@@ -24,6 +25,7 @@ impl Offsets {
         at: [0; MAX_HEADERS],
         count: 0,
         anchor: u8::MAX,
+        base: 0,
     };
 
     /// The byte at which the header at position `index` starts.
@@ -91,11 +93,22 @@ impl Offsets {
             |from: u8, to: u8| (self.start_of(to) as u16).wrapping_sub(self.start_of(from) as u16);
         let plain = len != 0
             && l3 != 0
+            && self.start_of(0) == 0
             && shape.at(l3 - 1) == HeaderKind::Ethernet
             && l3 + 1 < self.count
             && usize::from(distance(l3 - 1, l3)) == Ethernet::MIN_LEN
             && usize::from(distance(l3, l3 + 1)) == len;
-        self.anchor = if plain { l3 } else { u8::MAX };
+        (self.anchor, self.base) = if plain {
+            (l3, self.start_of(l3 - 1) as u16)
+        } else {
+            (u8::MAX, 0)
+        };
+    }
+
+    /// Where the Ethernet header in front of the anchor begins; 0 without an anchor.
+    #[inline(always)]
+    pub(crate) const fn base(&self) -> usize {
+        self.base as usize
     }
 
     /// The offsets, outermost first.

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::bound::Front;
+use super::front::Front;
 use super::prefix::NONE;
 use super::rewrite::{Rewrite, SumPlace, byte_mask};
 use super::{Bound, Program};
@@ -70,12 +70,27 @@ impl Translation {
 pub(super) struct Innermost(u8);
 
 /// Where a field stands that is whole bytes.
-const fn at<F: Field>() -> usize {
+pub(super) const fn at<F: Field>() -> usize {
     F::BIT_OFFSET / 8
 }
 
-/// The innermost Ethernet header begins at 0 here.
-const L3: usize = Ethernet::MIN_LEN;
+/// Where the IP header begins; the innermost Ethernet header does at 0.
+pub(super) const L3: usize = Ethernet::MIN_LEN;
+pub(super) const L4_OF_V4: usize = L3 + Ipv4::MIN_LEN;
+pub(super) const L4_OF_V6: usize = L3 + Ipv6::MIN_LEN;
+
+/// Eight bytes each that hold addresses and ports: all of IPv4; of IPv6, one address and the ports.
+pub(super) const STORES_V4: [usize; 2] = [L3 + at::<ipv4::Source>(), L4_OF_V4 - 4];
+pub(super) const STORES_V6_SOURCE: [usize; 3] = [
+    L3 + at::<ipv6::Source>(),
+    L3 + at::<ipv6::Source>() + 8,
+    L4_OF_V6 - 4,
+];
+pub(super) const STORES_V6_DESTINATION: [usize; 3] = [
+    L3 + at::<ipv6::Destination>(),
+    L3 + at::<ipv6::Destination>() + 8,
+    L4_OF_V6 - 4,
+];
 
 /// Bytes of the innermost headers that a bound program may reach.
 const REACH: usize = Ethernet::MIN_LEN + Ipv6::MIN_LEN + Tcp::MIN_LEN;
@@ -100,7 +115,7 @@ impl Innermost {
         }
     }
 
-    const fn is_v6(self) -> bool {
+    pub(super) const fn is_v6(self) -> bool {
         self.0 & Self::V6 != 0
     }
 
@@ -114,11 +129,7 @@ impl Innermost {
 
     /// Where the header behind the IP header begins.
     pub(super) const fn l4(self) -> usize {
-        L3 + if self.is_v6() {
-            Ipv6::MIN_LEN
-        } else {
-            Ipv4::MIN_LEN
-        }
+        if self.is_v6() { L4_OF_V6 } else { L4_OF_V4 }
     }
 
     /// Where the addresses stand, and how long one is.
@@ -201,7 +212,7 @@ const _: () = assert!(
 );
 
 /// Bits for `len` bytes from `first` on.
-const fn run(first: usize, len: usize) -> u128 {
+pub(super) const fn run(first: usize, len: usize) -> u128 {
     ((1 << len) - 1) << first
 }
 
@@ -295,6 +306,24 @@ impl Template {
         }
         program.rewrite.fill_from(self.l3 - 1, self.stack, &headers);
         program
+    }
+
+    /// The innermost Ethernet header as it is written; addresses not written are zero.
+    pub(super) fn ethernet(&self) -> Option<[u8; Ethernet::MIN_LEN]> {
+        let mut header = [0; Ethernet::MIN_LEN];
+        *header.last_chunk_mut()? = self.stack.ethertype().0.to_be_bytes();
+        for (window, data) in self.program.rewrite.windows() {
+            if window.header + 1 != self.l3 {
+                continue;
+            }
+            let bytes = header.iter_mut().skip(usize::from(window.offset)).zip(data);
+            for (bit, (to, from)) in bytes.enumerate() {
+                if window.mask >> bit & 1 == 1 {
+                    *to = *from;
+                }
+            }
+        }
+        Some(header)
     }
 
     /// The bytes of the innermost headers that are written, by bit.
@@ -447,6 +476,17 @@ impl Stores {
             at: [0; Translation::STORES],
             masks: [0xff; Translation::STORES],
         };
+        // The same for whatever is translated, so that there are few forms of it.
+        let all_of: [&[usize]; 3] = [&STORES_V4, &STORES_V6_SOURCE, &STORES_V6_DESTINATION];
+        for places in all_of {
+            let bytes = places.iter().fold(0, |bytes, at| bytes | run(*at, 8));
+            if left != 0 && left & !bytes == 0 && bytes & !known == 0 {
+                stores.count = places.len();
+                let own = stores.at.iter_mut();
+                own.zip(places).for_each(|(own, at)| *own = *at as u8);
+                return Some(stores);
+            }
+        }
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let whole = |at: &usize| known >> at & 0xff == 0xff;
