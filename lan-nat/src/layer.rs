@@ -11,7 +11,7 @@ use opte::action::{
 };
 use opte::api::OpteError;
 use opte::layer::Layer;
-use opte::nat::{End, NatLease, Share, Transport, set_destination, set_source};
+use opte::nat::{End, NatMapping, Share, Transport, set_destination, set_source};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
 use opte::services::{Hairpinned, arp, dhcp4};
@@ -80,20 +80,19 @@ fn nat(cfg: &IpConfig) -> Result<Layer<LanNat>, OpteError> {
         Share::new(cfg.public_ip.into(), cfg.ports).ok_or_else(|| OpteError::InvalidIpCfg {
             reason: alloc::format!("no ports in {}", cfg.ports),
         })?;
-    let snat = Snat {
+    let snat: Arc<dyn StatefulAction<LanNat>> = Arc::new(Snat {
         private: cfg.private_ip,
         share,
-    };
-    Ok(
-        Layer::new(NAT, DefaultAction::Allow, DefaultAction::Deny).with_rule(
-            Direction::Out,
-            Rule::new(
-                100,
-                [ethertype(Ethertype::IPV4)],
-                Action::Stateful(Arc::new(snat)),
-            ),
-        ),
-    )
+    });
+    let outbound = Rule::new(
+        100,
+        [ethertype(Ethertype::IPV4)],
+        Action::Stateful(Arc::clone(&snat)),
+    );
+    let inbound = Rule::new(100, [to(cfg.public_ip)], Action::Stateful(snat));
+    Ok(Layer::new(NAT, DefaultAction::Allow, DefaultAction::Deny)
+        .with_rule(Direction::Out, outbound)
+        .with_rule(Direction::In, inbound))
 }
 
 fn lan(cfg: &IpConfig) -> Layer<LanNat> {
@@ -193,18 +192,21 @@ struct Snat {
 impl StatefulAction<LanNat> for Snat {
     fn descriptor(
         &self,
-        _: Direction,
+        dir: Direction,
         key: &FlowKey,
         (): &mut (),
         context: Context<'_>,
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<LanNat>>>, ActionError> {
-        let AllowOrDeny::Allow(lease) = self.share.lease(key, context)? else {
-            return Ok(AllowOrDeny::Deny);
+        let mapping = match dir {
+            Direction::Out => match self.share.lease(key, context)? {
+                AllowOrDeny::Allow(mapping) => mapping,
+                AllowOrDeny::Deny => return Ok(AllowOrDeny::Deny),
+            },
+            Direction::In => self.share.accept(key, context)?,
         };
         Ok(AllowOrDeny::Allow(Arc::new(SnatFlow {
-            private: End::port(key.source_ip(), key.source_port),
             public: self.share.address(),
-            lease,
+            mapping,
             transport: Transport::of(key),
         })))
     }
@@ -217,17 +219,18 @@ impl fmt::Display for Snat {
 }
 
 struct SnatFlow {
-    private: End,
     public: IpAddr,
-    lease: Arc<NatLease>,
+    mapping: NatMapping,
     transport: Transport,
 }
 
 impl Descriptor<LanNat> for SnatFlow {
     fn program(&self, dir: Direction) -> Result<Program, ActionError> {
         Ok(match dir {
-            Direction::Out => set_source(End::port(self.public, self.lease.port()), self.transport),
-            Direction::In => set_destination(self.private, self.transport),
+            Direction::Out => {
+                set_source(End::port(self.public, self.mapping.port()), self.transport)
+            }
+            Direction::In => set_destination(self.mapping.private(), self.transport),
         }?)
     }
 

@@ -244,7 +244,7 @@ fn nothing_comes_in_that_was_not_asked_for() {
     let stray = |frame: Vec<u8>| process(&port, Direction::In, &frame);
     assert_eq!(
         stray(udp(far, public(), (53, 2000))),
-        Err(DropReason::LayerDefaultDeny)
+        Err(DropReason::NatFiltered)
     );
     assert_eq!(
         stray(udp(far, (PUBLIC, config().private_ip), (53, 5000))),

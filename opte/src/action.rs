@@ -92,6 +92,9 @@ pub struct Context<'a> {
     pub now: Moment,
     /// Randomness, for ports and identifiers that nobody should foresee.
     pub random: &'a dyn Random,
+    /// How often the walk of this packet has been made in vain: the answers to it, as it was then translated, are those of another
+    /// flow ([`DropReason::FlowCollision`]). An action that can translate it otherwise is to do so when this is not zero.
+    pub attempt: u8,
     /// The packet is only imagined ([`Port::trace`](crate::port::Port::trace)): what is made for it must take nothing from
     /// anybody, and be forgotten without a trace.
     pub dry_run: bool,

@@ -53,6 +53,10 @@ drop_reasons! {
     ForeignNetwork = "foreign_network",
     /// An action needed a resource of which none is left (NAT ports).
     ActionResourceExhausted = "action_resource_exhausted",
+    /// What came to a shared address uses no mapping, or one that does not let its sender in.
+    NatFiltered = "nat_filtered",
+    /// The flow's answers could not be told from those of another: their ends are the same behind the translation.
+    FlowCollision = "flow_collision",
     /// An action could not do what it is for.
     ActionFailed = "action_failed",
     /// The transformations of the layers do not fit one program.

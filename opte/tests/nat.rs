@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use opte::action::Context;
-use opte::nat::{HOLD_DOWN, NatLease, NatPool};
+use opte::action::{AllowOrDeny, Context};
+use opte::nat::{Filtering, HOLD_DOWN, NatBehaviour, NatLease, NatPool, Share};
 use opte::provider::SeededRandom;
 use opte::time::Moment;
 use proptest::prelude::*;
@@ -31,6 +31,7 @@ impl Sim {
         let context = Context {
             now: self.now,
             random: &self.random,
+            attempt: 0,
             dry_run: false,
         };
         self.pool.lease((GUEST, private), context)
@@ -176,4 +177,91 @@ proptest! {
             prop_assert_eq!(sim.pool.usage().leased as usize, held.len());
         }
     }
+}
+
+fn key(text: (&str, u16), to: (&str, u16), protocol: u8) -> opte_headers::FlowKey {
+    opte_headers::FlowKey {
+        source_port: text.1,
+        destination_port: to.1,
+        protocol,
+        ..opte_headers::FlowKey::ZERO
+    }
+    .with_source_ip(text.0.parse().unwrap())
+    .with_destination_ip(to.0.parse().unwrap())
+}
+
+/// RFC 4787, REQ-8; RFC 5382, REQ-3: each filtering behaviour, for packets from outside that begin a flow.
+#[test]
+fn whom_a_mapping_lets_in() {
+    use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
+    let public: IpAddr = "203.0.113.9".parse().unwrap();
+    let random = SeededRandom::new(1);
+    let context = Context {
+        now: Moment::ZERO,
+        random: &random,
+        attempt: 0,
+        dry_run: false,
+    };
+    for (filtering, same, other_port, other_address) in [
+        (EndpointIndependent, true, true, true),
+        (AddressDependent, true, true, false),
+        (AddressAndPortDependent, false, false, false),
+    ] {
+        let behaviour = NatBehaviour {
+            filtering,
+            ..NatBehaviour::default()
+        };
+        let range = opte::api::PortRange::new(1024, 2047).unwrap();
+        let share = Share::with(public, range, behaviour).unwrap();
+        for protocol in [6, 17] {
+            let out = key(("172.30.0.5", 5000), ("198.51.100.7", 53), protocol);
+            let AllowOrDeny::Allow(mapping) = share.lease(&out, context).unwrap() else {
+                panic!("denied")
+            };
+            let accepts = |from, port| {
+                let call = key(from, ("203.0.113.9", port), protocol);
+                let accepted = share.accept(&call, context);
+                accepted.is_ok_and(|accepted| accepted.private() == mapping.private())
+            };
+            assert_eq!(accepts(("198.51.100.7", 53), mapping.port()), same);
+            assert_eq!(accepts(("198.51.100.7", 99), mapping.port()), other_port);
+            assert_eq!(accepts(("198.51.100.8", 53), mapping.port()), other_address);
+            assert!(!accepts(("198.51.100.7", 53), mapping.port() ^ 1));
+            let port = mapping.port();
+            drop(mapping);
+            let call = key(("198.51.100.7", 53), ("203.0.113.9", port), protocol);
+            assert!(share.accept(&call, context).is_err(), "the mapping is over");
+        }
+    }
+}
+
+/// RFC 4787, section 4.2.1: port preservation, where it is asked for and the port is free.
+#[test]
+fn ports_are_preserved_on_request() {
+    let behaviour = NatBehaviour {
+        preserve_ports: true,
+        ..NatBehaviour::default()
+    };
+    let range = opte::api::PortRange::new(1024, 2047).unwrap();
+    let share = Share::with("203.0.113.9".parse().unwrap(), range, behaviour).unwrap();
+    let random = SeededRandom::new(1);
+    let context = Context {
+        now: Moment::ZERO,
+        random: &random,
+        attempt: 0,
+        dry_run: false,
+    };
+    let lease = |address, port| {
+        let out = key((address, port), ("198.51.100.7", 53), 17);
+        match share.lease(&out, context).unwrap() {
+            AllowOrDeny::Allow(mapping) => mapping,
+            AllowOrDeny::Deny => panic!("denied"),
+        }
+    };
+    let first = lease("172.30.0.5", 1500);
+    assert_eq!(first.port(), 1500);
+    let second = lease("172.30.0.6", 1500);
+    assert_ne!(second.port(), 1500);
+    assert_eq!(second.port() % 2, 0, "REQ-4: of the same parity");
+    assert!(range.contains(lease("172.30.0.5", 9999).port()));
 }

@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use opte::Direction;
 use opte::api::OpteError;
+use opte::nat::NatPoolUsage;
 use opte::port::{Limits, Port, PortBuilder, PortError, Position};
 use opte::provider::{Log, Random};
 use opte::rule::RuleId;
@@ -235,6 +236,11 @@ impl VpcPort {
     pub fn programmed(&self) -> (usize, usize) {
         let programmed = self.programmed.lock();
         (programmed.firewall.len(), programmed.routes.len())
+    }
+
+    /// How the ports of shared external addresses fare, by protocol.
+    pub fn nat_usage(&self) -> [(&'static str, NatPoolUsage); 3] {
+        self.programmed.lock().external.usage()
     }
 
     fn private_ips(&self) -> impl Iterator<Item = IpAddr> {

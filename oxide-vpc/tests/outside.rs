@@ -89,7 +89,7 @@ fn what_nobody_asked_for_does_not_come_in_by_a_shared_address() {
     let mut other = inner.echoed();
     other.source = ip("198.51.100.66");
     let stray = from_outside(&world, a, &other, BOUNDARY_VNI);
-    assert_eq!(stray, Sent::Rejected(a, DropReason::LayerDefaultDeny));
+    assert_eq!(stray, Sent::Rejected(a, DropReason::NatFiltered));
 }
 
 #[test]

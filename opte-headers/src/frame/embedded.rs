@@ -8,7 +8,7 @@ use crate::error::ParseError;
 use crate::header::Header;
 use crate::ip_protocol::IpProtocol;
 use crate::protocol::{
-    Icmpv4, Icmpv6, Ipv4, Ipv4Get, Ipv6, Ipv6Fragment, Ipv6FragmentGet, Ipv6Get, Tcp, Udp,
+    Icmpv4, Icmpv6, Ipv4, Ipv4Get, Ipv6, Ipv6Fragment, Ipv6FragmentGet, Ipv6Get, Sctp, Tcp, Udp,
 };
 
 /// What the start of an embedded packet comes to.
@@ -198,6 +198,7 @@ impl Embedded {
             IpProtocol::ICMPV6 if !v4 => {
                 self.icmp(HeaderKind::Icmpv6, Icmpv6::NAME, [128, 129], at, bytes)
             }
+            IpProtocol::SCTP => self.ports(HeaderKind::Other, Sctp::NAME, at, bytes),
             _ => {
                 self.push(at, HeaderKind::Other);
                 Ok(())

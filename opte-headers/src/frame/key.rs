@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 ///
 /// | packet | `source_port` | `destination_port` | `kind` |
 /// |---|---|---|---|
-/// | TCP, UDP | source port | destination port | `PLAIN` |
+/// | TCP, UDP, SCTP | source port | destination port | `PLAIN` |
 /// | ICMP echo | identifier | identifier | `ECHO_REQUEST`, `ECHO_REPLY` |
 /// | other ICMP | type << 8 \| code | 0 | `ICMP` |
 /// | other protocols | 0 | 0 | `PLAIN` |

@@ -15,7 +15,7 @@ use crate::options::{GeneveKind, OptionList};
 use crate::protocol::{
     Arp, ArpGet, Ethernet, EthernetGet, Geneve, GeneveGet, GeneveOption, GeneveView, Icmpv4,
     Icmpv4Get, Icmpv4Type, Icmpv6, Icmpv6Get, Icmpv6Type, Ipv4, Ipv4Get, Ipv4View, Ipv6,
-    Ipv6Fragment, Ipv6FragmentGet, Ipv6Get, Tcp, TcpGet, Udp, UdpGet, Vlan, VlanGet,
+    Ipv6Fragment, Ipv6FragmentGet, Ipv6Get, Sctp, SctpGet, Tcp, TcpGet, Udp, UdpGet, Vlan, VlanGet,
 };
 
 /// Extension headers that an IPv6 packet may have (RFC 8883 lets a node limit them).
@@ -154,7 +154,13 @@ fn record_fragment<const QUICK: bool>(first: bool, walk: &mut Walk<QUICK>) -> bo
 }
 
 /// A transport protocol that no header type stands for: a flow on addresses and protocol.
-fn unknown_transport(_: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
+/// Of SCTP the ports are in the key, where those of TCP and UDP are (RFC 9260, section 3.1).
+fn unknown_transport(bytes: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
+    if walk.parsed.key.protocol == IpProtocol::SCTP.0 {
+        let (view, _) = Sctp::parse(bytes)?;
+        let key = &mut walk.parsed.key;
+        (key.source_port, key.destination_port) = (view.source(), view.destination());
+    }
     let index = walk.push("transport", HeaderKind::Other, 0)?;
     walk.set_l4(index);
     Ok(())

@@ -131,6 +131,9 @@ fn transport(frame: &[u8], at: usize, known: bool, first: bool, key: &mut FlowKe
                 return None;
             }
         }
+        132 => {
+            rest.get(..12)?;
+        }
         1 | 58 if known => {
             if rest.len() < 8 {
                 return None;

@@ -152,18 +152,24 @@ fn echo_and_its_reply() {
 
 #[test]
 fn protocols_without_ports() {
-    let parsed = parse_guest(&ethernet(
-        Ethertype::IPV6,
-        &ipv6(IpProtocol::SCTP, &[1; 12]),
-    ))
-    .unwrap();
+    let parsed = parse_guest(&ethernet(Ethertype::IPV6, &ipv6(IpProtocol::ESP, &[1; 12]))).unwrap();
     assert_eq!(
         kinds(&parsed),
         [HeaderKind::Ethernet, HeaderKind::Ipv6, HeaderKind::Other]
     );
     assert_eq!(
         (parsed.key.source_port, parsed.key.protocol, parsed.l4()),
-        (0, 132, Some(54))
+        (0, 50, Some(54))
+    );
+    // SCTP has ports where TCP and UDP have them.
+    let sctp = parse_guest(&ethernet(
+        Ethertype::IPV6,
+        &ipv6(IpProtocol::SCTP, &[1; 12]),
+    ))
+    .unwrap();
+    assert_eq!(
+        (sctp.key.source_port, sctp.key.destination_port, sctp.l4()),
+        (0x0101, 0x0101, Some(54))
     );
     // ICMPv6 does not follow IPv4.
     let header = Ipv4 {

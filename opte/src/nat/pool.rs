@@ -26,7 +26,10 @@ pub struct NatPool {
 struct Inner {
     /// One bit a port, set while the port is leased or rests.
     taken: Vec<u64>,
-    mapped: BTreeMap<(IpAddr, u16), Mapped>,
+    /// The port of each private endpoint.
+    mapped: BTreeMap<(IpAddr, u16), u16>,
+    /// The lease of each port that has one.
+    leases: BTreeMap<u16, Weak<NatLease>>,
     /// Ports that came back since anybody told the time.
     returned: Vec<u16>,
     /// Ports that rest, and until when, ascending.
@@ -34,22 +37,18 @@ struct Inner {
     exhausted: u64,
 }
 
-struct Mapped {
-    port: u16,
-    lease: Weak<NatLease>,
-}
-
 /// A port in use. It goes back to its pool when the last flow drops it.
 pub struct NatLease {
     pool: Arc<NatPool>,
     private: (IpAddr, u16),
     port: u16,
+    remotes: KMutex<Remotes>,
     /// Not taken from the pool, only shown: nothing goes back.
     imagined: bool,
 }
 
 /// How a pool fares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NatPoolUsage {
     /// Ports there are.
     pub ports: u32,
@@ -59,6 +58,19 @@ pub struct NatPoolUsage {
     pub resting: u32,
     /// How often none was left.
     pub exhausted: u64,
+}
+
+impl NatPoolUsage {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            ports: self.ports + other.ports,
+            leased: self.leased + other.leased,
+            resting: self.resting + other.resting,
+            exhausted: self.exhausted + other.exhausted,
+        }
+    }
 }
 
 impl NatPool {
@@ -73,6 +85,7 @@ impl NatPool {
         let inner = Inner {
             taken,
             mapped: BTreeMap::new(),
+            leases: BTreeMap::new(),
             returned: Vec::new(),
             resting: VecDeque::new(),
             exhausted: 0,
@@ -90,11 +103,21 @@ impl NatPool {
         private: (IpAddr, u16),
         context: Context<'_>,
     ) -> Option<Arc<NatLease>> {
+        self.lease_near(private, None, context)
+    }
+
+    /// The same; a new port is `wanted` if that is free.
+    pub(super) fn lease_near(
+        self: &Arc<Self>,
+        private: (IpAddr, u16),
+        wanted: Option<u16>,
+        context: Context<'_>,
+    ) -> Option<Arc<NatLease>> {
         let mut inner = self.inner.lock();
         if let Some(lease) = inner
             .mapped
             .get(&private)
-            .and_then(|mapped| mapped.lease.upgrade())
+            .and_then(|port| inner.leases.get(port)?.upgrade())
         {
             return Some(lease);
         }
@@ -103,8 +126,10 @@ impl NatPool {
         // Which bits have the private port's parity depends on that of the first port.
         let odd = (private.1 ^ self.ports.start()) & 1 == 1;
         let same_parity = if odd { ODD } else { !ODD };
-        let free = inner
-            .draw(drawn, same_parity)
+        let wanted = wanted.filter(|port| self.ports.contains(port));
+        let free = wanted
+            .and_then(|port| inner.take(port - self.ports.start()))
+            .or_else(|| inner.draw(drawn, same_parity))
             .or_else(|| inner.draw(drawn, u64::MAX));
         let port = match free {
             Some(bit) => {
@@ -126,19 +151,20 @@ impl NatPool {
             pool: Arc::clone(self),
             private,
             port,
+            remotes: KMutex::new(Remotes::None),
             imagined: context.dry_run,
         });
         if context.dry_run {
             return Some(lease);
         }
-        inner.mapped.insert(
-            private,
-            Mapped {
-                port,
-                lease: Arc::downgrade(&lease),
-            },
-        );
+        inner.mapped.insert(private, port);
+        inner.leases.insert(port, Arc::downgrade(&lease));
         Some(lease)
+    }
+
+    /// The lease of a port, if it has one.
+    pub fn lease_of(&self, port: u16) -> Option<Arc<NatLease>> {
+        self.inner.lock().leases.get(&port)?.upgrade()
     }
 
     /// The ports of the pool.
@@ -188,6 +214,15 @@ impl Inner {
         }
     }
 
+    /// Takes this bit, if it is free.
+    fn take(&mut self, bit: u16) -> Option<u16> {
+        let word = self.taken.get_mut(usize::from(bit / 64))?;
+        let mask = 1 << (bit % 64);
+        let free = *word & mask == 0;
+        *word |= mask;
+        free.then_some(bit)
+    }
+
     /// Takes the first free bit of those in `among` of each word, from a drawn place on.
     fn draw(&mut self, drawn: u64, among: u64) -> Option<u16> {
         let words = self.taken.len();
@@ -216,10 +251,67 @@ impl Inner {
 /// Every other bit, from the second on.
 const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
 
+/// The far ends that a mapping has live flows with, and with how many flows each.
+enum Remotes {
+    None,
+    /// Most private endpoints have one flow.
+    One(IpAddr, u32),
+    More(BTreeMap<IpAddr, u32>),
+}
+
 impl NatLease {
     /// The external port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The private address and port.
+    pub fn private(&self) -> (IpAddr, u16) {
+        self.private
+    }
+
+    /// Whether the private endpoint has a flow with this far end.
+    pub(super) fn talks_to(&self, remote: IpAddr) -> bool {
+        match &*self.remotes.lock() {
+            Remotes::None => false,
+            Remotes::One(one, _) => *one == remote,
+            Remotes::More(all) => all.contains_key(&remote),
+        }
+    }
+
+    /// A flow with this far end begins.
+    pub(super) fn begin(&self, remote: IpAddr) {
+        let mut remotes = self.remotes.lock();
+        match &mut *remotes {
+            Remotes::None => *remotes = Remotes::One(remote, 1),
+            Remotes::One(one, flows) if *one == remote => *flows += 1,
+            Remotes::One(one, flows) => {
+                *remotes = Remotes::More([(*one, *flows), (remote, 1)].into());
+            }
+            Remotes::More(all) => *all.entry(remote).or_default() += 1,
+        }
+    }
+
+    /// A flow with this far end is over.
+    pub(super) fn end(&self, remote: IpAddr) {
+        let mut remotes = self.remotes.lock();
+        match &mut *remotes {
+            Remotes::None => {}
+            Remotes::One(_, flows) => {
+                *flows -= 1;
+                if *flows == 0 {
+                    *remotes = Remotes::None;
+                }
+            }
+            Remotes::More(all) => {
+                if let Some(flows) = all.get_mut(&remote) {
+                    *flows -= 1;
+                    if *flows == 0 {
+                        all.remove(&remote);
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -230,13 +322,10 @@ impl Drop for NatLease {
         }
         let mut inner = self.pool.inner.lock();
         // The endpoint may have got another port since this lease had its last user.
-        if inner
-            .mapped
-            .get(&self.private)
-            .is_some_and(|mapped| mapped.port == self.port)
-        {
+        if inner.mapped.get(&self.private) == Some(&self.port) {
             inner.mapped.remove(&self.private);
         }
+        inner.leases.remove(&self.port);
         inner.returned.push(self.port);
     }
 }

@@ -3,11 +3,14 @@
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use opte_headers::frame::KeyKind;
 use opte_headers::{FlowKey, IpProtocol};
 
 use super::pool::{HOLD_DOWN, NatLease, NatPool};
+use super::rewrite::End;
+use crate::DropReason;
 use crate::action::{ActionError, AllowOrDeny, Context};
 use crate::api::PortRange;
 
@@ -19,15 +22,64 @@ pub struct Share {
     tcp: Arc<NatPool>,
     udp: Arc<NatPool>,
     echo: Arc<NatPool>,
+    behaviour: NatBehaviour,
+}
+
+/// What RFC 4787 leaves to whoever configures a NAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NatBehaviour {
+    /// Whom a mapping lets in.
+    pub filtering: Filtering,
+    /// A private endpoint gets the external port that has its own port's number, if that is free (section 4.2.1). Otherwise ports
+    /// are random, so that nobody can foresee them.
+    pub preserve_ports: bool,
+    /// How long a port rests after use.
+    pub hold_down: Duration,
+}
+
+/// Whom a mapping lets in beside the far ends of its flows (RFC 4787, section 5). The firewall is asked after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filtering {
+    /// Everybody: what RFC 4787, REQ-8 and RFC 5382, REQ-3 recommend where applications come first.
+    EndpointIndependent,
+    /// Whoever has an address that the private endpoint has a flow with: what they recommend where strictness comes first.
+    AddressDependent,
+    /// Nobody.
+    AddressAndPortDependent,
+}
+
+impl Default for NatBehaviour {
+    /// Address-dependent filtering, random ports, which rest for 120 s.
+    fn default() -> Self {
+        Self {
+            filtering: Filtering::AddressDependent,
+            preserve_ports: false,
+            hold_down: HOLD_DOWN,
+        }
+    }
+}
+
+/// The hold of one flow on the mapping of a private endpoint.
+#[derive(Debug)]
+pub struct NatMapping {
+    lease: Arc<NatLease>,
+    /// The far end, where it is noted.
+    remote: Option<IpAddr>,
 }
 
 impl Share {
-    /// These ports of `address`.
+    /// These ports of `address`, which behave as is the default.
     pub fn new(address: IpAddr, ports: PortRange) -> Option<Arc<Self>> {
-        let pool = || NatPool::new(ports.into(), HOLD_DOWN);
+        Self::with(address, ports, NatBehaviour::default())
+    }
+
+    /// These ports of `address`.
+    pub fn with(address: IpAddr, ports: PortRange, behaviour: NatBehaviour) -> Option<Arc<Self>> {
+        let pool = || NatPool::new(ports.into(), behaviour.hold_down);
         Some(Arc::new(Self {
             address,
             ports,
+            behaviour,
             tcp: pool()?,
             udp: pool()?,
             echo: pool()?,
@@ -49,6 +101,11 @@ impl Share {
         [("tcp", &self.tcp), ("udp", &self.udp), ("icmp", &self.echo)]
     }
 
+    /// Whom the share lets in.
+    pub fn filtering(&self) -> Filtering {
+        self.behaviour.filtering
+    }
+
     /// The external port for the source of a flow. What has neither a port nor is an echo request is denied: nothing would tell
     /// whose the answer to it is.
     ///
@@ -58,17 +115,80 @@ impl Share {
         &self,
         key: &FlowKey,
         context: Context<'_>,
-    ) -> Result<AllowOrDeny<Arc<NatLease>>, ActionError> {
-        let pool = match (key.ip_protocol(), key.kind) {
-            (IpProtocol::TCP, KeyKind::PLAIN) => &self.tcp,
-            (IpProtocol::UDP, KeyKind::PLAIN) => &self.udp,
-            (IpProtocol::ICMP | IpProtocol::ICMPV6, KeyKind::ECHO_REQUEST) => &self.echo,
-            _ => return Ok(AllowOrDeny::Deny),
+    ) -> Result<AllowOrDeny<NatMapping>, ActionError> {
+        let Some(pool) = self.pool(key) else {
+            return Ok(AllowOrDeny::Deny);
         };
-        let lease = pool.lease((key.source_ip(), key.source_port), context);
-        lease
-            .map(AllowOrDeny::Allow)
-            .ok_or(ActionError::Exhausted("the share of NAT ports"))
+        let wanted = self.behaviour.preserve_ports.then_some(key.source_port);
+        let private = (key.source_ip(), key.source_port);
+        let lease = pool
+            .lease_near(private, wanted, context)
+            .ok_or(ActionError::Exhausted("the share of NAT ports"))?;
+        Ok(AllowOrDeny::Allow(self.mapping(
+            lease,
+            key.destination_ip(),
+            context,
+        )))
+    }
+
+    /// The mapping by which a packet comes in that begins a flow from outside, to the share's address: that of its destination
+    /// port, if there is one and the far end may use it.
+    ///
+    /// # Errors
+    /// `Refused` if not.
+    pub fn accept(&self, key: &FlowKey, context: Context<'_>) -> Result<NatMapping, ActionError> {
+        let remote = key.source_ip();
+        let pool = self.pool(key).filter(|_| key.kind == KeyKind::PLAIN);
+        let lease = pool.and_then(|pool| pool.lease_of(key.destination_port));
+        let lease = lease.filter(|lease| match self.behaviour.filtering {
+            Filtering::EndpointIndependent => true,
+            Filtering::AddressDependent => lease.talks_to(remote),
+            Filtering::AddressAndPortDependent => false,
+        });
+        let lease = lease.ok_or(ActionError::Refused(DropReason::NatFiltered))?;
+        Ok(self.mapping(lease, remote, context))
+    }
+
+    fn pool(&self, key: &FlowKey) -> Option<&Arc<NatPool>> {
+        match (key.ip_protocol(), key.kind) {
+            (IpProtocol::TCP, KeyKind::PLAIN) => Some(&self.tcp),
+            (IpProtocol::UDP, KeyKind::PLAIN) => Some(&self.udp),
+            (IpProtocol::ICMP | IpProtocol::ICMPV6, KeyKind::ECHO_REQUEST) => Some(&self.echo),
+            _ => None,
+        }
+    }
+
+    fn mapping(&self, lease: Arc<NatLease>, remote: IpAddr, context: Context<'_>) -> NatMapping {
+        // Who may come in by other means is not noted: it takes memory for each flow.
+        let noted = self.behaviour.filtering == Filtering::AddressDependent && !context.dry_run;
+        if noted {
+            lease.begin(remote);
+        }
+        NatMapping {
+            lease,
+            remote: noted.then_some(remote),
+        }
+    }
+}
+
+impl NatMapping {
+    /// The external port.
+    pub fn port(&self) -> u16 {
+        self.lease.port()
+    }
+
+    /// The private address and port.
+    pub fn private(&self) -> End {
+        let (address, port) = self.lease.private();
+        End::port(address, port)
+    }
+}
+
+impl Drop for NatMapping {
+    fn drop(&mut self) {
+        if let Some(remote) = self.remote {
+            self.lease.end(remote);
+        }
     }
 }
 

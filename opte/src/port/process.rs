@@ -14,6 +14,9 @@ use crate::tcp::{Connection, Outcome, Segment};
 use crate::time::Moment;
 use crate::{Direction, DropReason};
 
+/// The walk of a flow's first packet, and the flow's other direction.
+type Decided<N> = (Walk<N>, Option<NewSide<<N as Network>::Key>>);
+
 /// A packet that has been parsed.
 #[derive(Clone, Copy)]
 pub(super) struct Arrival<'a, K> {
@@ -114,6 +117,7 @@ impl<N: Network> Port<N> {
         Context {
             now,
             random: &*self.random,
+            attempt: 0,
             dry_run: false,
         }
     }
@@ -345,26 +349,15 @@ impl<N: Network> Inner<N> {
             return Err(DropReason::FlowTableFull);
         }
         let l3 = parsed.l3_index().unwrap_or_default();
-        let mut walk = Walk::new(dir, *key, l3);
-        let frame = Frame {
-            parsed,
-            bytes: packet.frame(),
-            reply,
-        };
-        match walk.forward(
-            &port.network,
-            &mut self.layers,
-            |_| None,
-            Some(frame),
-            port.context(now),
-        ) {
-            End::Pass => {}
-            End::Reply(len) => {
+        let (walk, back) = match self.decide(port, arrival, packet, reply) {
+            Ok(decided) => decided,
+            Err(End::Reply(len)) => {
                 self.traffic.get_mut(dir).hairpins += 1;
                 return Ok(Verdict::Hairpin(len));
             }
-            End::Drop(reason) => return Err(reason),
-        }
+            Err(End::Drop(reason)) => return Err(reason),
+            Err(End::Pass) => return Err(DropReason::ActionFailed),
+        };
         let len = packet.len();
         packet
             .apply(&walk.program, parsed, entropy(hash))
@@ -373,7 +366,6 @@ impl<N: Network> Inner<N> {
         traffic.forwarded += 1;
         traffic.bytes += len as u64;
         if walk.of_flow && key.is_flow() {
-            let back = self.back_of(port, &walk);
             let id = self.flows.insert(
                 now,
                 NewFlow {
@@ -395,6 +387,68 @@ impl<N: Network> Inner<N> {
             }
         }
         Ok(Verdict::Forward { hash })
+    }
+
+    /// Walks the layers, for a flow in both directions. Where its answers would be another flow's, as two calls from one far
+    /// end to two addresses of the guest are, it is walked again for another translation.
+    fn decide(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+        reply: &mut [u8],
+    ) -> Result<Decided<N>, End> {
+        const ATTEMPTS: u8 = 8;
+        let Arrival {
+            dir,
+            now,
+            parsed,
+            key,
+            ..
+        } = arrival;
+        let l3 = parsed.l3_index().unwrap_or_default();
+        for attempt in 0..ATTEMPTS {
+            let mut walk = match attempt {
+                0 => Walk::new(dir, *key, l3),
+                _ => Walk::uncounted(dir, *key, l3),
+            };
+            let frame = Frame {
+                parsed,
+                bytes: packet.frame(),
+                reply: &mut *reply,
+            };
+            let context = Context {
+                attempt,
+                ..port.context(now)
+            };
+            let layers = &mut self.layers;
+            match walk.forward(&port.network, layers, |_| None, Some(frame), context) {
+                End::Pass => {}
+                end => return Err(end),
+            }
+            if !walk.of_flow || !key.is_flow() {
+                return Ok((walk, None));
+            }
+            let back = self.back_of(port, &walk);
+            match &back {
+                Some(side) if self.is_taken(dir.opposite(), &side.key, port, now) => {}
+                _ => return Ok((walk, back)),
+            }
+        }
+        Err(End::Drop(DropReason::FlowCollision))
+    }
+
+    /// Whether a flow there is has this key. One that is over leaves it.
+    fn is_taken(&mut self, dir: Direction, key: &N::Key, port: &Port<N>, now: Moment) -> bool {
+        let Some(id) = self.flows.find(dir, key.hash(&port.seed), key) else {
+            return false;
+        };
+        let flow = self.flows.get(id);
+        let over = flow.is_none_or(|flow| flow.revoked || flow.deadline <= now);
+        if over {
+            self.flows.remove(id);
+        }
+        !over
     }
 
     /// The other direction of the flow whose first packet has walked.

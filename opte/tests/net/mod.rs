@@ -14,7 +14,7 @@ use opte::action::{
     Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, HairpinAction, StatefulAction,
     StaticAction,
 };
-use opte::nat::{self, End, NatLease, Share, Transport};
+use opte::nat::{self, End, NatMapping, Share, Transport};
 use opte::network::{Handled, Network};
 use opte::port::{Limits, Port, PortBuilder, Position, Verdict};
 use opte::predicate::{IpPrefix, Predicate};
@@ -148,7 +148,7 @@ impl fmt::Display for SourceNat {
 
 struct Nat {
     share: Arc<Share>,
-    lease: Arc<NatLease>,
+    lease: NatMapping,
     private: IpAddr,
     private_port: u16,
     transport: Transport,

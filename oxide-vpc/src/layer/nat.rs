@@ -12,7 +12,7 @@ use opte::Direction;
 use opte::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, StatefulAction};
 use opte::direction::PerDirection;
 use opte::layer::Layer;
-use opte::nat::{End, NatLease, Share, Transport, set_destination, set_source};
+use opte::nat::{End, NatMapping, NatPoolUsage, Share, Transport, set_destination, set_source};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
 use opte::sync::KRwLock;
@@ -45,6 +45,17 @@ impl External {
     /// Puts `known` in the place of what was, which is given back.
     pub(crate) fn replace(&self, known: Known) -> Known {
         core::mem::replace(&mut *self.0.write(), known)
+    }
+
+    /// How the pools of shared addresses fare, all of a protocol together.
+    pub(crate) fn usage(&self) -> [(&'static str, NatPoolUsage); 3] {
+        let mut all = ["tcp", "udp", "icmp"].map(|name| (name, NatPoolUsage::default()));
+        for share in &self.0.read().shared {
+            for ((_, sum), (_, pool)) in all.iter_mut().zip(share.pools()) {
+                *sum = sum.plus(pool.usage());
+            }
+        }
+        all
     }
 
     fn has(&self, address: IpAddr) -> bool {
@@ -142,15 +153,18 @@ impl Plan {
         let Some(share) = cfg.snat.as_ref().and_then(|snat| external.share(snat)) else {
             return;
         };
+        let action: Arc<dyn StatefulAction<VpcNetwork>> = Arc::new(Snat {
+            private,
+            share: Arc::clone(&share),
+            external: Arc::clone(external),
+        });
         for (gateway, _) in by_gateway(&[share.address()], gateways) {
-            let action = Snat {
-                private,
-                share: Arc::clone(&share),
-                external: Arc::clone(external),
-            };
             self.outbound
-                .push(outbound(SNAT, private, gateway, Arc::new(action)));
+                .push(outbound(SNAT, private, gateway, Arc::clone(&action)));
         }
+        let to_share = Predicate::Destination(IpPrefix::exact(share.address()));
+        self.inbound
+            .push(Rule::new(SNAT, [to_share], Action::Stateful(action)));
         self.known.shared.push(share);
     }
 }
@@ -250,7 +264,7 @@ impl StatefulAction<VpcNetwork> for OneToOne {
         dir: Direction,
         key: &FlowKey,
         meta: &mut Meta,
-        _: Context<'_>,
+        context: Context<'_>,
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
         let address = match dir {
             Direction::In => Some(key.destination_ip()),
@@ -264,6 +278,11 @@ impl StatefulAction<VpcNetwork> for OneToOne {
             return Ok(AllowOrDeny::Deny);
         };
         flow.mark(dir, meta);
+        if context.attempt != 0 && dir == Direction::In {
+            let far = End::port(key.source_ip(), key.source_port);
+            let disguised = Disguised::new(flow, far, context.random.next_u64());
+            return Ok(AllowOrDeny::Allow(Arc::new(disguised)));
+        }
         Ok(AllowOrDeny::Allow(Arc::<OneToOneFlow>::clone(flow)))
     }
 }
@@ -312,6 +331,54 @@ impl Descriptor<VpcNetwork> for OneToOneFlow {
     }
 }
 
+/// The state of a flow that began outside, from a far end that has called another of the guest's addresses from the same port: to
+/// the guest both would be one. It sees this one come from another port, or with another echo identifier.
+struct Disguised {
+    flow: Arc<OneToOneFlow>,
+    far: End,
+    /// What the guest sees in the place of the far end's port.
+    shown: u16,
+}
+
+impl Disguised {
+    fn new(flow: &Arc<OneToOneFlow>, far: End, drawn: u64) -> Self {
+        Self {
+            flow: Arc::clone(flow),
+            far,
+            // From the ports that no service has (RFC 6056, section 3.2).
+            shown: drawn as u16 | 0xc000,
+        }
+    }
+}
+
+impl Descriptor<VpcNetwork> for Disguised {
+    fn program(&self, dir: Direction) -> Result<Program, ActionError> {
+        let mut program = self.flow.program(dir)?;
+        let transport = self.flow.transport;
+        let far = |port| End { port, ..self.far };
+        let more = match (dir, transport) {
+            (_, Transport::Opaque) => return Ok(program),
+            // Of ICMP it is the identifier, which stands for the ports of both ends.
+            (Direction::In, _) => set_source(far(Some(self.shown)), transport)?,
+            (Direction::Out, _) => set_destination(far(self.far.port), transport)?,
+        };
+        program.append(&more)?;
+        Ok(program)
+    }
+
+    fn mark(&self, dir: Direction, meta: &mut Meta) {
+        self.flow.mark(dir, meta);
+    }
+
+    fn is_valid(&self) -> bool {
+        self.flow.is_valid()
+    }
+
+    fn name(&self) -> &'static str {
+        "NAT"
+    }
+}
+
 /// A port of a shared address for the guest's private address and port.
 struct Snat {
     private: IpAddr,
@@ -322,18 +389,21 @@ struct Snat {
 impl StatefulAction<VpcNetwork> for Snat {
     fn descriptor(
         &self,
-        _: Direction,
+        dir: Direction,
         key: &FlowKey,
         meta: &mut Meta,
         context: Context<'_>,
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
-        let AllowOrDeny::Allow(lease) = self.share.lease(key, context)? else {
-            return Ok(AllowOrDeny::Deny);
+        let mapping = match dir {
+            Direction::Out => match self.share.lease(key, context)? {
+                AllowOrDeny::Allow(mapping) => mapping,
+                AllowOrDeny::Deny => return Ok(AllowOrDeny::Deny),
+            },
+            Direction::In => self.share.accept(key, context)?,
         };
-        meta.external_source = true;
+        meta.external_source |= dir == Direction::Out;
         Ok(AllowOrDeny::Allow(Arc::new(SnatFlow {
-            private: End::port(key.source_ip(), key.source_port),
-            lease,
+            mapping,
             transport: Transport::of(key),
             share: Arc::clone(&self.share),
             external: Arc::clone(&self.external),
@@ -348,8 +418,7 @@ impl fmt::Display for Snat {
 }
 
 struct SnatFlow {
-    private: End,
-    lease: Arc<NatLease>,
+    mapping: NatMapping,
     transport: Transport,
     share: Arc<Share>,
     external: Arc<External>,
@@ -359,10 +428,10 @@ impl Descriptor<VpcNetwork> for SnatFlow {
     fn program(&self, dir: Direction) -> Result<Program, ActionError> {
         Ok(match dir {
             Direction::Out => set_source(
-                End::port(self.share.address(), self.lease.port()),
+                End::port(self.share.address(), self.mapping.port()),
                 self.transport,
             ),
-            Direction::In => set_destination(self.private, self.transport),
+            Direction::In => set_destination(self.mapping.private(), self.transport),
         }?)
     }
 

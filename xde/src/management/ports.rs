@@ -189,6 +189,7 @@ pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
             for (what, value) in [
                 ("forwarded", traffic.forwarded),
                 ("bytes", traffic.bytes),
+                ("related", traffic.related),
                 ("hairpins", traffic.hairpins),
                 ("uft_hit", traffic.uft_hit),
                 ("uft_miss", traffic.uft_miss),
@@ -198,9 +199,20 @@ pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
                 ("fragments_held", fragments.held),
                 ("fragments_released", fragments.released),
                 ("fragmented_packets_incomplete", fragments.incomplete),
+                ("fragmented_packets", fragments.packets.into()),
                 ("fragment_bytes", fragments.bytes.into()),
             ] {
                 set(alloc::format!("{prefix}_{what}"), value);
+            }
+        }
+        for (protocol, usage) in vpc.nat_usage() {
+            for (what, value) in [
+                ("ports", usage.ports.into()),
+                ("leased", usage.leased.into()),
+                ("resting", usage.resting.into()),
+                ("exhausted", usage.exhausted),
+            ] {
+                set(alloc::format!("nat_{protocol}_{what}"), value);
             }
         }
         for (what, value) in [
