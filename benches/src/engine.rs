@@ -74,6 +74,7 @@ impl Reference {
             log: Arc::new(NoLog),
             limits: Limits {
                 flows: NonZeroU32::new(flows).unwrap_or(NonZeroU32::MIN),
+                ..Limits::default()
             },
         };
         let vpc = VpcPort::new("opte0", config(), 1500, &[], &host)

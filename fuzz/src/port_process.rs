@@ -59,6 +59,7 @@ impl World {
             log: Arc::new(NoLog),
             limits: Limits {
                 flows: NonZeroU32::MIN.saturating_add(input.byte().into()),
+                ..Limits::default()
             },
         };
         let mut cfg = guest_cfg(0, VPC, 5);

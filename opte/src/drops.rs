@@ -147,6 +147,13 @@ impl DropCounters {
         }
     }
 
+    /// Counts so many packets.
+    pub(crate) fn add_count(&mut self, reason: DropReason, packets: u64) {
+        if let Some(counter) = self.0.get_mut(reason as usize) {
+            *counter = counter.wrapping_add(packets);
+        }
+    }
+
     /// How many packets were dropped for `reason`.
     pub fn get(&self, reason: DropReason) -> u64 {
         self.0.get(reason as usize).copied().unwrap_or(0)

@@ -6,6 +6,21 @@
 
 use core::fmt;
 
+/// Atomics, those of the model checker where the engine is run under it.
+pub(crate) mod atomic {
+    #[cfg(not(loom))]
+    pub(crate) use core::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence,
+    };
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence,
+    };
+}
+
+/// A lock that is held for a few instructions, by packets of one flow.
+pub(crate) type SpinLock<T> = spin::Mutex<T>;
+
 #[cfg(feature = "std")]
 mod imp {
     pub(super) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};

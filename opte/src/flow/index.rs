@@ -3,45 +3,61 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use spin::Once;
+
+use super::chunks::boxed;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
 /// An open-addressing table from 32-bit hashes to non-zero 32-bit values, in many small parts, so that growing one of them
 /// takes a bounded time. Within a part it is linear probing; a removal moves the entries behind it back, so there are no
 /// tombstones.
-#[derive(Debug)]
+///
+/// One thread at a time changes it, while any number look entries up without a lock. Who looks while entries move may miss
+/// one that is there, and may be shown one that is just going: so a value found is to be checked against its record, and a
+/// value not found is to be looked for again by whoever may change the table.
 pub(super) struct Index {
     parts: Box<[Part]>,
-    /// How far a hash is shifted right to give its part.
-    shift: u32,
 }
 
-#[derive(Debug, Default)]
+/// Slots of a part, the first few and then as many again each time it grows: growing leaves those in use where they are.
 struct Part {
     /// `hash << 32 | value`, or zero.
-    slots: Vec<u64>,
-    len: usize,
+    segments: [Once<Box<[AtomicU64]>>; SEGMENTS],
+    /// Slots in use less one: a mask of hashes. Zero: none.
+    mask: AtomicU32,
+    /// Entries.
+    len: AtomicU32,
 }
 
-/// Entries that a part is meant to hold when the table is full.
-const PART_ENTRIES: usize = 1024;
-const FIRST_SLOTS: usize = 8;
+const FIRST_SLOTS: usize = 16;
+const SEGMENTS: usize = 9;
+const MAX_SLOTS: usize = FIRST_SLOTS << (SEGMENTS - 1);
+
+/// Entries that a part is meant to hold when the table is full: three quarters of its slots.
+const PART_ENTRIES: usize = MAX_SLOTS / 4 * 3;
+
+/// There is no memory, or no place, for another entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
 
 impl Index {
     /// A table that is to hold `capacity` entries.
     pub(super) fn new(capacity: usize) -> Self {
-        let parts = (capacity / PART_ENTRIES).next_power_of_two().clamp(1, 4096);
+        let parts = capacity.div_ceil(PART_ENTRIES).max(1);
         Self {
-            parts: (0..parts).map(|_| Part::default()).collect(),
-            shift: 32 - parts.trailing_zeros(),
+            parts: (0..parts).map(|_| Part::new()).collect(),
         }
     }
 
     /// The first value under `hash` of which `is_it` says yes.
     #[inline(always)]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let part = self.parts.get(self.part_of(hash))?;
-        let mask = part.slots.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
+        let part = self.part(hash)?;
+        let mask = part.mask.load(Ordering::Acquire) as usize;
+        let home = hash as usize & mask;
+        let mut at = home;
         loop {
-            let slot = *part.slots.get(at)?;
+            let slot = part.slot(at)?.load(Ordering::Acquire);
             if slot == 0 {
                 return None;
             }
@@ -49,76 +65,161 @@ impl Index {
                 return Some(slot as u32);
             }
             at = (at + 1) & mask;
-        }
-    }
-
-    /// Adds a value. Nothing may have it under this hash.
-    pub(super) fn insert(&mut self, hash: u32, value: u32) {
-        let at = self.part_of(hash);
-        if let Some(part) = self.parts.get_mut(at) {
-            part.reserve();
-            part.put(u64::from(hash) << 32 | u64::from(value));
-            part.len += 1;
-        }
-    }
-
-    /// Takes a value out, if it is there.
-    pub(super) fn remove(&mut self, hash: u32, value: u32) {
-        let at = self.part_of(hash);
-        if let Some(part) = self.parts.get_mut(at) {
-            part.remove(u64::from(hash) << 32 | u64::from(value));
-        }
-    }
-
-    #[inline]
-    fn part_of(&self, hash: u32) -> usize {
-        (u64::from(hash) >> self.shift) as usize
-    }
-}
-
-impl Part {
-    /// Makes room for one more entry, so that at least a quarter of the slots stays free.
-    fn reserve(&mut self) {
-        if (self.len + 1) * 4 <= self.slots.len() * 3 {
-            return;
-        }
-        let doubled = (self.slots.len() * 2).max(FIRST_SLOTS);
-        let old = core::mem::replace(&mut self.slots, alloc::vec![0; doubled]);
-        for slot in old {
-            if slot != 0 {
-                self.put(slot);
+            if at == home {
+                return None;
             }
         }
     }
 
+    /// What stands first under `hash`, if it is under `hash`: most often what [`Index::find`] will give.
+    #[inline(always)]
+    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+        let part = self.part(hash)?;
+        let mask = part.mask.load(Ordering::Acquire) as usize;
+        let slot = part.slot(hash as usize & mask)?.load(Ordering::Acquire);
+        ((slot >> 32) as u32 == hash).then_some(slot as u32)
+    }
+
+    /// Makes room for another entry under `hash`, and says how many bytes that took, which `may_grow` was asked for.
+    pub(super) fn reserve(
+        &self,
+        hash: u32,
+        may_grow: impl FnOnce(usize) -> bool,
+    ) -> Result<usize, Full> {
+        self.part(hash).ok_or(Full)?.reserve(may_grow)
+    }
+
+    /// Adds a value, for which there is room. Nothing may have it under this hash.
+    pub(super) fn insert(&self, hash: u32, value: u32) {
+        if let Some(part) = self.part(hash) {
+            part.put(entry_of(hash, value));
+            part.len.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a value out, if it is there.
+    pub(super) fn remove(&self, hash: u32, value: u32) {
+        if let Some(part) = self.part(hash) {
+            part.remove(entry_of(hash, value));
+        }
+    }
+
+    /// Bytes of an empty table.
+    pub(super) fn own_bytes(&self) -> usize {
+        size_of_val(&*self.parts)
+    }
+
+    /// The parts are told apart by the upper bits of a hash, the slots by the lower ones.
+    #[inline(always)]
+    fn part(&self, hash: u32) -> Option<&Part> {
+        let part = (u64::from(hash) * self.parts.len() as u64) >> 32;
+        self.parts.get(part as usize)
+    }
+}
+
+impl Part {
+    fn new() -> Self {
+        Self {
+            segments: [const { Once::new() }; SEGMENTS],
+            mask: AtomicU32::new(0),
+            len: AtomicU32::new(0),
+        }
+    }
+
+    #[inline(always)]
+    fn slot(&self, at: usize) -> Option<&AtomicU64> {
+        // Segment 0 has slots 0..16, segment 1 16..32, segment 2 32..64 and so on.
+        let log = (at | (FIRST_SLOTS / 2)).ilog2();
+        let (segment, from) = if at < FIRST_SLOTS {
+            (0, 0)
+        } else {
+            ((log - FIRST_SLOTS.ilog2() + 1) as usize, 1 << log)
+        };
+        self.segments.get(segment)?.get()?.get(at - from)
+    }
+
+    fn slots(&self) -> usize {
+        match self.mask.load(Ordering::Relaxed) {
+            0 => 0,
+            mask => mask as usize + 1,
+        }
+    }
+
+    /// Makes room for one more entry, so that an eighth of the slots stays free.
+    fn reserve(&self, may_grow: impl FnOnce(usize) -> bool) -> Result<usize, Full> {
+        let (len, slots) = (self.len.load(Ordering::Relaxed) as usize, self.slots());
+        let fits = |limit: usize| len < limit;
+        if fits(slots / 4 * 3) {
+            return Ok(0);
+        }
+        let added = slots.max(FIRST_SLOTS) * size_of::<AtomicU64>();
+        let grown = may_grow(added).then(|| self.grow(slots)).flatten();
+        match grown {
+            Some(()) => Ok(added),
+            // What is there may be filled further, as long as searches end.
+            None if fits(slots / 8 * 7) => Ok(0),
+            None => Err(Full),
+        }
+    }
+
+    /// Doubles the slots. Meanwhile entries may be missed.
+    fn grow(&self, slots: usize) -> Option<()> {
+        let segment = match slots {
+            0 => 0,
+            _ => (slots.ilog2() - FIRST_SLOTS.ilog2() + 1) as usize,
+        };
+        let place = self.segments.get(segment)?;
+        let added = slots.max(FIRST_SLOTS);
+        let mut entries = Vec::new();
+        entries
+            .try_reserve_exact(self.len.load(Ordering::Relaxed) as usize)
+            .ok()?;
+        let fresh = boxed(added, || AtomicU64::new(0))?;
+        place.call_once(|| fresh);
+        for at in 0..slots {
+            if let Some(slot) = self.slot(at) {
+                let entry = slot.load(Ordering::Relaxed);
+                if entry != 0 {
+                    entries.push(entry);
+                    slot.store(0, Ordering::Relaxed);
+                }
+            }
+        }
+        self.mask
+            .store((slots + added - 1) as u32, Ordering::Release);
+        entries.into_iter().for_each(|entry| self.put(entry));
+        Some(())
+    }
+
     /// There is a free slot.
-    fn put(&mut self, entry: u64) {
-        let mask = self.slots.len().wrapping_sub(1);
+    fn put(&self, entry: u64) {
+        let mask = self.mask.load(Ordering::Relaxed) as usize;
         let mut at = home(entry) & mask;
-        while let Some(slot) = self.slots.get_mut(at) {
-            if *slot == 0 {
-                *slot = entry;
+        while let Some(slot) = self.slot(at) {
+            if slot.load(Ordering::Relaxed) == 0 {
+                // Whoever finds the entry sees the record that it is for.
+                slot.store(entry, Ordering::Release);
                 return;
             }
             at = (at + 1) & mask;
         }
     }
 
-    fn remove(&mut self, entry: u64) {
-        let mask = self.slots.len().wrapping_sub(1);
+    fn remove(&self, entry: u64) {
+        let mask = self.mask.load(Ordering::Relaxed) as usize;
         let mut hole = home(entry) & mask;
         loop {
-            match self.slots.get(hole) {
-                Some(slot) if *slot == entry => break,
-                None | Some(0) => return,
-                Some(_) => hole = (hole + 1) & mask,
+            match self.get(hole) {
+                0 => return,
+                there if there == entry => break,
+                _ => hole = (hole + 1) & mask,
             }
         }
-        self.len -= 1;
+        self.len.fetch_sub(1, Ordering::Relaxed);
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
-            let slot = self.slots.get(at).copied().unwrap_or(0);
+            let slot = self.get(at);
             if slot == 0 {
                 break;
             }
@@ -133,11 +234,19 @@ impl Part {
         self.set(hole, 0);
     }
 
-    fn set(&mut self, at: usize, entry: u64) {
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = entry;
+    fn get(&self, at: usize) -> u64 {
+        self.slot(at).map_or(0, |slot| slot.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, at: usize, entry: u64) {
+        if let Some(slot) = self.slot(at) {
+            slot.store(entry, Ordering::Release);
         }
     }
+}
+
+fn entry_of(hash: u32, value: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(value)
 }
 
 #[inline]
@@ -145,7 +254,7 @@ fn home(entry: u64) -> usize {
     (entry >> 32) as usize
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -155,12 +264,13 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_set(ops in prop::collection::vec((any::<bool>(), 0u32..64, 1u32..64), 1..400)) {
-            let mut index = Index::new(64);
+            let index = Index::new(64);
             let mut set = BTreeSet::new();
             for (insert, hash, value) in ops {
                 // Few hashes, spread over the word, so that probe sequences run into one another and wrap.
                 let hash = hash.wrapping_mul(0x0400_0001);
                 if insert && set.insert((hash, value)) {
+                    index.reserve(hash, |_| true).unwrap();
                     index.insert(hash, value);
                 } else {
                     set.remove(&(hash, value));
@@ -176,5 +286,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_part_that_is_full_says_so() {
+        let index = Index::new(1);
+        let fits = (0..)
+            .take_while(|n| index.reserve(*n, |_| true).is_ok())
+            .inspect(|n| index.insert(*n, n + 1))
+            .count();
+        assert!((PART_ENTRIES..MAX_SLOTS).contains(&fits), "{fits}");
+        assert!((0..fits as u32).all(|n| index.find(n, |value| value == n + 1).is_some()));
+        assert_eq!(index.find(fits as u32, |_| true), None);
     }
 }

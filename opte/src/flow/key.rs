@@ -8,7 +8,8 @@ use opte_headers::frame::{FlowKey, KeyKind};
 use opte_headers::program::Program;
 use opte_headers::{Ethertype, IpProtocol};
 
-use super::HashSeed;
+use zerocopy::{Immutable, IntoBytes};
+
 use crate::api::FlowId;
 
 /// What all packets of a flow in one direction have in common. A network definition names its own; [`FlowKey`] serves
@@ -20,8 +21,12 @@ pub trait Key: Copy + Eq + fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// What rules may ask of a packet with this key.
     fn fields(&self) -> Fields;
 
-    /// The hash of the key.
-    fn hash(&self, seed: &HashSeed) -> u32;
+    /// All of the key in six words, the last of which is below 2^16: keys are equal where their words are. So they are kept,
+    /// compared and hashed.
+    fn words(&self) -> [u64; 6];
+
+    /// The key of these words.
+    fn from_words(words: [u64; 6]) -> Self;
 
     /// The key of a packet with this key after `program` has been applied to it. `l3_index` is the position of the
     /// innermost IP header in the frame before.
@@ -82,8 +87,21 @@ impl Key for FlowKey {
     }
 
     #[inline(always)]
-    fn hash(&self, seed: &HashSeed) -> u32 {
-        seed.hash(self.words())
+    fn words(&self) -> [u64; 6] {
+        FlowKey::words(self)
+    }
+
+    fn from_words([a, b, c, d, e, f]: [u64; 6]) -> Self {
+        #[derive(IntoBytes, Immutable)]
+        #[repr(C)]
+        struct Words {
+            whole: [[u8; 8]; 5],
+            rest: [u8; 2],
+        }
+        zerocopy::transmute!(Words {
+            whole: [a, b, c, d, e].map(u64::to_ne_bytes),
+            rest: (f as u16).to_ne_bytes(),
+        })
     }
 
     fn rewritten(&self, program: &Program, l3_index: u8) -> Self {

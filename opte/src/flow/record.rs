@@ -1,59 +1,37 @@
-//! The record of a flow.
+//! The part of a flow's record that only whoever holds the port's lock sees.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::intern::Interned;
-use super::list::{Linked, Links};
-use super::wheel::TIMER;
-use crate::Direction;
+use super::timeouts::Timeouts;
 use crate::action::Descriptor;
-use crate::direction::PerDirection;
 use crate::network::Network;
-use crate::time::Moment;
+use crate::tcp::{Connection, TcpState};
 
 /// The list number of the lists that flows are displaced from.
 pub(super) const RANK: usize = 1;
 
-/// All that is known of one flow: both directions, what each layer decided, and how long it lives.
-pub(crate) struct Flow<N: Network> {
-    pub(crate) sides: PerDirection<Side<N::Key>>,
-    pub(crate) decisions: Decisions<N>,
-    /// When it expires unless a packet comes.
-    pub(crate) deadline: Moment,
-    pub(super) timer_links: Links,
-    pub(super) rank_links: Links,
-    /// The generation that the decisions were made in.
-    pub(crate) epoch: u32,
-    /// The number of its TCP connection, if it has one.
-    pub(crate) tcp: u32,
-    pub(super) timer_slot: u16,
-    pub(crate) class: Class,
-    pub(crate) proto: Proto,
-    /// Which way its first packet went.
-    pub(crate) first: Direction,
-    /// The rule that let it in is gone: nothing passes, unless it comes back.
-    pub(crate) revoked: bool,
-}
-
-/// One direction of a flow.
-pub(crate) struct Side<K> {
-    pub(crate) key: K,
-    /// Where the innermost IP header stands in frames of this direction.
-    pub(crate) l3: u8,
-    /// What is done to its packets; `None` if the first packet could not tell.
-    pub(crate) program: Option<Interned>,
-    pub(crate) packets: u64,
-    pub(crate) bytes: u64,
-}
-
 /// What a flow is, as far as its life time depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Proto {
     Tcp,
     Udp,
     Icmp,
     Other,
+}
+
+impl Proto {
+    /// Of its number.
+    #[inline(always)]
+    pub(super) fn of(number: u32) -> Self {
+        match number & 3 {
+            0 => Self::Tcp,
+            1 => Self::Udp,
+            2 => Self::Icmp,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// How long a flow lives without packets, and what it is worth when the table is full.
@@ -75,6 +53,50 @@ pub(crate) enum Class {
 impl Class {
     pub(super) const COUNT: usize = 10;
 
+    /// Of its number.
+    #[inline(always)]
+    pub(super) fn of(number: u32) -> Self {
+        match number {
+            0 => Self::Revoked,
+            1 => Self::TcpClosed,
+            2 => Self::TcpHalfOpen,
+            3 => Self::TcpClosing,
+            4 => Self::TcpEstablished,
+            5 => Self::UdpOneWay,
+            6 => Self::UdpBothWays,
+            7 => Self::Icmp,
+            9 => Self::OtherBothWays,
+            _ => Self::Other,
+        }
+    }
+
+    /// The class of a flow that is not revoked.
+    #[inline(always)]
+    pub(super) fn of_flow(proto: Proto, connection: Option<&Connection>, both_ways: bool) -> Self {
+        match (proto, connection) {
+            (Proto::Tcp, Some(connection)) => match connection.state() {
+                TcpState::Closed => Class::TcpClosed,
+                TcpState::Established if connection.is_confirmed() => Class::TcpEstablished,
+                TcpState::Listen
+                | TcpState::SynSent
+                | TcpState::SynRcvd
+                | TcpState::Established => Class::TcpHalfOpen,
+                _ => Class::TcpClosing,
+            },
+            (Proto::Udp, _) if both_ways => Class::UdpBothWays,
+            (Proto::Udp, _) => Class::UdpOneWay,
+            (Proto::Icmp, _) => Class::Icmp,
+            _ if both_ways => Class::OtherBothWays,
+            _ => Class::Other,
+        }
+    }
+
+    /// Whether packets prolong the flow. What comes after its end does not.
+    #[inline(always)]
+    pub(super) fn is_prolonged(self) -> bool {
+        !matches!(self, Class::Revoked | Class::TcpClosed)
+    }
+
     /// In which list the flow waits to be displaced, the first one first; `None` if it never is.
     pub(super) fn rank(self) -> Option<usize> {
         match self {
@@ -89,30 +111,55 @@ impl Class {
 /// Ranks there are.
 pub(super) const RANKS: usize = 3;
 
-impl<N: Network> Linked<TIMER> for Flow<N> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.timer_links
+/// Nanoseconds that flows live without packets, by class.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lifetimes([u64; Class::COUNT]);
+
+impl Lifetimes {
+    pub(super) fn new(timeouts: &Timeouts) -> Self {
+        let mut lifetimes = [0; Class::COUNT];
+        for (class, lifetime) in [
+            (Class::Revoked, timeouts.tcp_closing),
+            (Class::TcpClosed, timeouts.tcp_half_open),
+            (Class::TcpHalfOpen, timeouts.tcp_half_open),
+            (Class::TcpClosing, timeouts.tcp_closing),
+            (Class::TcpEstablished, timeouts.tcp_established),
+            (Class::UdpOneWay, timeouts.udp_one_way),
+            (Class::UdpBothWays, timeouts.udp_both_ways),
+            (Class::Icmp, timeouts.icmp),
+            (Class::Other, timeouts.other),
+            (Class::OtherBothWays, timeouts.other),
+        ] {
+            if let Some(place) = lifetimes.get_mut(class as usize) {
+                *place = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+            }
+        }
+        Self(lifetimes)
+    }
+
+    #[inline(always)]
+    pub(super) fn of(&self, class: Class) -> u64 {
+        let Self(lifetimes) = self;
+        lifetimes.get(class as usize).copied().unwrap_or_default()
     }
 }
 
-impl<N: Network> Linked<RANK> for Flow<N> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.rank_links
-    }
-}
-
-/// What the layers decided for a flow, each for both directions.
-pub(crate) struct Decisions<N: Network> {
-    /// The layers, by bit, that let the flow pass whatever their rules for the other direction say.
-    allowed: u16,
-    held: Held<N>,
-}
-
-/// Descriptors by layer. Most flows have one at most.
-enum Held<N: Network> {
-    None,
-    One(u8, Arc<dyn Descriptor<N>>),
-    More(Box<[Entry<N>]>),
+/// What the layers decided for a flow, each for both directions. Of the layers by bit, those in `allowed` let the flow pass
+/// whatever their rules for the other direction say.
+pub(crate) enum Decisions<N: Network> {
+    /// No layer has a descriptor. Most flows have one at most.
+    None {
+        allowed: u16,
+    },
+    One {
+        allowed: u16,
+        at: u8,
+        descriptor: Arc<dyn Descriptor<N>>,
+    },
+    More {
+        allowed: u16,
+        all: Box<[Entry<N>]>,
+    },
 }
 
 /// A layer's number and its descriptor.
@@ -130,16 +177,13 @@ pub(crate) enum Decision<'a, N: Network> {
 
 impl<N: Network> Decisions<N> {
     pub(crate) const fn new() -> Self {
-        Self {
-            allowed: 0,
-            held: Held::None,
-        }
+        Self::None { allowed: 0 }
     }
 
     pub(crate) fn get(&self, layer: usize) -> Decision<'_, N> {
         if let Some(descriptor) = self.descriptor(layer) {
             Decision::Descriptor(descriptor)
-        } else if self.allowed >> layer & 1 == 1 {
+        } else if self.allowed() >> layer & 1 == 1 {
             Decision::Allow
         } else {
             Decision::None
@@ -148,19 +192,19 @@ impl<N: Network> Decisions<N> {
 
     /// The layers, by bit, that have decided anything.
     pub(crate) fn layers(&self) -> u16 {
-        let held = match &self.held {
-            Held::None => 0,
-            Held::One(at, _) => 1 << at,
-            Held::More(all) => all.iter().fold(0, |layers, (at, _)| layers | 1 << at),
+        let held = match self {
+            Self::None { .. } => 0,
+            Self::One { at, .. } => 1 << at,
+            Self::More { all, .. } => all.iter().fold(0, |layers, (at, _)| layers | 1 << at),
         };
-        self.allowed | held
+        self.allowed() | held
     }
 
     pub(crate) fn descriptor(&self, layer: usize) -> Option<&Arc<dyn Descriptor<N>>> {
-        match &self.held {
-            Held::One(at, descriptor) if usize::from(*at) == layer => Some(descriptor),
-            Held::None | Held::One(..) => None,
-            Held::More(all) => all
+        match self {
+            Self::One { at, descriptor, .. } if usize::from(*at) == layer => Some(descriptor),
+            Self::None { .. } | Self::One { .. } => None,
+            Self::More { all, .. } => all
                 .iter()
                 .find(|(at, _)| usize::from(*at) == layer)
                 .map(|(_, descriptor)| descriptor),
@@ -168,15 +212,37 @@ impl<N: Network> Decisions<N> {
     }
 
     pub(crate) fn allow(&mut self, layer: usize) {
-        self.allowed |= 1 << layer;
+        let (Self::None { allowed } | Self::One { allowed, .. } | Self::More { allowed, .. }) =
+            self;
+        *allowed |= 1 << layer;
     }
 
     pub(crate) fn hold(&mut self, layer: usize, descriptor: Arc<dyn Descriptor<N>>) {
         let entry = (layer as u8, descriptor);
-        self.held = match core::mem::replace(&mut self.held, Held::None) {
-            Held::None => Held::One(entry.0, entry.1),
-            Held::One(at, one) => Held::More([(at, one), entry].into()),
-            Held::More(all) => Held::More(all.into_iter().chain([entry]).collect()),
+        *self = match core::mem::replace(self, Self::new()) {
+            Self::None { allowed } => Self::One {
+                allowed,
+                at: entry.0,
+                descriptor: entry.1,
+            },
+            Self::One {
+                allowed,
+                at,
+                descriptor,
+            } => Self::More {
+                allowed,
+                all: [(at, descriptor), entry].into(),
+            },
+            Self::More { allowed, all } => Self::More {
+                allowed,
+                all: all.into_iter().chain([entry]).collect(),
+            },
         };
+    }
+
+    fn allowed(&self) -> u16 {
+        let (Self::None { allowed } | Self::One { allowed, .. } | Self::More { allowed, .. }) =
+            self;
+        *allowed
     }
 }

@@ -1,41 +1,61 @@
 //! The flow table of a port.
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 use opte_headers::program::Program;
 
+use super::cell::{Counts, Kind, Side, Tail};
+use super::chunks::CHUNK;
 use super::hash::HashSeed;
-use super::index::Index;
-use super::intern::Interner;
 use super::key::Key;
-use super::list::{Links, List};
-use super::record::{Class, Decisions, Flow, Proto, RANK, RANKS, Side};
-use super::slab::Slab;
+use super::list::List;
+use super::programs::Interner;
+use super::record::{Class, Decisions, Proto, RANK, RANKS};
+use super::room;
+use super::store::{FlowStore, Found, value_of};
 use super::timeouts::Timeouts;
 use super::wheel::Wheel;
 use crate::Direction;
 use crate::direction::PerDirection;
 use crate::network::Network;
-use crate::port::MAX_LAYERS;
-use crate::tcp::{Connection, TcpState};
+use crate::port::{Limits, MAX_LAYERS};
+use crate::sync::SpinLock;
+use crate::tcp::Connection;
 use crate::time::Moment;
 
-/// The flows of a port, found by the key of either direction.
+/// The flows of a port, found by the key of either direction: the part that is changed under the port's lock.
 ///
 /// Insertion, displacement and expiry take constant time; nothing ever looks at all flows.
 pub(crate) struct FlowTable<N: Network> {
-    flows: Slab<Flow<N>>,
-    connections: Slab<Connection>,
-    index: Index,
-    wheel: Wheel,
-    ranks: [List<RANK>; RANKS],
-    programs: Interner,
-    seed: HashSeed,
-    limit: u32,
-    lifetimes: Lifetimes,
-    revoked: u32,
+    pub(super) store: Arc<FlowStore>,
+    /// The rest of the records, by number, in chunks as the cells are.
+    pub(super) decisions: Vec<Box<[Decisions<N>]>>,
+    /// The first free record; its timer links tell the next.
+    pub(super) free: u32,
+    pub(super) flows: u32,
+    /// Records there are chunks for.
+    pub(super) end: u32,
+    /// The first free connection; each tells the next.
+    pub(super) free_connection: u32,
+    pub(super) connections: u32,
+    pub(super) end_of_connections: u32,
+    /// What the cells of long flows have counted before.
+    pub(super) counted: BTreeMap<u32, PerDirection<Counts>>,
+    pub(super) wheel: Wheel,
+    pub(super) ranks: [List<RANK>; RANKS],
+    pub(super) programs: Interner,
+    pub(super) limit: u32,
+    pub(super) revoked: u32,
     /// Connections of revoked flows.
-    revoked_connections: u32,
-    decided_by: [u32; MAX_LAYERS],
-    counters: TableCounters,
+    pub(super) revoked_connections: u32,
+    pub(super) decided_by: [u32; MAX_LAYERS],
+    /// Bytes of records, connections and index.
+    pub(super) bytes: usize,
+    pub(super) max_bytes: usize,
+    pub(super) counters: TableCounters,
 }
 
 /// What became of flows.
@@ -47,7 +67,7 @@ pub struct TableCounters {
     pub expired: u64,
     /// Flows displaced by new ones because the table was full.
     pub displaced: u64,
-    /// New flows refused because the table was full of better ones.
+    /// New flows refused because the table was full of better ones, or because there was no memory for them.
     pub refused: u64,
     /// The most flows there ever were at once.
     pub high_water: u32,
@@ -82,93 +102,56 @@ pub struct Expired {
     pub more: bool,
 }
 
-/// What a packet of a known flow changes.
-pub(crate) struct Parts<'a, N: Network> {
-    pub(crate) flow: &'a mut Flow<N>,
-    /// Its TCP connection, if it has one.
-    pub(crate) connection: Option<&'a mut Connection>,
-    lifetimes: &'a Lifetimes,
-}
+/// The most flows that a table may be for.
+const MAX_FLOWS: u32 = 1 << 24;
 
-impl<N: Network> Parts<'_, N> {
-    /// Counts a packet of `len` bytes and prolongs the flow. Says whether the flow is of its class still: if not,
-    /// [`FlowTable::touch`] is to follow.
-    #[inline]
-    pub(crate) fn count(&mut self, dir: Direction, len: usize, now: Moment) -> bool {
-        let side = self.flow.sides.get_mut(dir);
-        side.packets += 1;
-        side.bytes += len as u64;
-        let settled = match &self.connection {
-            Some(connection) => {
-                self.flow.class == Class::TcpEstablished
-                    && connection.state() == TcpState::Established
-            }
-            None => side.packets > 1,
-        };
-        if settled {
-            let lifetime = self
-                .lifetimes
-                .get(self.flow.class as usize)
-                .copied()
-                .unwrap_or_default();
-            self.flow.deadline = now.plus_nanos(lifetime);
-        }
-        settled
-    }
-}
-
-/// Nanoseconds, by class.
-type Lifetimes = [u64; Class::COUNT];
-
-/// No connection.
-const NO_CONNECTION: u32 = u32::MAX;
+/// No record, no connection.
+pub(super) const NONE: u32 = u32::MAX;
 
 impl<N: Network> FlowTable<N> {
-    pub(crate) fn new(seed: HashSeed, limit: u32, timeouts: &Timeouts) -> Self {
-        let limit = limit.min(u32::MAX >> 2);
+    pub(crate) fn new(seed: HashSeed, limits: Limits, timeouts: &Timeouts) -> Self {
+        let limit = limits.flows.get().min(MAX_FLOWS);
+        let store = FlowStore::new(seed, limit, timeouts);
         Self {
-            flows: Slab::new(),
-            connections: Slab::new(),
-            index: Index::new(limit as usize * 2),
+            bytes: store.own_bytes(),
+            store: Arc::new(store),
+            decisions: Vec::new(),
+            free: NONE,
+            flows: 0,
+            end: 0,
+            free_connection: NONE,
+            connections: 0,
+            end_of_connections: 0,
+            counted: BTreeMap::new(),
             wheel: Wheel::new(),
             ranks: [List::EMPTY; RANKS],
             programs: Interner::default(),
-            seed,
             limit,
-            lifetimes: lifetimes(timeouts),
             revoked: 0,
             revoked_connections: 0,
             decided_by: [0; MAX_LAYERS],
+            max_bytes: limits.memory,
             counters: TableCounters::default(),
         }
     }
 
-    /// A table with no flows in the place of this one, which is returned to be freed at leisure.
-    pub(crate) fn take(&mut self) -> Self {
-        let fresh = Self {
-            flows: Slab::new(),
-            connections: Slab::new(),
-            index: Index::new(self.limit as usize * 2),
-            wheel: Wheel::new(),
-            ranks: [List::EMPTY; RANKS],
-            programs: Interner::default(),
-            seed: self.seed.clone(),
-            counters: self.counters,
-            revoked: 0,
-            revoked_connections: 0,
-            decided_by: [0; MAX_LAYERS],
-            ..*self
-        };
-        core::mem::replace(self, fresh)
+    /// What packets use without the port's lock.
+    pub(crate) fn store(&self) -> &Arc<FlowStore> {
+        &self.store
     }
 
     /// Flows that may have packets.
     pub(crate) fn len(&self) -> u32 {
-        self.flows.len() - self.revoked
+        self.flows - self.revoked
     }
 
     pub(crate) fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// Bytes that the table takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.programs.bytes()
     }
 
     /// Flows that the layer at this place has decided over.
@@ -176,13 +159,14 @@ impl<N: Network> FlowTable<N> {
         self.decided_by.get(layer).copied().unwrap_or_default()
     }
 
+    /// Distinct programs in use.
     pub(crate) fn programs(&self) -> usize {
         self.programs.len()
     }
 
     /// Connections of flows that may have packets.
     pub(crate) fn connections(&self) -> u32 {
-        self.connections.len() - self.revoked_connections
+        self.connections - self.revoked_connections
     }
 
     pub(crate) fn counters(&self) -> &TableCounters {
@@ -191,157 +175,142 @@ impl<N: Network> FlowTable<N> {
 
     /// Numbers of flows are below this one.
     pub(crate) fn end(&self) -> u32 {
-        self.flows.end()
+        self.end
     }
 
     /// The flow whose packets that go `dir` have this key.
-    #[inline(always)]
-    pub(crate) fn find(&self, dir: Direction, hash: u32, key: &N::Key) -> Option<u32> {
-        let value = self.index.find(hash, |value| {
-            let (id, side) = of_value(value);
-            side == dir
-                && self
-                    .flows
-                    .get(id)
-                    .is_some_and(|flow| flow.sides.get(dir).key == *key)
-        })?;
-        Some(of_value(value).0)
+    pub(crate) fn find(&self, dir: Direction, hash: u32, key: &N::Key) -> Option<Found> {
+        self.store.find(dir, hash, &key.words())
     }
 
-    #[inline]
-    pub(crate) fn get(&self, id: u32) -> Option<&Flow<N>> {
-        self.flows.get(id)
+    /// The program of a number.
+    pub(crate) fn program(&self, number: u32) -> Option<&Program> {
+        self.programs.get(&self.store.programs, number)
     }
 
-    #[inline]
-    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Flow<N>> {
-        self.flows.get_mut(id)
-    }
-
-    pub(crate) fn connection(&self, flow: &Flow<N>) -> Option<&Connection> {
-        self.connections.get(flow.tcp)
-    }
-
-    /// The flow and its connection, to be changed.
-    #[inline]
-    pub(crate) fn parts_mut(&mut self, id: u32) -> Option<Parts<'_, N>> {
-        let flow = self.flows.get_mut(id)?;
-        let connection = if flow.proto == Proto::Tcp {
-            self.connections.get_mut(flow.tcp)
-        } else {
-            None
-        };
-        Some(Parts {
-            flow,
-            connection,
-            lifetimes: &self.lifetimes,
-        })
-    }
-
-    /// Whether a new flow would find a place without anything having to expire.
-    pub(crate) fn may_enter(&self) -> bool {
-        self.flows.len() < self.limit || self.ranks.iter().any(|rank| rank.head().is_some())
-    }
-
-    /// Whether a new flow would find a place.
-    pub(crate) fn has_room(&mut self, now: Moment) -> bool {
-        if self.may_enter() {
-            return true;
+    /// Enters a flow. There is room, and none has its key in the direction of the first packet. `None`, and the flow counted as
+    /// refused, if there turns out to be no memory.
+    pub(crate) fn insert(&mut self, now: Moment, new: NewFlow<N>) -> Option<u32> {
+        self.make_room(now);
+        let id = self.enter(now, new);
+        if id.is_none() {
+            self.counters.refused += 1;
         }
-        self.expire(now, 4);
-        if self.flows.len() < self.limit {
-            return true;
-        }
-        self.counters.refused += 1;
-        false
-    }
-
-    /// Enters a flow. There is room, and none has its key in the direction of the first packet.
-    pub(crate) fn insert(&mut self, now: Moment, new: NewFlow<N>) -> u32 {
-        if self.flows.len() >= self.limit {
-            self.displace(now);
-        }
-        let class = class_of(new.proto, new.connection.as_ref(), false);
-        let nowhere = |key| Side {
-            key,
-            l3: 0,
-            program: None,
-            packets: 0,
-            bytes: 0,
-        };
-        let back_key = new.back.as_ref().map_or(new.forward.key, |back| back.key);
-        let (inbound, outbound) = match new.first {
-            Direction::In => (new.forward.key, back_key),
-            Direction::Out => (back_key, new.forward.key),
-        };
-        let id = self.flows.insert(Flow {
-            sides: PerDirection {
-                inbound: nowhere(inbound),
-                outbound: nowhere(outbound),
-            },
-            decisions: Decisions::new(),
-            deadline: now,
-            timer_links: Links::NONE,
-            rank_links: Links::NONE,
-            epoch: new.epoch,
-            tcp: new.connection.map_or(NO_CONNECTION, |connection| {
-                self.connections.insert(connection)
-            }),
-            timer_slot: 0,
-            class,
-            proto: new.proto,
-            first: new.first,
-            revoked: false,
-        });
-        self.set_decisions(id, new.decisions);
-        self.set_side(id, new.first, Some(new.forward));
-        self.set_side(id, new.first.opposite(), new.back);
-        let deadline = now.plus_nanos(self.lifetime(class));
-        let slot = self.wheel.insert(&mut self.flows, id, now, deadline);
-        if let Some(flow) = self.flows.get_mut(id) {
-            flow.deadline = deadline;
-            flow.timer_slot = slot;
-        }
-        self.join_rank(id, class);
-        self.counters.created += 1;
-        self.counters.high_water = self.counters.high_water.max(self.flows.len());
         id
     }
 
+    fn enter(&mut self, now: Moment, new: NewFlow<N>) -> Option<u32> {
+        let id = self.free;
+        let connection = match new.connection {
+            Some(connection) => Some(self.take_connection(connection)?),
+            None => None,
+        };
+        let store = Arc::clone(&self.store);
+        let Some(cell) = store.cells.get(id) else {
+            self.give_connection(connection);
+            return None;
+        };
+        self.free = room::next_free(cell);
+        self.flows += 1;
+        let class = Class::of_flow(new.proto, new.connection.as_ref(), false);
+        let deadline = now.plus_nanos(store.lifetimes.of(class));
+        let timer_slot = self.wheel.insert(&store.cells, id, now, deadline);
+        cell.write(|cell| {
+            let unknown = |key: N::Key| Side {
+                key: key.words(),
+                tail: Tail::new(0, 0),
+            };
+            let back = new.back.as_ref().map_or(new.forward.key, |back| back.key);
+            cell.set_side(new.first, &unknown(new.forward.key));
+            cell.set_side(new.first.opposite(), &unknown(back));
+            cell.clear_counts();
+            cell.set_epoch(new.epoch);
+            cell.set_connection(connection);
+            cell.set_deadline(deadline);
+            cell.set_kind(Some(Kind {
+                class,
+                proto: new.proto,
+                first: new.first,
+                timer_slot,
+            }));
+        });
+        self.join_rank(id, class);
+        self.set_decisions(id, new.decisions);
+        self.counters.high_water = self.counters.high_water.max(self.flows);
+        self.set_side(id, new.first, Some(new.forward));
+        if cell.tail(new.first).program() == 0 {
+            self.remove(id);
+            return None;
+        }
+        self.set_side(id, new.first.opposite(), new.back);
+        self.counters.created += 1;
+        Some(id)
+    }
+
+    /// Counts the packet that a flow was made for.
+    pub(crate) fn count_first(&mut self, id: u32, dir: Direction, len: usize) {
+        if let Some(cell) = self.store.cells.get(id) {
+            cell.count(dir, len, false);
+        }
+    }
+
+    /// Counts a packet that tells nothing of its connection, and prolongs the flow.
+    pub(crate) fn count_part(&mut self, id: u32, dir: Direction, len: usize, now: Moment) {
+        let Some(flow) = self.get(id) else { return };
+        let connection = flow.cell.connection();
+        let connection = connection.and_then(|at| self.store.connections.get(at));
+        let locked = connection.map(SpinLock::lock);
+        flow.cell.count(dir, len, false);
+        drop(locked);
+        let class = flow.class_now();
+        self.set_class(id, class, now);
+    }
+
     /// Gives a direction of a flow its key and program, in the place of those it had. A key that another flow has
-    /// already is left to that flow.
+    /// already is left to that flow; so is the direction if there is no memory for it.
     pub(crate) fn set_side(&mut self, id: u32, dir: Direction, new: Option<NewSide<N::Key>>) {
-        let Some(side) = self.flows.get_mut(id).map(|flow| flow.sides.get_mut(dir)) else {
+        let store = Arc::clone(&self.store);
+        let Some(cell) = store.cells.get(id) else {
             return;
         };
-        let (old_key, old) = (side.key, side.program.take());
-        let same_key = new.as_ref().is_some_and(|new| new.key == old_key);
-        if let Some(old) = old {
-            self.programs.release(old);
-            if !same_key {
-                self.index
-                    .remove(old_key.hash(&self.seed), value_of(id, dir));
-            } else if let (Some(new), Some(flow)) = (&new, self.flows.get_mut(id)) {
-                let side = flow.sides.get_mut(dir);
-                side.l3 = new.l3;
-                side.program = Some(self.programs.intern(&new.program));
-                return;
+        let old = cell.side(dir);
+        let is_in = old.tail.program() != 0;
+        let words = new.as_ref().map(|new| new.key.words());
+        if is_in && words != Some(old.key) {
+            store.index.remove(store.hash(old.key), value_of(id, dir));
+        }
+        let tail = new.zip(words).and_then(|(new, words)| {
+            if !is_in || words != old.key {
+                let hash = store.hash(words);
+                if store
+                    .find(dir, hash, &words)
+                    .is_some_and(|other| other.id != id)
+                {
+                    return None;
+                }
+                let held = self.bytes();
+                let may_grow = |more| held + more <= self.max_bytes;
+                self.bytes += store.index.reserve(hash, may_grow).ok()?;
             }
+            let program = self.programs.intern(&store.programs, &new.program)?;
+            Some(Tail::new(new.l3, program))
+        });
+        let side = Side {
+            key: words.unwrap_or(old.key),
+            tail: tail.unwrap_or(Tail::new(0, 0)),
+        };
+        if side != old {
+            cell.write(|cell| cell.set_side(dir, &side));
         }
-        let Some(new) = new else { return };
-        let hash = new.key.hash(&self.seed);
-        if self
-            .find(dir, hash, &new.key)
-            .is_some_and(|other| other != id)
-        {
-            return;
+        let enters = tail.is_some() && (!is_in || side.key != old.key);
+        if enters {
+            // There is room: it was reserved.
+            store.index.insert(store.hash(side.key), value_of(id, dir));
+        } else if tail.is_none() && is_in && words == Some(old.key) {
+            store.index.remove(store.hash(old.key), value_of(id, dir));
         }
-        self.index.insert(hash, value_of(id, dir));
-        if let Some(flow) = self.flows.get_mut(id) {
-            let side = flow.sides.get_mut(dir);
-            side.key = new.key;
-            side.l3 = new.l3;
-            side.program = Some(self.programs.intern(&new.program));
+        if is_in {
+            self.programs.release(old.tail.program());
         }
     }
 
@@ -350,34 +319,64 @@ impl<N: Network> FlowTable<N> {
         let _ = self.take_out(id);
     }
 
+    /// Takes out flows from number `from` on, looking at so many; says where to go on.
+    pub(crate) fn clear(&mut self, from: u32, slice: u32) -> Option<u32> {
+        let to = from.saturating_add(slice).min(self.end);
+        (from..to).for_each(|id| self.remove(id));
+        (to < self.end).then_some(to)
+    }
+
     fn take_out(&mut self, id: u32) -> Option<()> {
-        let flow = self.flows.get(id)?;
-        let (slot, class) = (flow.timer_slot, flow.class);
-        self.wheel.remove(&mut self.flows, id, slot);
-        self.leave_rank(id, class);
+        let store = Arc::clone(&self.store);
+        let cell = store.cells.get(id)?;
+        let kind = cell.kind()?;
+        self.wheel.remove(&store.cells, id, kind.timer_slot);
+        self.leave_rank(id, kind.class);
         self.set_decisions(id, Decisions::new());
-        let mut flow = self.flows.remove(id)?;
-        let connection = self.connections.remove(flow.tcp);
-        self.revoked -= u32::from(flow.revoked);
-        self.revoked_connections -= u32::from(flow.revoked && connection.is_some());
         for dir in Direction::BOTH {
-            let side = flow.sides.get_mut(dir);
-            if let Some(program) = side.program.take() {
-                self.programs.release(program);
-                self.index
-                    .remove(side.key.hash(&self.seed), value_of(id, dir));
+            let side = cell.side(dir);
+            if side.tail.program() != 0 {
+                store.index.remove(store.hash(side.key), value_of(id, dir));
+                self.programs.release(side.tail.program());
             }
         }
+        let connection = cell.connection();
+        cell.write(|cell| {
+            for dir in Direction::BOTH {
+                let key = cell.side(dir).key;
+                cell.set_side(
+                    dir,
+                    &Side {
+                        key,
+                        tail: Tail::new(0, 0),
+                    },
+                );
+            }
+            cell.set_connection(None);
+            cell.set_kind(None);
+        });
+        let revoked = kind.class == Class::Revoked;
+        self.revoked -= u32::from(revoked);
+        self.revoked_connections -= u32::from(revoked && connection.is_some());
+        self.give_connection(connection);
+        self.counted.remove(&id);
+        room::set_next_free(cell, self.free);
+        self.free = id;
+        self.flows -= 1;
         Some(())
     }
 
     /// Notes what the layers decided over a flow; gives what they had decided before.
     pub(crate) fn set_decisions(&mut self, id: u32, decisions: Decisions<N>) -> Decisions<N> {
-        let Some(flow) = self.flows.get_mut(id) else {
+        let Some(place) = self
+            .decisions
+            .get_mut((id / CHUNK) as usize)
+            .and_then(|chunk| chunk.get_mut((id % CHUNK) as usize))
+        else {
             return decisions;
         };
-        let old = core::mem::replace(&mut flow.decisions, decisions);
-        let (after, before) = (flow.decisions.layers(), old.layers());
+        let old = core::mem::replace(place, decisions);
+        let (after, before) = (place.layers(), old.layers());
         for (layer, count) in self.decided_by.iter_mut().enumerate() {
             *count += u32::from(after >> layer & 1);
             *count -= u32::from(before >> layer & 1);
@@ -385,16 +384,29 @@ impl<N: Network> FlowTable<N> {
         old
     }
 
+    /// What the layers decided over a flow.
+    pub(super) fn decisions_of(&self, id: u32) -> Option<&Decisions<N>> {
+        let chunk = self.decisions.get((id / CHUNK) as usize)?;
+        chunk.get((id % CHUNK) as usize)
+    }
+
+    /// Notes the generation that a flow's decisions were made in.
+    pub(crate) fn set_epoch(&mut self, id: u32, epoch: u32) {
+        if let Some(cell) = self.store.cells.get(id) {
+            cell.set_epoch(epoch);
+        }
+    }
+
     /// Tells a flow's fate after a revalidation: revoked, it passes nothing and is the first to be displaced.
     pub(crate) fn set_revoked(&mut self, id: u32, revoked: bool, now: Moment) {
-        let Some(flow) = self.flows.get_mut(id) else {
+        let Some(flow) = self.get(id) else {
             return;
         };
-        if flow.revoked == revoked {
+        if flow.is_revoked() == revoked {
             return;
         }
-        flow.revoked = revoked;
-        let connections = u32::from(flow.tcp != NO_CONNECTION);
+        let connections = u32::from(flow.cell.connection().is_some());
+        let class = flow.class_now();
         if revoked {
             self.revoked += 1;
             self.revoked_connections += connections;
@@ -402,17 +414,33 @@ impl<N: Network> FlowTable<N> {
         } else {
             self.revoked -= 1;
             self.revoked_connections -= connections;
-            self.touch(id, now);
+            self.set_class(id, class, now);
         }
     }
 
-    /// Sets the flow's class and deadline by what it is now.
-    pub(crate) fn touch(&mut self, id: u32, now: Moment) {
-        let Some(flow) = self.flows.get(id) else {
+    /// Sets the flow's class and deadline by what it is now, and takes over what its cell has counted if that is much.
+    pub(crate) fn settle(&mut self, found: Found, now: Moment) {
+        let store = Arc::clone(&self.store);
+        let id = found.id;
+        let (Some(cell), Some(flow)) = (store.cells.get(id), self.get(id)) else {
             return;
         };
-        let both_ways = flow.sides.inbound.packets != 0 && flow.sides.outbound.packets != 0;
-        let class = class_of(flow.proto, self.connections.get(flow.tcp), both_ways);
+        if !found.is_in(cell) || flow.is_revoked() {
+            return;
+        }
+        let class = flow.class_now();
+        // Whoever counts a packet of a connection holds its lock.
+        let connection = cell.connection().and_then(|at| store.connections.get(at));
+        let locked = connection.map(SpinLock::lock);
+        for dir in Direction::BOTH {
+            if cell.counts(dir).is_much() {
+                let taken = cell.take_counts(dir);
+                let all = self.counted.entry(id).or_default().get_mut(dir);
+                all.packets += taken.packets;
+                all.bytes += taken.bytes;
+            }
+        }
+        drop(locked);
         self.set_class(id, class, now);
     }
 
@@ -423,7 +451,7 @@ impl<N: Network> FlowTable<N> {
             let Some((id, slot)) = self.wheel.due(now) else {
                 return expired;
             };
-            let Some(deadline) = self.flows.get(id).map(|flow| flow.deadline) else {
+            let Some(deadline) = self.get(id).map(|flow| flow.deadline()) else {
                 return expired;
             };
             if deadline <= now {
@@ -431,145 +459,59 @@ impl<N: Network> FlowTable<N> {
                 self.counters.expired += 1;
                 expired.flows += 1;
             } else {
-                self.wheel.remove(&mut self.flows, id, slot);
-                let slot = self.wheel.insert(&mut self.flows, id, now, deadline);
-                if let Some(flow) = self.flows.get_mut(id) {
-                    flow.timer_slot = slot;
-                }
+                self.set_timer(id, slot, now, deadline);
             }
         }
         expired.more = true;
         expired
     }
 
-    fn lifetime(&self, class: Class) -> u64 {
-        self.lifetimes
-            .get(class as usize)
-            .copied()
-            .unwrap_or_default()
+    fn set_timer(&mut self, id: u32, slot: u16, now: Moment, deadline: Moment) {
+        let cells = &self.store.cells;
+        self.wheel.remove(cells, id, slot);
+        let timer_slot = self.wheel.insert(cells, id, now, deadline);
+        if let Some(cell) = cells.get(id)
+            && let Some(kind) = cell.kind()
+        {
+            cell.set_kind(Some(Kind { timer_slot, ..kind }));
+        }
     }
 
     fn set_class(&mut self, id: u32, class: Class, now: Moment) {
-        let deadline = now.plus_nanos(self.lifetime(class));
-        let Some(flow) = self.flows.get_mut(id) else {
+        let store = Arc::clone(&self.store);
+        let Some(cell) = store.cells.get(id) else {
             return;
         };
-        let (old, old_deadline, slot) = (flow.class, flow.deadline, flow.timer_slot);
-        let closed = matches!(class, Class::Revoked | Class::TcpClosed);
-        if old == class && closed {
+        let Some(kind) = cell.kind() else {
+            return;
+        };
+        if kind.class == class && !class.is_prolonged() {
             // What comes after the end prolongs nothing.
             return;
         }
-        flow.deadline = deadline;
-        flow.class = class;
-        if old == class {
+        let (deadline, old_deadline) = (now.plus_nanos(store.lifetimes.of(class)), cell.deadline());
+        cell.set_deadline(deadline);
+        if kind.class == class {
             return;
         }
-        self.leave_rank(id, old);
+        cell.set_kind(Some(Kind { class, ..kind }));
+        self.leave_rank(id, kind.class);
         self.join_rank(id, class);
         if deadline < old_deadline {
             // The wheel would look at it too late.
-            self.wheel.remove(&mut self.flows, id, slot);
-            let slot = self.wheel.insert(&mut self.flows, id, now, deadline);
-            if let Some(flow) = self.flows.get_mut(id) {
-                flow.timer_slot = slot;
-            }
+            self.set_timer(id, kind.timer_slot, now, deadline);
         }
     }
 
-    fn join_rank(&mut self, id: u32, class: Class) {
+    pub(super) fn join_rank(&mut self, id: u32, class: Class) {
         if let Some(rank) = class.rank().and_then(|rank| self.ranks.get_mut(rank)) {
-            rank.push_back(&mut self.flows, id);
+            rank.push_back(&self.store.cells, id);
         }
     }
 
-    fn leave_rank(&mut self, id: u32, class: Class) {
+    pub(super) fn leave_rank(&mut self, id: u32, class: Class) {
         if let Some(rank) = class.rank().and_then(|rank| self.ranks.get_mut(rank)) {
-            rank.remove(&mut self.flows, id);
+            rank.remove(&self.store.cells, id);
         }
     }
-
-    /// Removes the least valuable flow that may be displaced: of the lowest rank that has any the one that has waited
-    /// longest, flows in use getting a second chance a bounded number of times.
-    fn displace(&mut self, now: Moment) {
-        const CHANCES: u32 = 4;
-        /// Nanoseconds since the last packet.
-        const IN_USE: u64 = 1_000_000_000;
-        let Some(rank) = self.ranks.iter().position(|rank| rank.head().is_some()) else {
-            return;
-        };
-        for chance in 1..=CHANCES {
-            let Some(id) = self.ranks.get(rank).and_then(List::head) else {
-                return;
-            };
-            let Some(flow) = self.flows.get(id) else {
-                return;
-            };
-            let class = flow.class;
-            let in_use =
-                flow.deadline > now.plus_nanos(self.lifetime(class).saturating_sub(IN_USE));
-            if in_use && chance < CHANCES {
-                self.leave_rank(id, class);
-                self.join_rank(id, class);
-                continue;
-            }
-            self.remove(id);
-            self.counters.displaced += 1;
-            return;
-        }
-    }
-}
-
-fn class_of(proto: Proto, connection: Option<&Connection>, both_ways: bool) -> Class {
-    match (proto, connection) {
-        (Proto::Tcp, Some(connection)) => match connection.state() {
-            TcpState::Closed => Class::TcpClosed,
-            TcpState::Established if connection.is_confirmed() => Class::TcpEstablished,
-            TcpState::Listen | TcpState::SynSent | TcpState::SynRcvd | TcpState::Established => {
-                Class::TcpHalfOpen
-            }
-            _ => Class::TcpClosing,
-        },
-        (Proto::Udp, _) if both_ways => Class::UdpBothWays,
-        (Proto::Udp, _) => Class::UdpOneWay,
-        (Proto::Icmp, _) => Class::Icmp,
-        _ if both_ways => Class::OtherBothWays,
-        _ => Class::Other,
-    }
-}
-
-fn lifetimes(timeouts: &Timeouts) -> Lifetimes {
-    let mut lifetimes = [0; Class::COUNT];
-    for (class, lifetime) in [
-        (Class::Revoked, timeouts.tcp_closing),
-        (Class::TcpClosed, timeouts.tcp_half_open),
-        (Class::TcpHalfOpen, timeouts.tcp_half_open),
-        (Class::TcpClosing, timeouts.tcp_closing),
-        (Class::TcpEstablished, timeouts.tcp_established),
-        (Class::UdpOneWay, timeouts.udp_one_way),
-        (Class::UdpBothWays, timeouts.udp_both_ways),
-        (Class::Icmp, timeouts.icmp),
-        (Class::Other, timeouts.other),
-        (Class::OtherBothWays, timeouts.other),
-    ] {
-        if let Some(place) = lifetimes.get_mut(class as usize) {
-            *place = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
-        }
-    }
-    lifetimes
-}
-
-/// Zero is no value: it marks a free slot of the index.
-fn value_of(id: u32, dir: Direction) -> u32 {
-    (id + 1) << 1 | dir as u32
-}
-
-#[inline]
-fn of_value(value: u32) -> (u32, Direction) {
-    let dir = if value & 1 == Direction::Out as u32 {
-        Direction::Out
-    } else {
-        Direction::In
-    };
-    ((value >> 1).wrapping_sub(1), dir)
 }

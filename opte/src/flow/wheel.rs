@@ -1,7 +1,8 @@
 //! The timing wheel: which flows may have expired, without looking at the others.
 
-use super::list::{Linked, List};
-use super::slab::Slab;
+use super::cell::Cell;
+use super::chunks::Chunks;
+use super::list::List;
 use crate::time::Moment;
 
 /// The list number of the wheel's lists.
@@ -31,9 +32,9 @@ impl Wheel {
     }
 
     /// Enters a record that is to be looked at once `deadline` has passed; says the slot it is in.
-    pub(super) fn insert<T: Linked<TIMER>>(
+    pub(super) fn insert(
         &mut self,
-        slab: &mut Slab<T>,
+        cells: &Chunks<Cell>,
         id: u32,
         now: Moment,
         deadline: Moment,
@@ -45,16 +46,16 @@ impl Wheel {
         let due = (tick(deadline) + 1).clamp(self.cursor + 1, self.cursor + SLOTS as u64 - 1);
         let slot = due % SLOTS as u64;
         if let Some(list) = self.slots.get_mut(slot as usize) {
-            list.push_back(slab, id);
+            list.push_back(cells, id);
             self.len += 1;
         }
         slot as u16
     }
 
     /// Takes out a record that is in `slot`.
-    pub(super) fn remove<T: Linked<TIMER>>(&mut self, slab: &mut Slab<T>, id: u32, slot: u16) {
+    pub(super) fn remove(&mut self, cells: &Chunks<Cell>, id: u32, slot: u16) {
         if let Some(list) = self.slots.get_mut(usize::from(slot)) {
-            list.remove(slab, id);
+            list.remove(cells, id);
             self.len -= 1;
         }
     }

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
+use super::worker::Places;
 use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
 use crate::direction::PerDirection;
 use crate::epoch::Epoch;
@@ -14,6 +15,7 @@ use crate::layer::Layer;
 use crate::network::Network;
 use crate::provider::{Log, NoLog, Random};
 use crate::sync::KMutex;
+use crate::sync::atomic::{AtomicU8, AtomicU32};
 
 /// A port in the making: its layers in outbound order, its limits, and what it follows.
 pub struct PortBuilder<N: Network> {
@@ -32,15 +34,20 @@ pub struct PortBuilder<N: Network> {
 /// How much a port may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Flows, each with both directions.
+    /// Flows, each with both directions; at most 2^24 of them.
     pub flows: NonZeroU32,
+    /// Bytes that the flow table may take. When a new flow would need more, the table is full.
+    pub memory: usize,
 }
 
 impl Default for Limits {
-    /// 524,288 flows.
+    /// 524,288 flows, and the memory that they need.
     fn default() -> Self {
         const FLOWS: NonZeroU32 = NonZeroU32::MIN.saturating_add(524_287);
-        Self { flows: FLOWS }
+        Self {
+            flows: FLOWS,
+            memory: usize::MAX,
+        }
     }
 }
 
@@ -148,20 +155,7 @@ impl<N: Network> PortBuilder<N> {
     /// The port, in state [`PortState::Ready`].
     pub fn build(self) -> Port<N> {
         let seed = HashSeed::draw(&*self.random);
-        let inner = Inner {
-            state: PortState::Ready,
-            layers: self.layers,
-            flows: FlowTable::new(seed.clone(), self.limits.flows.get(), &self.timeouts),
-            epoch: 0,
-            cleared: 0,
-            forgotten: [0; MAX_LAYERS],
-            traffic: PerDirection::default(),
-            fragments: PerDirection {
-                inbound: FragmentTable::new(self.fragments),
-                outbound: FragmentTable::new(self.fragments),
-            },
-            released: Vec::new(),
-        };
+        let flows = FlowTable::new(seed, self.limits, &self.timeouts);
         let port = Port {
             name: self.name,
             network: self.network,
@@ -169,10 +163,24 @@ impl<N: Network> PortBuilder<N> {
             log: self.log,
             midstream: self.midstream,
             followed: self.followed,
-            seed,
-            inner: KMutex::new(inner),
+            state: AtomicU8::new(PortState::Ready as u8),
+            changes: AtomicU32::new(0),
+            flows: Arc::clone(flows.store()),
+            places: Places::new(),
+            commands: KMutex::new(()),
+            inner: KMutex::new(Inner {
+                layers: self.layers,
+                flows,
+                cleared: 0,
+                forgotten: [0; MAX_LAYERS],
+                fragments: PerDirection {
+                    inbound: FragmentTable::new(self.fragments),
+                    outbound: FragmentTable::new(self.fragments),
+                },
+                released: Vec::new(),
+            }),
         };
-        let present = port.epoch(0);
+        let present = port.epoch();
         let mut inner = port.inner.lock();
         inner.cleared = present;
         inner.forgotten = [present; MAX_LAYERS];

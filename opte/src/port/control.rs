@@ -46,15 +46,19 @@ pub enum RuleChange<N: Network> {
 impl<N: Network> Port<N> {
     /// Lets packets through.
     pub fn start(&self) {
-        self.inner.lock().state = PortState::Running;
+        let _one = self.commands.lock();
+        let inner = self.inner.lock();
+        self.set_state(PortState::Running);
+        drop(inner);
         self.note("started");
     }
 
     /// Stops packets and keeps all state.
     pub fn pause(&self) -> Result<(), PortError> {
-        let mut inner = self.inner.lock();
-        inner.must_be(&[PortState::Running])?;
-        inner.state = PortState::Paused;
+        let _one = self.commands.lock();
+        let inner = self.inner.lock();
+        self.must_be(&[PortState::Running])?;
+        self.set_state(PortState::Paused);
         drop(inner);
         self.note("paused");
         Ok(())
@@ -62,13 +66,17 @@ impl<N: Network> Port<N> {
 
     /// Forgets all flows and goes back to [`PortState::Ready`].
     pub fn reset(&self) {
+        const SLICE: u32 = 64;
+        let _one = self.commands.lock();
+        let worker = self.worker();
         let mut inner = self.inner.lock();
-        inner.state = PortState::Ready;
-        let flows = inner.flows.take();
-        inner.forget_fragments();
+        self.set_state(PortState::Ready);
+        inner.forget_fragments(&worker.counts);
         drop(inner);
-        // What the flows held is given back while packets may pass.
-        drop(flows);
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.inner.lock().flows.clear(from, SLICE);
+        }
         self.note("reset");
     }
 
@@ -77,11 +85,21 @@ impl<N: Network> Port<N> {
             .log(Level::Note, format_args!("port {}: {what}", self.name));
     }
 
+    fn must_be(&self, states: &[PortState]) -> Result<(), PortError> {
+        let state = self.state();
+        if states.contains(&state) {
+            Ok(())
+        } else {
+            Err(PortError::BadState(state))
+        }
+    }
+
     /// Changes rules, of several layers if need be: all changes are made, and seen together, or none is. Says the
     /// identifiers of the rules added by [`RuleChange::Add`]. Every flow is judged anew before its next packet.
     pub fn change_rules(&self, changes: Vec<RuleChange<N>>) -> Result<Vec<RuleId>, PortError> {
+        let _one = self.commands.lock();
         let mut inner = self.inner.lock();
-        inner.must_be(&[PortState::Ready, PortState::Running])?;
+        self.must_be(&[PortState::Ready, PortState::Running])?;
         let mut removed = Vec::new();
         for change in &changes {
             let (RuleChange::Add { layer, .. }
@@ -103,7 +121,7 @@ impl<N: Network> Port<N> {
         for change in changes {
             added.extend(inner.change(change));
         }
-        inner.epoch = inner.epoch.wrapping_add(1);
+        self.changed();
         Ok(added)
     }
 
@@ -146,20 +164,20 @@ impl<N: Network> Port<N> {
     /// Empties the unified flow table: the next packet of each flow walks the layers. What the layers decided is kept, and
     /// so is the state of connections.
     pub fn clear_uft(&self) -> Result<(), PortError> {
+        let _one = self.commands.lock();
         let mut inner = self.inner.lock();
-        inner.must_be(&[PortState::Running])?;
-        inner.epoch = inner.epoch.wrapping_add(1);
-        inner.cleared = self.epoch(inner.epoch);
+        self.must_be(&[PortState::Running])?;
+        inner.cleared = self.changed();
         Ok(())
     }
 
     /// Forgets what a layer has decided over flows: their next packets are decided by its rules.
     pub fn clear_lft(&self, layer: &str) -> Result<(), PortError> {
+        let _one = self.commands.lock();
         let mut inner = self.inner.lock();
-        inner.must_be(&[PortState::Running])?;
+        self.must_be(&[PortState::Running])?;
         let at = inner.layer(layer)?;
-        inner.epoch = inner.epoch.wrapping_add(1);
-        let now = self.epoch(inner.epoch);
+        let now = self.changed();
         if let Some(forgotten) = inner.forgotten.get_mut(at) {
             *forgotten = now;
         }
@@ -169,24 +187,17 @@ impl<N: Network> Port<N> {
     /// Removes flows whose time is over, looking at `slice` flows at most. To be called every second or oftener, and again
     /// at once while there is more; packets pass between two calls.
     pub fn expire(&self, now: Moment, slice: u32) -> Expired {
+        let worker = self.worker();
         let mut inner = self.inner.lock();
-        if inner.state == PortState::Paused {
+        if self.state() == PortState::Paused {
             return Expired::default();
         }
-        inner.expire_fragments(now, slice);
+        inner.expire_fragments(&worker.counts, now, slice);
         inner.flows.expire(now, slice)
     }
 }
 
 impl<N: Network> Inner<N> {
-    pub(super) fn must_be(&self, states: &[PortState]) -> Result<(), PortError> {
-        if states.contains(&self.state) {
-            Ok(())
-        } else {
-            Err(PortError::BadState(self.state))
-        }
-    }
-
     pub(super) fn layer(&self, name: &str) -> Result<usize, PortError> {
         let at = self.layers.iter().position(|layer| &**layer.name() == name);
         at.ok_or_else(|| PortError::LayerNotFound(String::from(name)))

@@ -39,6 +39,8 @@ pub struct PortCounters {
     pub flows: u32,
     /// Flows there may be.
     pub flow_limit: u32,
+    /// Bytes that the flow table takes.
+    pub memory: usize,
     /// TCP connections there are.
     pub tcp_connections: u32,
     /// Distinct programs in use.

@@ -95,12 +95,12 @@ impl<N: Network> Port<N> {
             let Some(flow) = inner.flows.get(id) else {
                 return;
             };
-            if flow.revoked || !is_since(flow.epoch, inner.cleared) {
+            if flow.is_revoked() || !is_since(flow.epoch(), inner.cleared) {
                 return;
             }
             for dir in Direction::BOTH {
-                let side = flow.sides.get(dir);
-                if let Some(program) = &side.program {
+                let side = flow.side(dir);
+                if let Some(program) = side.program {
                     let program = side.key.text_of(program);
                     response.flows.push(UftFlow {
                         dir,
@@ -120,13 +120,13 @@ impl<N: Network> Port<N> {
         let inner = self.inner.lock();
         let mut flows = Vec::new();
         let next = inner.page(page.cursor as u32, page.limit(), |id| {
-            let Some(flow) = inner.flows.get(id).filter(|flow| !flow.revoked) else {
+            let Some(flow) = inner.flows.get(id).filter(|flow| !flow.is_revoked()) else {
                 return;
             };
-            let Some(connection) = inner.flows.connection(flow) else {
+            let Some(connection) = flow.connection() else {
                 return;
             };
-            let (inbound, outbound) = (&flow.sides.inbound, &flow.sides.outbound);
+            let (inbound, outbound) = (flow.side(Direction::In), flow.side(Direction::Out));
             flows.push(TcpFlow {
                 flow: outbound.key.id(),
                 state: connection.state().to_string(),
@@ -147,7 +147,7 @@ impl<N: Network> Port<N> {
     pub fn counters(&self) -> PortCounters {
         let inner = self.inner.lock();
         PortCounters {
-            traffic: inner.traffic,
+            traffic: self.places.sum(),
             fragments: PerDirection {
                 inbound: inner.fragments.inbound.counters(),
                 outbound: inner.fragments.outbound.counters(),
@@ -155,6 +155,7 @@ impl<N: Network> Port<N> {
             table: *inner.flows.counters(),
             flows: inner.flows.len(),
             flow_limit: inner.flows.limit(),
+            memory: inner.flows.bytes(),
             tcp_connections: inner.flows.connections(),
             programs: inner.flows.programs(),
         }
@@ -182,17 +183,15 @@ impl<N: Network> Inner<N> {
         let Some(flow) = self.flows.get(id) else {
             return Vec::new();
         };
-        if flow.revoked || !is_since(flow.epoch, since) {
+        if flow.is_revoked() || !is_since(flow.epoch(), since) {
             return Vec::new();
         }
-        let action = match flow.decisions.get(layer) {
+        let action = match flow.decision(layer) {
             Decision::None => return Vec::new(),
             Decision::Allow => "no-op",
             Decision::Descriptor(descriptor) => descriptor.name(),
         };
-        let sides = Direction::BOTH
-            .into_iter()
-            .map(|dir| (dir, flow.sides.get(dir)));
+        let sides = Direction::BOTH.into_iter().map(|dir| (dir, flow.side(dir)));
         let known = sides.filter(|(_, side)| side.program.is_some());
         let rows = known.map(|(dir, side)| LayerFlow {
             dir,

@@ -7,6 +7,7 @@ use opte_headers::FlowKey;
 use opte_headers::frame::{Fragment, KeyKind, Parsed};
 
 use super::process::{Arrival, entropy};
+use super::worker::Claimed;
 use super::{Inner, Port, Released, Verdict};
 use crate::flow::Key;
 use crate::fragment::{FirstFragment, Held, Piece};
@@ -45,23 +46,22 @@ impl<N: Network> Inner<N> {
     pub(super) fn fragment(
         &mut self,
         port: &Port<N>,
+        counts: &Claimed<'_>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
-    ) -> Verdict {
+    ) -> Result<Verdict, DropReason> {
         let dir = arrival.dir;
         self.fragments.get_mut(dir).expire(arrival.now, 2);
-        let verdict = match self.place_fragment(port, arrival, packet, reply) {
-            Ok(verdict) => verdict,
-            Err(reason) => self.dropped(dir, reason),
-        };
-        self.count_abandoned(dir);
+        let verdict = self.place_fragment(port, counts, arrival, packet, reply);
+        self.count_abandoned(counts, dir);
         verdict
     }
 
     fn place_fragment(
         &mut self,
         port: &Port<N>,
+        counts: &Claimed<'_>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
@@ -71,7 +71,7 @@ impl<N: Network> Inner<N> {
         } = arrival;
         let piece = Piece::of(parsed, packet.frame()).map_err(|error| DropReason::from(&error))?;
         let key = port.fragment_key(dir, parsed, packet.frame());
-        let id = (key.hash(&port.seed), parsed.fragment_id);
+        let id = (port.flows.hash(key.words()), parsed.fragment_id);
         let first = self.fragments.get_mut(dir).arrive(now, id, &key, piece)?;
         let verdict = match (parsed.fragment, first) {
             (Fragment::Later, FirstFragment::Awaited) => {
@@ -80,18 +80,19 @@ impl<N: Network> Inner<N> {
             }
             (_, FirstFragment::Refused) => return Err(DropReason::FragmentOrphan),
             (Fragment::Later, FirstFragment::Passed(key, hash)) => {
-                self.follow(port, (dir, now), (&key, hash), packet)?;
+                self.follow(port, counts, (dir, now), (&key, hash), packet)?;
                 Verdict::Forward { hash }
             }
-            _ => match self.whole(port, arrival, packet, reply) {
-                Verdict::Forward { hash } => {
+            _ => match self.whole(port, counts, arrival, packet, reply) {
+                Ok(Verdict::Forward { hash }) => {
                     let fragments = self.fragments.get_mut(dir);
                     let held = fragments.passed(id, *arrival.key, hash);
-                    self.release(port, (dir, now), (arrival.key, hash), held)
+                    self.release(port, counts, (dir, now), (arrival.key, hash), held)
                 }
                 other => {
                     self.fragments.get_mut(dir).refuse(id);
-                    other
+                    self.fragments.get_mut(dir).finish(id);
+                    return other;
                 }
             },
         };
@@ -108,7 +109,7 @@ impl<N: Network> Inner<N> {
     ) -> Result<Option<(N::Key, u32)>, DropReason> {
         let Arrival { dir, parsed, .. } = arrival;
         let key = port.fragment_key(dir, parsed, packet.frame());
-        let id = (key.hash(&port.seed), parsed.fragment_id);
+        let id = (port.flows.hash(key.words()), parsed.fragment_id);
         match self.fragments.get(dir).first_of(arrival.now, id, &key) {
             FirstFragment::Awaited => Ok(None),
             FirstFragment::Passed(key, hash) => Ok(Some((key, hash))),
@@ -120,6 +121,7 @@ impl<N: Network> Inner<N> {
     fn release(
         &mut self,
         port: &Port<N>,
+        counts: &Claimed<'_>,
         (dir, now): (Direction, Moment),
         (key, hash): (&N::Key, u32),
         held: Vec<Held>,
@@ -132,10 +134,10 @@ impl<N: Network> Inner<N> {
             let Some(mut packet) = Packet::new(&mut buffer, start, end) else {
                 continue;
             };
-            let followed = self.follow(port, (dir, now), (key, hash), &mut packet);
+            let followed = self.follow(port, counts, (dir, now), (key, hash), &mut packet);
             let range = packet.range();
             if let Err(reason) = followed {
-                self.dropped(dir, reason);
+                counts.dropped(dir, reason);
                 continue;
             }
             buffer.truncate(range.end);
@@ -153,6 +155,7 @@ impl<N: Network> Inner<N> {
     fn follow(
         &mut self,
         port: &Port<N>,
+        counts: &Claimed<'_>,
         (dir, now): (Direction, Moment),
         (key, hash): (&N::Key, u32),
         packet: &mut Packet<'_>,
@@ -166,58 +169,52 @@ impl<N: Network> Inner<N> {
             key,
             hash,
         };
-        let id = self.flows.find(dir, hash, key);
-        let id = id.ok_or(DropReason::FragmentOrphan)?;
-        let epoch = port.epoch(self.epoch);
+        let found = self.flows.find(dir, hash, key);
+        let id = found.ok_or(DropReason::FragmentOrphan)?.id;
+        let epoch = port.epoch();
         let flow = self.flows.get(id).ok_or(DropReason::FragmentOrphan)?;
-        if flow.epoch != epoch || flow.revoked || flow.deadline <= now {
-            self.doubtful(port, id, epoch, arrival, packet)
+        if flow.is_doubtful(epoch, now) {
+            self.doubtful(port, counts, id, epoch, arrival, packet)
                 .ok_or(DropReason::FragmentOrphan)??;
         }
         let l3 = parsed.l3_index().unwrap_or_default();
         let len = packet.len();
-        let parts = self.flows.parts_mut(id);
-        let mut parts = parts.ok_or(DropReason::FragmentOrphan)?;
-        let side = parts.flow.sides.get(dir);
+        let flow = self.flows.get(id).ok_or(DropReason::FragmentOrphan)?;
+        let side = flow.side(dir);
         if side.l3 != l3 {
             return Err(DropReason::ProgramApply);
         }
-        let program = side.program.as_deref().ok_or(DropReason::FragmentOrphan)?;
+        let program = side.program.ok_or(DropReason::FragmentOrphan)?;
         let program = program.before_header(l3 + 1);
-        if !parts.count(dir, len, now) {
-            self.flows.touch(id, now);
-        }
+        self.flows.count_part(id, dir, len, now);
         packet
             .apply(&program, parsed, entropy(hash))
             .map_err(|_| DropReason::ProgramApply)?;
-        let traffic = self.traffic.get_mut(dir);
-        traffic.uft_hit += 1;
-        traffic.forwarded += 1;
-        traffic.bytes += len as u64;
+        counts.hit(dir, len);
         self.fragments.get_mut(dir).followed();
         Ok(())
     }
 
     /// Forgets the fragmented packets whose time is over.
-    pub(super) fn expire_fragments(&mut self, now: Moment, slice: u32) {
+    pub(super) fn expire_fragments(&mut self, counts: &Claimed<'_>, now: Moment, slice: u32) {
         for dir in Direction::BOTH {
             self.fragments.get_mut(dir).expire(now, slice);
-            self.count_abandoned(dir);
+            self.count_abandoned(counts, dir);
         }
     }
 
     /// Forgets all fragmented packets.
-    pub(super) fn forget_fragments(&mut self) {
+    pub(super) fn forget_fragments(&mut self, counts: &Claimed<'_>) {
         for dir in Direction::BOTH {
             self.fragments.get_mut(dir).clear();
-            self.count_abandoned(dir);
+            self.count_abandoned(counts, dir);
         }
         self.released = Vec::new();
     }
 
-    fn count_abandoned(&mut self, dir: Direction) {
+    fn count_abandoned(&mut self, counts: &Claimed<'_>, dir: Direction) {
         for _ in 0..self.fragments.get_mut(dir).take_abandoned() {
-            self.dropped(dir, DropReason::FragmentOrphan);
+            counts.dropped(dir, DropReason::FragmentOrphan);
         }
     }
 }

@@ -6,12 +6,15 @@ mod counters;
 mod dump;
 mod error;
 mod fragment;
+mod hit;
+mod miss;
 mod process;
 mod related;
 mod state;
 mod trace;
 mod verdict;
 mod walk;
+mod worker;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -23,15 +26,18 @@ pub use error::PortError;
 pub use state::PortState;
 pub use trace::{Fate, Step, Trace};
 pub use verdict::{Released, Verdict};
+pub use worker::Worker;
 
 use crate::direction::PerDirection;
 use crate::epoch::Epoch;
-use crate::flow::{FlowTable, HashSeed};
+use crate::flow::{FlowStore, FlowTable};
 use crate::fragment::FragmentTable;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::provider::{Log, Random};
 use crate::sync::KMutex;
+use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use worker::Places;
 
 /// Layers that a port can have.
 pub const MAX_LAYERS: usize = 16;
@@ -45,22 +51,26 @@ pub struct Port<N: Network> {
     midstream: Midstream,
     /// What flows depend on beside the port's own rules.
     followed: Vec<Epoch>,
-    seed: HashSeed,
+    /// [`PortState`], changed under the lock.
+    state: AtomicU8,
+    /// Changes of the port's own rules, made under the lock.
+    changes: AtomicU32,
+    /// The flows, for packets of known ones.
+    flows: Arc<FlowStore>,
+    places: Places,
+    /// One command at a time.
+    commands: KMutex<()>,
     inner: KMutex<Inner<N>>,
 }
 
-/// What the port's lock protects.
+/// What the port's lock protects. Packets of known flows do not take it.
 struct Inner<N: Network> {
-    state: PortState,
     layers: Vec<Layer<N>>,
     flows: FlowTable<N>,
-    /// Changes of the port's own rules.
-    epoch: u32,
     /// Flows decided before this generation are not in the unified flow table.
     cleared: u32,
     /// For each layer: what it decided before this generation is forgotten.
     forgotten: [u32; MAX_LAYERS],
-    traffic: PerDirection<Traffic>,
     fragments: PerDirection<FragmentTable<N::Key>>,
     /// Fragments that go on, until the driver takes them.
     released: Vec<Released>,
@@ -79,12 +89,24 @@ impl<N: Network> Port<N> {
 
     /// Where it is in its life.
     pub fn state(&self) -> PortState {
-        self.inner.lock().state
+        PortState::of(self.state.load(Ordering::Acquire))
+    }
+
+    /// To be called with the port's lock held.
+    fn set_state(&self, state: PortState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Says that the port's own rules have changed. To be called with the port's lock held.
+    fn changed(&self) -> u32 {
+        self.changes.fetch_add(1, Ordering::Release);
+        self.epoch()
     }
 
     /// The present generation of all that flows depend on.
     #[inline]
-    fn epoch(&self, own: u32) -> u32 {
+    fn epoch(&self) -> u32 {
+        let own = self.changes.load(Ordering::Acquire);
         match self.followed.as_slice() {
             // As many as ports of a VPC follow: every packet asks.
             [a, b] => own.wrapping_add(a.get()).wrapping_add(b.get()),

@@ -12,6 +12,7 @@ use opte_headers::program::{Program, Sums};
 use opte_headers::{ipv4, ipv6};
 
 use super::process::{Arrival, entropy};
+use super::worker::Claimed;
 use super::{Inner, Port};
 use crate::flow::Key;
 use crate::network::Network;
@@ -38,13 +39,17 @@ impl<N: Network> Inner<N> {
     pub(super) fn related(
         &mut self,
         port: &Port<N>,
+        counts: &Claimed<'_>,
         epoch: u32,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
     ) -> Option<Result<u32, DropReason>> {
         match port.relate(arrival, packet) {
             Ok(None) => None,
-            Ok(Some(related)) => Some(self.send_related(port, epoch, arrival, packet, &related)),
+            Ok(Some(related)) => {
+                let sent = self.send_related(port, counts, epoch, arrival, packet, &related);
+                Some(sent)
+            }
             Err(reason) => Some(Err(reason)),
         }
     }
@@ -52,6 +57,7 @@ impl<N: Network> Inner<N> {
     fn send_related(
         &mut self,
         port: &Port<N>,
+        counts: &Claimed<'_>,
         epoch: u32,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
@@ -63,22 +69,19 @@ impl<N: Network> Inner<N> {
             hash: related.hash,
             ..arrival
         };
-        let id = self.flows.find(dir, related.hash, &related.key);
-        let id = id.ok_or(DropReason::IcmpUnrelated)?;
+        let found = self.flows.find(dir, related.hash, &related.key);
+        let id = found.ok_or(DropReason::IcmpUnrelated)?.id;
         let flow = self.flows.get(id).ok_or(DropReason::IcmpUnrelated)?;
-        if flow.epoch != epoch || flow.revoked || flow.deadline <= now {
-            self.doubtful(port, id, epoch, of_flow, packet)
+        if flow.is_doubtful(epoch, now) {
+            self.doubtful(port, counts, id, epoch, of_flow, packet)
                 .ok_or(DropReason::IcmpUnrelated)??;
         }
         let flow = self.flows.get(id).ok_or(DropReason::IcmpUnrelated)?;
-        let program = flow.sides.get(dir).program.as_deref();
+        let program = flow.side(dir).program;
         let program = program.ok_or(DropReason::IcmpUnrelated)?;
         let len = packet.len();
         related.translate(program, arrival.parsed, packet)?;
-        let traffic = self.traffic.get_mut(dir);
-        traffic.related += 1;
-        traffic.forwarded += 1;
-        traffic.bytes += len as u64;
+        counts.related(dir, len);
         Ok(related.hash)
     }
 }
@@ -118,7 +121,7 @@ impl<N: Network> Port<N> {
         let key = self.network.key(dir, &of_flow, packet.frame());
         Ok(Some(Related {
             key,
-            hash: key.hash(&self.seed),
+            hash: self.flows.hash(key.words()),
             error,
             plain,
         }))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a port is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
 pub enum PortState {
     /// Made, and not yet started: rules may be changed, packets are dropped.
     Ready,
@@ -13,6 +14,18 @@ pub enum PortState {
     Running,
     /// Keeps its flows, drops packets and refuses changes, so that it can be looked at or saved.
     Paused,
+}
+
+impl PortState {
+    /// Of its number.
+    #[inline(always)]
+    pub(super) fn of(number: u8) -> Self {
+        match number {
+            1 => PortState::Running,
+            2 => PortState::Paused,
+            _ => PortState::Ready,
+        }
+    }
 }
 
 impl fmt::Display for PortState {

@@ -14,7 +14,7 @@ use super::related::Related;
 use super::walk::{End, Frame, Walk};
 use super::{Inner, Port, PortState, is_since};
 use crate::api::FlowId;
-use crate::flow::Key;
+use crate::flow::{Found, Key};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::rule::RuleId;
@@ -99,7 +99,7 @@ impl<N: Network> Port<N> {
             Err(error) => return dropped(DropReason::from(&error)),
         };
         let key = self.network.key(dir, &parsed, frame);
-        let hash = key.hash(&self.seed);
+        let hash = self.flows.hash(key.words());
         let mut buf = [&[0; HEAD_ROOM][..], frame].concat();
         let end = buf.len();
         let Some(mut packet) = Packet::new(&mut buf, HEAD_ROOM, end) else {
@@ -118,7 +118,7 @@ impl<N: Network> Port<N> {
             ..dropped(DropReason::PortNotRunning)
         };
         let mut inner = self.inner.lock();
-        if inner.state != PortState::Running {
+        if self.state() != PortState::Running {
             return trace;
         }
         let outcome = inner.trace(self, arrival, &mut packet, &mut reply, &mut trace);
@@ -175,11 +175,11 @@ impl<N: Network> Inner<N> {
             return self.trace_related(port, arrival, packet, related, trace);
         }
         let found = self.flows.find(arrival.dir, arrival.hash, arrival.key);
-        if let Some(id) = found
+        if let Some(Found { id, .. }) = found
             && self
                 .flows
                 .get(id)
-                .is_some_and(|flow| flow.deadline > arrival.now)
+                .is_some_and(|flow| flow.deadline() > arrival.now)
             && let Some(passed) = self.trace_known(port, id, arrival, packet, trace)
         {
             trace.known = true;
@@ -231,9 +231,10 @@ impl<N: Network> Inner<N> {
             hash: related.hash,
             ..arrival
         };
-        let id = self.flows.find(arrival.dir, related.hash, &related.key);
+        let found = self.flows.find(arrival.dir, related.hash, &related.key);
+        let id = found.map(|found| found.id);
         let flow = id.and_then(|id| self.flows.get(id));
-        let live = flow.is_some_and(|flow| flow.deadline > arrival.now);
+        let live = flow.is_some_and(|flow| flow.deadline() > arrival.now);
         let passed = id.filter(|_| live);
         let passed = passed.and_then(|id| self.trace_known(port, id, of_flow, packet, trace));
         match passed.ok_or(DropReason::IcmpUnrelated)?? {
@@ -262,8 +263,9 @@ impl<N: Network> Inner<N> {
             hash,
             ..arrival
         };
-        let id = self.flows.find(arrival.dir, hash, &key);
-        let passed = id.and_then(|id| self.trace_known(port, id, arrival, packet, trace));
+        let found = self.flows.find(arrival.dir, hash, &key);
+        let passed =
+            found.and_then(|found| self.trace_known(port, found.id, arrival, packet, trace));
         trace.flow = Some(key.id());
         trace.known = true;
         match passed.ok_or(DropReason::FragmentOrphan)?? {
@@ -286,19 +288,19 @@ impl<N: Network> Inner<N> {
         trace: &mut Trace,
     ) -> Option<Result<Passed<N::Key>, DropReason>> {
         let flow = self.flows.get(id)?;
-        let mut program = **flow.sides.get(arrival.dir).program.as_ref()?;
-        if flow.epoch != port.epoch(self.epoch) {
-            let (forgotten, decided, first) = (&self.forgotten, flow.epoch, flow.first);
+        let mut program = *flow.side(arrival.dir).program?;
+        if flow.epoch() != port.epoch() {
+            let (forgotten, decided, first) = (&self.forgotten, flow.epoch(), flow.first());
             let held = |at: usize| {
                 let forgotten = forgotten
                     .get(at)
                     .is_some_and(|since| !is_since(decided, *since));
-                flow.decisions
+                flow.decisions()?
                     .descriptor(at)
                     .filter(|_| !forgotten)
                     .cloned()
             };
-            let side = flow.sides.get(first);
+            let side = flow.side(first);
             let mut walk = Walk::observed(first, side.key, side.l3);
             let end = walk.forward(
                 &port.network,
@@ -320,15 +322,14 @@ impl<N: Network> Inner<N> {
                 End::Drop(_) => return Some(Err(DropReason::FlowRevoked)),
                 End::Pass | End::Reply(_) => return None,
             }
-        } else if flow.revoked {
+        } else if flow.is_revoked() {
             return Some(Err(DropReason::FlowRevoked));
         }
         let flow = self.flows.get(id)?;
-        if let (Some(connection), Some(segment)) = (
-            self.flows.connection(flow),
+        if let (Some(mut connection), Some(segment)) = (
+            flow.connection(),
             super::process::segment_of(arrival, packet),
         ) {
-            let mut connection = *connection;
             match connection.segment(arrival.dir, &segment) {
                 Outcome::Pass => {}
                 Outcome::Drop(reason) => return Some(Err(reason)),

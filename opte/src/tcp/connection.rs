@@ -33,6 +33,14 @@ struct End {
 }
 
 impl End {
+    const NONE: Self = Self {
+        next: 0,
+        acked: 0,
+        window: 0,
+        fin_end: 0,
+        scale: 0,
+        flags: 0,
+    };
     /// It has sent something.
     const SEEN: u8 = 1;
     /// It has acknowledged something.
@@ -65,6 +73,17 @@ pub enum Outcome {
 const MAX_SCALE: u8 = 14;
 
 impl Connection {
+    /// No connection.
+    pub(crate) const NONE: Self = Self {
+        ends: PerDirection {
+            inbound: End::NONE,
+            outbound: End::NONE,
+        },
+        state: TcpState::Closed,
+        opened: Direction::In,
+        closed: Direction::In,
+    };
+
     /// Whether `segment` may be the first of a connection; `midstream` says whether one that is no SYN may.
     pub fn may_open(segment: &Segment, midstream: bool) -> Result<(), DropReason> {
         let syn = segment.has(Segment::SYN);

@@ -295,6 +295,7 @@ impl Bench {
         let builder = PortBuilder::new("p1", Net { vni: vni() }, Arc::new(SeededRandom::new(7)))
             .limits(Limits {
                 flows: NonZeroU32::new(shape.flows).unwrap(),
+                ..Limits::default()
             })
             .follows(&mappings)
             .layer(nat, Position::First)

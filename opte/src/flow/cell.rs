@@ -1,0 +1,362 @@
+//! The part of a flow's record that packets read without a lock.
+
+use super::record::{Class, Proto};
+use crate::Direction;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::time::Moment;
+
+/// What packets ask of a flow: 208 bytes, the words of one direction together.
+///
+/// One thread at a time writes it, but for the counters and the deadline. A reader takes the sequence number first
+/// ([`Cell::sequence`]), then reads, then asks whether what it read belonged together ([`Cell::is_still`]): the
+/// number is odd while the writer is at work, and another one after it. The cell never goes away while its table lives, so a
+/// reader that comes late reads a record of another flow, and finds that out.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Cell {
+    inbound: SideCell,
+    sequence: AtomicU32,
+    /// The generation that the decisions were made in.
+    epoch: AtomicU32,
+    /// When it expires unless a packet comes, in nanoseconds.
+    deadline: AtomicU64,
+    /// The number of its TCP connection, if it has one.
+    connection: AtomicU32,
+    /// [`Kind`].
+    kind: AtomicU32,
+    /// Its places in the wheel and in the rank lists, for the one who writes. A free cell's first one tells the next free cell.
+    pub(super) links: [AtomicU64; 2],
+    /// For what flows are limited by beside their number.
+    spare: AtomicU64,
+    outbound: SideCell,
+}
+
+/// One direction of a flow.
+#[derive(Debug)]
+#[repr(C)]
+struct SideCell {
+    key: [AtomicU64; 5],
+    /// [`Tail`].
+    tail: AtomicU64,
+    /// Packets in the upper bits, bytes in the lower ones.
+    counts: AtomicU64,
+    reserved: [AtomicU64; 3],
+}
+
+/// The key of a flow in words: of the last one, the lower 16 bits.
+pub(crate) type KeyWords = [u64; 6];
+
+/// What one direction of a flow does with its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Side {
+    pub(super) key: KeyWords,
+    pub(super) tail: Tail,
+}
+
+/// The last word of a side: the rest of the key, and what is done with packets.
+///
+/// | bits | |
+/// |---|---|
+/// | 0..16 | the last 16 bits of the key |
+/// | 16..20 | where the innermost IP header stands |
+/// | 32..64 | the number of the program; zero: packets of this direction are not known yet |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail(u64);
+
+impl Tail {
+    pub(super) fn new(l3: u8, program: u32) -> Self {
+        Self(u64::from(l3 & 0xf) << 16 | u64::from(program) << 32)
+    }
+
+    #[inline(always)]
+    pub(super) fn l3(self) -> u8 {
+        (self.0 >> 16) as u8 & 0xf
+    }
+
+    #[inline(always)]
+    pub(super) fn program(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// What a flow is: one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub(super) class: Class,
+    pub(super) proto: Proto,
+    /// Which way its first packet went.
+    pub(super) first: Direction,
+    /// The slot of the wheel it is in.
+    pub(super) timer_slot: u16,
+}
+
+impl Kind {
+    /// No flow.
+    const FREE: u32 = 0;
+
+    fn to_word(self) -> u32 {
+        let first = matches!(self.first, Direction::Out);
+        1 | u32::from(first) << 1
+            | (self.proto as u32) << 2
+            | (self.class as u32) << 4
+            | u32::from(self.timer_slot) << 16
+    }
+
+    #[inline(always)]
+    fn of_word(word: u32) -> Option<Self> {
+        if word == Self::FREE {
+            return None;
+        }
+        Some(Self {
+            class: Class::of(word >> 4 & 0xf),
+            proto: Proto::of(word >> 2 & 3),
+            first: if word >> 1 & 1 == 1 {
+                Direction::Out
+            } else {
+                Direction::In
+            },
+            timer_slot: (word >> 16) as u16,
+        })
+    }
+}
+
+/// Packets and bytes of one direction, as a cell counts them: it holds 2^24 packets, and bytes enough for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
+const PACKET: u64 = 1 << 40;
+const BYTES: u64 = PACKET - 1;
+/// The most that is counted of a packet.
+const LONGEST: u64 = (1 << 17) - 1;
+/// Half of what a cell holds: what is counted is to be taken out.
+const HALF: u64 = 1 << 63;
+
+impl Counts {
+    /// Half of what a cell holds.
+    pub(super) fn is_much(self) -> bool {
+        self.packets >= HALF / PACKET
+    }
+
+    fn of_word(word: u64) -> Self {
+        Self {
+            packets: word >> 40,
+            bytes: word & BYTES,
+        }
+    }
+}
+
+/// What a cell had counted before a packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before(u64);
+
+impl Before {
+    /// The packet was the first of its direction.
+    #[inline(always)]
+    pub(super) fn was_none(self) -> bool {
+        self.0 < PACKET
+    }
+
+    /// The cell is to be emptied soon.
+    #[inline(always)]
+    pub(super) fn is_much(self) -> bool {
+        self.0 >= HALF
+    }
+}
+
+/// No connection.
+const NO_CONNECTION: u32 = u32::MAX;
+
+impl SideCell {
+    fn new() -> Self {
+        Self {
+            key: [const { 0 }; 5].map(AtomicU64::new),
+            tail: AtomicU64::new(0),
+            counts: AtomicU64::new(0),
+            reserved: [const { 0 }; 3].map(AtomicU64::new),
+        }
+    }
+}
+
+impl Cell {
+    pub(super) fn new() -> Self {
+        Self {
+            inbound: SideCell::new(),
+            sequence: AtomicU32::new(0),
+            epoch: AtomicU32::new(0),
+            deadline: AtomicU64::new(0),
+            connection: AtomicU32::new(NO_CONNECTION),
+            kind: AtomicU32::new(Kind::FREE),
+            links: [const { 0 }; 2].map(AtomicU64::new),
+            spare: AtomicU64::new(0),
+            outbound: SideCell::new(),
+        }
+    }
+
+    #[inline(always)]
+    fn side_cell(&self, dir: Direction) -> &SideCell {
+        match dir {
+            Direction::In => &self.inbound,
+            Direction::Out => &self.outbound,
+        }
+    }
+
+    /// The number under which the cell stands now. Odd: it is being written.
+    #[inline(always)]
+    pub(super) fn sequence(&self) -> u32 {
+        self.sequence.load(Ordering::Acquire)
+    }
+
+    /// Whether all that was read since [`Cell::sequence`] gave `sequence` belonged together.
+    #[inline(always)]
+    pub(super) fn is_still(&self, sequence: u32) -> bool {
+        fence(Ordering::Acquire);
+        self.sequence.load(Ordering::Relaxed) == sequence && sequence & 1 == 0
+    }
+
+    /// Writes what readers must not see half of. For the one who writes.
+    pub(super) fn write(&self, writer: impl FnOnce(&Self)) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        self.sequence
+            .store(sequence.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        writer(self);
+        self.sequence
+            .store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Whether packets that go `dir` have this key.
+    #[inline(always)]
+    pub(super) fn has_key(&self, dir: Direction, key: &KeyWords) -> bool {
+        let side = self.side_cell(dir);
+        let [a, b, c, d, e, f] = key;
+        let [ka, kb, kc, kd, ke] = &side.key;
+        let differs = |word: &AtomicU64, of_key: &u64| word.load(Ordering::Relaxed) ^ of_key;
+        let rest = (side.tail.load(Ordering::Relaxed) ^ f) & 0xffff;
+        differs(ka, a) | differs(kb, b) | differs(kc, c) | differs(kd, d) | differs(ke, e) | rest
+            == 0
+    }
+
+    #[inline(always)]
+    pub(super) fn tail(&self, dir: Direction) -> Tail {
+        Tail(self.side_cell(dir).tail.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn side(&self, dir: Direction) -> Side {
+        let cell = self.side_cell(dir);
+        let [a, b, c, d, e] = cell.key.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let Tail(tail) = self.tail(dir);
+        Side {
+            key: [a, b, c, d, e, tail & 0xffff],
+            tail: Tail(tail & !0xffff),
+        }
+    }
+
+    /// To be called within [`Cell::write`].
+    pub(super) fn set_side(&self, dir: Direction, side: &Side) {
+        let cell = self.side_cell(dir);
+        for (word, new) in cell.key.iter().zip(side.key) {
+            word.store(new, Ordering::Relaxed);
+        }
+        let [.., rest] = side.key;
+        cell.tail
+            .store(rest & 0xffff | side.tail.0 & !0xffff, Ordering::Relaxed);
+    }
+
+    /// To be read before what it vouches for.
+    #[inline(always)]
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What was written before is seen by whoever sees this.
+    pub(super) fn set_epoch(&self, epoch: u32) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    #[inline(always)]
+    pub(super) fn connection(&self) -> Option<u32> {
+        let connection = self.connection.load(Ordering::Relaxed);
+        (connection != NO_CONNECTION).then_some(connection)
+    }
+
+    pub(super) fn set_connection(&self, connection: Option<u32>) {
+        self.connection
+            .store(connection.unwrap_or(NO_CONNECTION), Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(super) fn kind(&self) -> Option<Kind> {
+        Kind::of_word(self.kind.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_kind(&self, kind: Option<Kind>) {
+        self.kind
+            .store(kind.map_or(Kind::FREE, Kind::to_word), Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(super) fn deadline(&self) -> Moment {
+        Moment::from_nanos(self.deadline.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_deadline(&self, deadline: Moment) {
+        self.deadline.store(deadline.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Moves the deadline from where a packet has found it, unless it has moved since, or would not by enough to be worth a
+    /// write to a line that the other direction reads.
+    #[inline(always)]
+    pub(super) fn prolong(&self, found: Moment, deadline: Moment) {
+        /// Nanoseconds: about one millisecond.
+        const WORTH: u64 = 1 << 20;
+        let (found, deadline) = (found.as_nanos(), deadline.as_nanos());
+        if deadline.wrapping_sub(found).wrapping_add(WORTH) > 2 * WORTH {
+            // The flow may have become another one, whose deadline is another too.
+            let _ = self.deadline.compare_exchange(
+                found,
+                deadline,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// Counts a packet; with `alone` set nobody else counts packets of this flow meanwhile.
+    #[inline(always)]
+    pub(super) fn count(&self, dir: Direction, len: usize, alone: bool) -> Before {
+        let counts = &self.side_cell(dir).counts;
+        let packet = PACKET + LONGEST.min(len as u64);
+        Before(if alone {
+            let before = counts.load(Ordering::Relaxed);
+            counts.store(before.wrapping_add(packet), Ordering::Relaxed);
+            before
+        } else {
+            counts.fetch_add(packet, Ordering::Relaxed)
+        })
+    }
+
+    pub(super) fn counts(&self, dir: Direction) -> Counts {
+        Counts::of_word(self.side_cell(dir).counts.load(Ordering::Relaxed))
+    }
+
+    /// Takes out what was counted, all but a packet.
+    pub(super) fn take_counts(&self, dir: Direction) -> Counts {
+        let counts = &self.side_cell(dir).counts;
+        let taken = counts.load(Ordering::Relaxed);
+        if taken < PACKET {
+            return Counts::default();
+        }
+        let taken = taken - PACKET;
+        counts.fetch_sub(taken, Ordering::Relaxed);
+        Counts::of_word(taken)
+    }
+
+    pub(super) fn clear_counts(&self) {
+        for side in [&self.inbound, &self.outbound] {
+            side.counts.store(0, Ordering::Relaxed);
+        }
+    }
+}

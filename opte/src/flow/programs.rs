@@ -1,0 +1,193 @@
+//! Programs, each kept once however many flows run it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+use opte_headers::program::Program;
+use spin::Once;
+use zerocopy::IntoBytes;
+
+use super::chunks::{Chunks, boxed};
+
+/// Programs that packets find without a lock, by number. They stay as long as the table: there are few, as many as ways that
+/// flows go, and the same ones come back.
+pub(super) struct Programs(Chunks<Once<One>>);
+
+/// One program on the heap. A slice, since only slices can be told that there is no memory for them.
+type One = Box<[Program]>;
+
+/// How many are kept so. Flows with yet other programs are served by whoever holds the port's lock.
+const KEPT: u32 = 1 << 14;
+
+impl Programs {
+    pub(super) fn new() -> Self {
+        Self(Chunks::new(KEPT))
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, number: u32) -> Option<&Program> {
+        self.0.get(number)?.get()?.first()
+    }
+
+    pub(super) fn own_bytes(&self) -> usize {
+        self.0.own_bytes()
+    }
+}
+
+/// Which programs are in use, and by how many flows. Whoever has the number of one gives it back by [`Interner::release`].
+#[derive(Default)]
+pub(super) struct Interner {
+    numbers: HashTable<u32>,
+    /// Of the programs that are kept, from number 1 on.
+    kept: Vec<Entry>,
+    /// Of the others.
+    others: Vec<Entry>,
+    /// The numbers of `others` that nothing has.
+    free: Vec<u32>,
+    in_use: usize,
+    bytes: usize,
+}
+
+struct Entry {
+    flows: u32,
+    /// Of those that are not kept, the program.
+    program: Option<One>,
+}
+
+impl Interner {
+    /// The number of `program`; `None` without memory for it.
+    pub(super) fn intern(&mut self, programs: &Programs, program: &Program) -> Option<u32> {
+        let hash = hash(program);
+        let is_it = |number: &u32| {
+            self.get(programs, *number)
+                .is_some_and(|held| held.as_bytes() == program.as_bytes())
+        };
+        let number = match self.numbers.find(hash, is_it) {
+            Some(number) => *number,
+            None => self.add(programs, hash, program)?,
+        };
+        let entry = self.entry(number)?;
+        entry.flows += 1;
+        if entry.flows == 1 {
+            self.in_use += 1;
+        }
+        Some(number)
+    }
+
+    /// Gives a program back. Of those that are not kept the last one to do so frees it.
+    pub(super) fn release(&mut self, number: u32) {
+        let Some(entry) = self.entry(number) else {
+            return;
+        };
+        entry.flows = entry.flows.saturating_sub(1);
+        if entry.flows != 0 {
+            return;
+        }
+        let freed = entry.program.take();
+        self.in_use -= 1;
+        let Some(freed) = freed else { return };
+        self.bytes -= size_of::<Program>();
+        let hash = freed.first().map_or(0, hash);
+        if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
+            found.remove();
+        }
+        // Without memory for it, the number is not given out again.
+        if self.free.try_reserve(1).is_ok() {
+            self.free.push(number);
+        }
+    }
+
+    /// The program of this number.
+    pub(super) fn get<'a>(&'a self, programs: &'a Programs, number: u32) -> Option<&'a Program> {
+        match number.checked_sub(KEPT) {
+            None => programs.get(number),
+            Some(at) => self.others.get(at as usize)?.program.as_ref()?.first(),
+        }
+    }
+
+    /// Distinct programs in use.
+    pub(super) fn len(&self) -> usize {
+        self.in_use
+    }
+
+    /// Bytes of programs and of what is known of them.
+    pub(super) fn bytes(&self) -> usize {
+        let entries = self.kept.capacity() + self.others.capacity();
+        self.bytes
+            + entries * size_of::<Entry>()
+            + self.numbers.capacity() * 5
+            + self.free.capacity() * 4
+    }
+
+    fn entry(&mut self, number: u32) -> Option<&mut Entry> {
+        match number.checked_sub(KEPT) {
+            None => self.kept.get_mut((number as usize).checked_sub(1)?),
+            Some(at) => self.others.get_mut(at as usize),
+        }
+    }
+
+    fn add(&mut self, programs: &Programs, hash: u64, program: &Program) -> Option<u32> {
+        let hash_of = |number: &u32| match number.checked_sub(KEPT) {
+            None => programs.get(*number).map_or(0, self::hash),
+            Some(at) => self
+                .others
+                .get(at as usize)
+                .and_then(|entry| entry.program.as_ref()?.first())
+                .map_or(0, self::hash),
+        };
+        self.numbers.try_reserve(1, hash_of).ok()?;
+        let number = match self.keep(programs, program) {
+            Some(number) => number,
+            None => self.hold(program)?,
+        };
+        self.bytes += size_of::<Program>();
+        self.numbers.insert_unique(hash, number, |_| hash);
+        Some(number)
+    }
+
+    fn keep(&mut self, programs: &Programs, program: &Program) -> Option<u32> {
+        let number = self.kept.len() as u32 + 1;
+        if number >= KEPT {
+            return None;
+        }
+        self.kept.try_reserve(1).ok()?;
+        let place = match programs.0.get(number) {
+            Some(place) => place,
+            None => {
+                programs.0.grow(number, Once::new)?;
+                programs.0.get(number)?
+            }
+        };
+        let kept = boxed(1, || *program)?;
+        place.call_once(|| kept);
+        self.kept.push(Entry {
+            flows: 0,
+            program: None,
+        });
+        Some(number)
+    }
+
+    fn hold(&mut self, program: &Program) -> Option<u32> {
+        let entry = Entry {
+            flows: 0,
+            program: Some(boxed(1, || *program)?),
+        };
+        if let Some(number) = self.free.pop() {
+            *self.entry(number)? = entry;
+            return Some(number);
+        }
+        self.others.try_reserve(1).ok()?;
+        self.others.push(entry);
+        Some(KEPT + self.others.len() as u32 - 1)
+    }
+}
+
+/// No secret is needed: programs are made of rules and of what NAT chose, and there are no more of them than flows.
+fn hash(program: &Program) -> u64 {
+    let (words, _) = program.as_bytes().as_chunks::<8>();
+    words.iter().fold(0x9e37_79b9_7f4a_7c15, |sum, word| {
+        let mixed = u128::from(sum ^ u64::from_le_bytes(*word)) * 0xa076_1d64_78bd_642f;
+        (mixed >> 64) as u64 ^ mixed as u64
+    })
+}

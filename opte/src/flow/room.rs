@@ -1,0 +1,164 @@
+//! Room for flows: memory, and what a full table gives up.
+
+use super::cell::Cell;
+use super::chunks::{CHUNK, Chunks, boxed};
+use super::list::List;
+use super::record::Decisions;
+use super::store::Tracked;
+use super::table::{FlowTable, NONE};
+use crate::network::Network;
+use crate::sync::SpinLock;
+use crate::sync::atomic::Ordering;
+use crate::tcp::Connection;
+use crate::time::Moment;
+
+impl<N: Network> FlowTable<N> {
+    /// Whether a new flow would find a place without anything having to expire.
+    pub(crate) fn may_enter(&self) -> bool {
+        self.has_place() || self.ranks.iter().any(|rank| rank.head().is_some())
+    }
+
+    /// Whether a new flow would find a place.
+    pub(crate) fn has_room(&mut self, now: Moment) -> bool {
+        if self.may_enter() {
+            return true;
+        }
+        self.expire(now, 4);
+        if self.has_place() {
+            return true;
+        }
+        self.counters.refused += 1;
+        false
+    }
+
+    /// A free record, for which another flow may have to go.
+    pub(super) fn make_room(&mut self, now: Moment) {
+        if self.free == NONE && !self.grow() {
+            self.displace(now);
+        }
+    }
+
+    /// Enters a connection and says its number.
+    pub(super) fn take_connection(&mut self, connection: Connection) -> Option<u32> {
+        if self.free_connection == NONE {
+            self.grow_connections()?;
+        }
+        let id = self.free_connection;
+        let mut tracked = self.store.connections.get(id)?.lock();
+        self.free_connection = tracked.next_free;
+        tracked.connection = connection;
+        self.connections += 1;
+        Some(id)
+    }
+
+    /// Gives a connection back.
+    pub(super) fn give_connection(&mut self, id: Option<u32>) {
+        if let Some(id) = id
+            && let Some(tracked) = self.store.connections.get(id)
+        {
+            tracked.lock().next_free = self.free_connection;
+            self.free_connection = id;
+            self.connections -= 1;
+        }
+    }
+
+    /// Removes the least valuable flow that may be displaced: of the lowest rank that has any the one that has waited
+    /// longest, flows in use getting a second chance a bounded number of times.
+    fn displace(&mut self, now: Moment) {
+        const CHANCES: u32 = 4;
+        /// Nanoseconds since the last packet.
+        const IN_USE: u64 = 1_000_000_000;
+        let Some(rank) = self.ranks.iter().position(|rank| rank.head().is_some()) else {
+            return;
+        };
+        for chance in 1..=CHANCES {
+            let Some(id) = self.ranks.get(rank).and_then(List::head) else {
+                return;
+            };
+            let Some(flow) = self.get(id) else {
+                return;
+            };
+            let class = flow.kind.class;
+            let lifetime = self.store.lifetimes.of(class);
+            let in_use = flow.deadline() > now.plus_nanos(lifetime.saturating_sub(IN_USE));
+            if in_use && chance < CHANCES {
+                self.leave_rank(id, class);
+                self.join_rank(id, class);
+                continue;
+            }
+            self.remove(id);
+            self.counters.displaced += 1;
+            return;
+        }
+    }
+
+    /// Whether there is a free record, or may be one.
+    fn has_place(&self) -> bool {
+        self.free != NONE || self.end < self.limit && self.may_take(Self::CHUNK_BYTES)
+    }
+
+    /// Bytes of a chunk of records.
+    const CHUNK_BYTES: usize =
+        Chunks::<Cell>::CHUNK_BYTES + CHUNK as usize * size_of::<Decisions<N>>();
+
+    fn may_take(&self, bytes: usize) -> bool {
+        self.bytes() + bytes <= self.max_bytes
+    }
+
+    /// Makes free records; says whether it did.
+    fn grow(&mut self) -> bool {
+        let may = self.end < self.limit && self.may_take(Self::CHUNK_BYTES);
+        if !may || self.decisions.try_reserve(1).is_err() {
+            return false;
+        }
+        let Some(decisions) = boxed(CHUNK as usize, Decisions::new) else {
+            return false;
+        };
+        let Some(ids) = self.store.cells.grow(self.end, Cell::new) else {
+            return false;
+        };
+        self.decisions.push(decisions);
+        self.bytes += Self::CHUNK_BYTES;
+        self.end = ids.end.min(self.limit);
+        for id in (ids.start..self.end).rev() {
+            if let Some(cell) = self.store.cells.get(id) {
+                set_next_free(cell, self.free);
+                self.free = id;
+            }
+        }
+        true
+    }
+
+    fn grow_connections(&mut self) -> Option<()> {
+        const BYTES: usize = Chunks::<SpinLock<Tracked>>::CHUNK_BYTES;
+        if !self.may_take(BYTES) {
+            return None;
+        }
+        let mut next = self.end_of_connections;
+        let ids = self.store.connections.grow(next, || {
+            next += 1;
+            SpinLock::new(Tracked {
+                connection: Connection::NONE,
+                next_free: next,
+            })
+        })?;
+        self.bytes += BYTES;
+        self.free_connection = ids.start;
+        self.end_of_connections = ids.end;
+        if let Some(last) = self.store.connections.get(ids.end - 1) {
+            last.lock().next_free = NONE;
+        }
+        Some(())
+    }
+}
+
+/// The number of the free record behind this one.
+pub(super) fn next_free(cell: &Cell) -> u32 {
+    let [first, _] = &cell.links;
+    first.load(Ordering::Relaxed) as u32
+}
+
+pub(super) fn set_next_free(cell: &Cell, next: u32) {
+    let [first, _] = &cell.links;
+    first.store(u64::from(next), Ordering::Relaxed);
+}

@@ -1,0 +1,234 @@
+//! The part of a flow table that packets use without a lock.
+
+use opte_headers::program::Program;
+
+use super::cell::{Cell, KeyWords};
+use super::chunks::Chunks;
+use super::hash::HashSeed;
+use super::index::Index;
+use super::programs::Programs;
+use super::record::{Class, Lifetimes, Proto};
+use super::timeouts::Timeouts;
+use crate::sync::SpinLock;
+use crate::tcp::{Connection, Outcome, Segment};
+use crate::time::Moment;
+use crate::{Direction, DropReason};
+
+/// The flows of a port as packets find them.
+///
+/// A packet of a known flow takes no lock but that of its TCP connection, and writes nothing that packets of other flows read
+/// or write. What it finds may be on its way out: so everything is checked under the record's sequence number, and whoever is in
+/// doubt leaves the packet to [`FlowTable`](super::FlowTable), under the port's lock.
+pub(crate) struct FlowStore {
+    pub(super) cells: Chunks<Cell>,
+    pub(super) connections: Chunks<SpinLock<Tracked>>,
+    pub(super) index: Index,
+    pub(super) programs: Programs,
+    pub(super) lifetimes: Lifetimes,
+    pub(super) seed: HashSeed,
+}
+
+/// A connection, or the place of one.
+pub(super) struct Tracked {
+    pub(super) connection: Connection,
+    /// Of a free place: the next one.
+    pub(super) next_free: u32,
+}
+
+/// A record that was found for a packet, as it stood then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) id: u32,
+    sequence: u32,
+}
+
+/// A packet as far as flows are concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passer {
+    pub(crate) dir: Direction,
+    pub(crate) now: Moment,
+    /// The generation of all that flows depend on.
+    pub(crate) epoch: u32,
+    /// Where its innermost IP header stands.
+    pub(crate) l3: u8,
+    pub(crate) len: usize,
+}
+
+/// What a flow says to a packet.
+pub(crate) enum Passing<'a> {
+    /// It is of the flow and was counted. With `unsettled` set [`FlowTable::settle`](super::FlowTable::settle) is to follow.
+    Pass {
+        program: &'a Program,
+        unsettled: bool,
+    },
+    /// It is of the flow and is to be dropped.
+    Drop(DropReason),
+    /// It begins a new connection between the same ends.
+    Restart,
+    /// That cannot be told without the port's lock; with it, the frame is not of the shape of the flow's.
+    Unclear,
+}
+
+impl FlowStore {
+    /// An empty store for this many flows.
+    pub(super) fn new(seed: HashSeed, limit: u32, timeouts: &Timeouts) -> Self {
+        Self {
+            cells: Chunks::new(limit),
+            connections: Chunks::new(limit),
+            index: Index::new(limit as usize * 2),
+            programs: Programs::new(),
+            lifetimes: Lifetimes::new(timeouts),
+            seed,
+        }
+    }
+
+    /// Bytes of an empty store.
+    pub(super) fn own_bytes(&self) -> usize {
+        self.cells.own_bytes()
+            + self.connections.own_bytes()
+            + self.index.own_bytes()
+            + self.programs.own_bytes()
+    }
+
+    /// The hash under which flows of this key are found.
+    #[inline(always)]
+    pub(crate) fn hash(&self, key: KeyWords) -> u32 {
+        self.seed.hash(key)
+    }
+
+    /// The flow whose packets that go `dir` have this key.
+    #[inline(always)]
+    pub(crate) fn find(&self, dir: Direction, hash: u32, key: &KeyWords) -> Option<Found> {
+        let mut found = None;
+        self.index.find(hash, |value| {
+            found = self.is_of(value, dir, key);
+            found.is_some()
+        })?;
+        found
+    }
+
+    /// Brings what [`FlowStore::find`] will look at nearer, for a packet that will be looked up a little later. Says the value
+    /// that stands first under its hash.
+    #[inline(always)]
+    pub(crate) fn first(&self, hash: u32) -> Option<u32> {
+        self.index.first(hash)
+    }
+
+    /// As [`FlowStore::find`], given what [`FlowStore::first`] said.
+    #[inline(always)]
+    pub(crate) fn find_from(
+        &self,
+        first: Option<u32>,
+        dir: Direction,
+        hash: u32,
+        key: &KeyWords,
+    ) -> Option<Found> {
+        match first.and_then(|value| self.is_of(value, dir, key)) {
+            Some(found) => Some(found),
+            None => self.find(dir, hash, key),
+        }
+    }
+
+    /// A packet that [`FlowStore::find`] found a flow for. `program` gives the program of a number, `segment` the packet's
+    /// TCP segment, if it is one.
+    #[inline(always)]
+    pub(crate) fn pass<'a>(
+        &'a self,
+        found: Found,
+        passer: Passer,
+        program: impl FnOnce(u32) -> Option<&'a Program>,
+        segment: impl FnOnce() -> Option<Segment>,
+    ) -> Passing<'a> {
+        let Passer {
+            dir,
+            now,
+            epoch,
+            l3,
+            len,
+        } = passer;
+        let Some(cell) = self.cells.get(found.id) else {
+            return Passing::Unclear;
+        };
+        let decided = cell.epoch();
+        let (tail, deadline) = (cell.tail(dir), cell.deadline());
+        let Some(kind) = cell.kind() else {
+            return Passing::Unclear;
+        };
+        if decided != epoch || kind.class == Class::Revoked || deadline <= now || tail.l3() != l3 {
+            return Passing::Unclear;
+        }
+        let Some(program) = program(tail.program()) else {
+            return Passing::Unclear;
+        };
+        let (settled, before);
+        if kind.proto == Proto::Tcp {
+            let connection = cell.connection().and_then(|at| self.connections.get(at));
+            let (Some(connection), Some(segment)) = (connection, segment()) else {
+                return Passing::Unclear;
+            };
+            let mut tracked = connection.lock();
+            // The connection of a flow that goes is taken from it under this lock, after the record has changed.
+            if !cell.is_still(found.sequence) {
+                return Passing::Unclear;
+            }
+            match tracked.connection.segment(dir, &segment) {
+                Outcome::Pass => {}
+                Outcome::Drop(reason) => return Passing::Drop(reason),
+                Outcome::Restart => return Passing::Restart,
+            }
+            before = cell.count(dir, len, true);
+            settled = Class::of_flow(Proto::Tcp, Some(&tracked.connection), false) == kind.class;
+        } else {
+            if !cell.is_still(found.sequence) {
+                return Passing::Unclear;
+            }
+            before = cell.count(dir, len, false);
+            settled = !before.was_none();
+        }
+        if settled && kind.class.is_prolonged() {
+            let lifetime = self.lifetimes.of(kind.class);
+            cell.prolong(deadline, now.plus_nanos(lifetime));
+        }
+        Passing::Pass {
+            program,
+            unsettled: !settled || before.is_much(),
+        }
+    }
+
+    /// The program of a number, if it is one of those found without a lock.
+    #[inline(always)]
+    pub(crate) fn program(&self, number: u32) -> Option<&Program> {
+        self.programs.get(number)
+    }
+
+    /// The record of a value of the index, if packets that go `dir` have this key.
+    #[inline(always)]
+    fn is_of(&self, value: u32, dir: Direction, key: &KeyWords) -> Option<Found> {
+        let (id, of) = of_value(value);
+        let cell = self.cells.get(id)?;
+        let sequence = cell.sequence();
+        (of == dir && cell.has_key(dir, key)).then_some(Found { id, sequence })
+    }
+}
+
+impl Found {
+    /// Whether the record is the same still.
+    pub(super) fn is_in(self, cell: &Cell) -> bool {
+        cell.is_still(self.sequence)
+    }
+}
+
+/// Zero is no value: it marks a free slot of the index.
+pub(super) fn value_of(id: u32, dir: Direction) -> u32 {
+    (id + 1) << 1 | dir as u32
+}
+
+#[inline(always)]
+pub(super) fn of_value(value: u32) -> (u32, Direction) {
+    let dir = if value & 1 == Direction::Out as u32 {
+        Direction::Out
+    } else {
+        Direction::In
+    };
+    ((value >> 1).wrapping_sub(1), dir)
+}

@@ -1,0 +1,377 @@
+//! Packets that need the port's lock: the first ones of flows, and those of flows that something has happened to.
+
+use opte_headers::frame::{Fragment, HeaderKind, KeyKind, Parsed};
+
+use super::process::{Arrival, entropy, segment_of};
+use super::walk::{End, Frame, Walk};
+use super::worker::Claimed;
+use super::{Inner, Port, PortState, Verdict, Worker, is_since};
+use crate::action::Context;
+use crate::flow::{Decisions, Found, Key, NewFlow, NewSide, Passing, Proto};
+use crate::network::Network;
+use crate::packet::Packet;
+use crate::tcp::{Connection, Segment};
+use crate::time::Moment;
+use crate::{Direction, DropReason};
+
+/// The walk of a flow's first packet, and the flow's other direction.
+type Decided<N> = (Walk<N>, Option<NewSide<<N as Network>::Key>>);
+
+impl<N: Network> Worker<'_, N> {
+    /// A packet of which it is not certain that it is of a flow.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn missed(
+        &mut self,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        let mut inner = self.port.inner.lock();
+        if self.port.state() != PortState::Running {
+            return self.dropped(arrival.dir, DropReason::PortNotRunning);
+        }
+        match inner.process(self.port, &self.counts, arrival, packet, reply) {
+            Ok(verdict) => verdict,
+            Err(reason) => self.dropped(arrival.dir, reason),
+        }
+    }
+}
+
+impl<N: Network> Inner<N> {
+    fn process(
+        &mut self,
+        port: &Port<N>,
+        counts: &Claimed<'_>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        if arrival.parsed.fragment == Fragment::No {
+            self.whole(port, counts, arrival, packet, reply)
+        } else {
+            self.fragment(port, counts, arrival, packet, reply)
+        }
+    }
+
+    /// A packet that has its transport header.
+    pub(super) fn whole(
+        &mut self,
+        port: &Port<N>,
+        counts: &Claimed<'_>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let epoch = port.epoch();
+        if let Some(found) = self.flows.find(arrival.dir, arrival.hash, arrival.key)
+            && let Some(done) = self.known(port, counts, found, epoch, arrival, packet)
+        {
+            return done.map(|()| Verdict::Forward { hash: arrival.hash });
+        }
+        self.unknown(port, counts, epoch, arrival, packet, reply)
+    }
+
+    /// A packet of a flow there is. `None` if the flow is over, and the packet is the first of another one.
+    fn known(
+        &mut self,
+        port: &Port<N>,
+        counts: &Claimed<'_>,
+        found: Found,
+        epoch: u32,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+    ) -> Option<Result<(), DropReason>> {
+        let Arrival { dir, now, hash, .. } = arrival;
+        let id = found.id;
+        let flow = self.flows.get(id)?;
+        if flow.is_doubtful(epoch, now)
+            && let Err(reason) = self.doubtful(port, counts, id, epoch, arrival, packet)?
+        {
+            return Some(Err(reason));
+        }
+        // Whatever was written to the record since it was found, it is the packet's.
+        let found = self.flows.find(dir, hash, arrival.key)?;
+        let passer = arrival.passer(epoch, packet);
+        let flows = &self.flows;
+        let segment = || segment_of(arrival, packet);
+        let passing = flows
+            .store()
+            .pass(found, passer, |number| flows.program(number), segment);
+        let (program, unsettled) = match passing {
+            Passing::Pass { program, unsettled } => (program, unsettled),
+            Passing::Drop(reason) => return Some(Err(reason)),
+            Passing::Restart => {
+                self.flows.remove(id);
+                return None;
+            }
+            // A cached program counts headers: it is for frames of the same shape only.
+            Passing::Unclear => return Some(Err(DropReason::ProgramApply)),
+        };
+        let applied = packet.apply(program, arrival.parsed, entropy(hash));
+        if unsettled {
+            self.flows.settle(found, now);
+        }
+        Some(match applied {
+            Ok(()) => {
+                counts.hit(dir, passer.len);
+                Ok(())
+            }
+            Err(_) => {
+                counts.lost_hit(dir);
+                Err(DropReason::ProgramApply)
+            }
+        })
+    }
+
+    /// A packet of a flow that may be over: expired, decided before something changed, or revoked.
+    #[cold]
+    pub(super) fn doubtful(
+        &mut self,
+        port: &Port<N>,
+        counts: &Claimed<'_>,
+        id: u32,
+        epoch: u32,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+    ) -> Option<Result<(), DropReason>> {
+        let flow = self.flows.get(id)?;
+        if flow.deadline() <= arrival.now {
+            self.flows.remove(id);
+            return None;
+        }
+        if flow.epoch() != epoch {
+            self.revalidate(port, id, epoch, arrival.now);
+            counts.revalidated(arrival.dir);
+        }
+        let flow = self.flows.get(id)?;
+        if !flow.is_revoked() {
+            // The answer's key may have changed with a descriptor: then this packet is no longer of the flow.
+            let side = flow.side(arrival.dir);
+            return (side.key == *arrival.key && side.program.is_some()).then_some(Ok(()));
+        }
+        // A new connection between the same ends is judged by the rules of now.
+        let opens = segment_of(arrival, packet).is_some_and(|segment| {
+            segment.flags & (Segment::SYN | Segment::ACK | Segment::RST | Segment::FIN)
+                == Segment::SYN
+        });
+        if opens {
+            self.flows.remove(id);
+            return None;
+        }
+        Some(Err(DropReason::FlowRevoked))
+    }
+
+    /// Walks a flow again, by what its first packet was. What the layers decide as before is kept.
+    fn revalidate(&mut self, port: &Port<N>, id: u32, epoch: u32, now: Moment) {
+        let before = self.flows.set_decisions(id, Decisions::new());
+        let Some(flow) = self.flows.get(id) else {
+            return;
+        };
+        let (first, decided) = (flow.first(), flow.epoch());
+        let side = flow.side(first);
+        let mut walk = Walk::uncounted(first, side.key, side.l3);
+        let forgotten = &self.forgotten;
+        let held = |at: usize| {
+            let forgotten = forgotten
+                .get(at)
+                .is_some_and(|since| !is_since(decided, *since));
+            before.descriptor(at).filter(|_| !forgotten).cloned()
+        };
+        let l3 = side.l3;
+        let key = side.key;
+        match walk.forward(
+            &port.network,
+            &mut self.layers,
+            held,
+            None,
+            port.context(now),
+        ) {
+            End::Pass if walk.of_flow => {
+                let back = self.back_of(port, &walk);
+                let forward = NewSide {
+                    key,
+                    l3,
+                    program: walk.program,
+                };
+                self.flows.set_side(id, first, Some(forward));
+                self.flows.set_side(id, first.opposite(), back);
+                self.flows.set_decisions(id, walk.decisions);
+                self.flows.set_revoked(id, false, now);
+            }
+            // The rules now look at the packet itself: it is no flow of theirs.
+            End::Pass | End::Reply(_) => {
+                self.flows.remove(id);
+                return;
+            }
+            End::Drop(_) => {
+                self.flows.set_decisions(id, before);
+                self.flows.set_revoked(id, true, now);
+            }
+        }
+        self.flows.set_epoch(id, epoch);
+    }
+
+    /// The first packet of a flow, or one that is of no flow.
+    #[cold]
+    fn unknown(
+        &mut self,
+        port: &Port<N>,
+        counts: &Claimed<'_>,
+        epoch: u32,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let Arrival {
+            dir,
+            now,
+            parsed,
+            key,
+            hash,
+        } = arrival;
+        counts.miss(dir);
+        port.network
+            .admits(parsed)
+            .map_err(|error| DropReason::from(&error))?;
+        if parsed.key.kind == KeyKind::ICMP
+            && let Some(sent) = self.related(port, counts, epoch, arrival, packet)
+        {
+            return sent.map(|hash| Verdict::Forward { hash });
+        }
+        let segment = segment_of(arrival, packet);
+        if let Some(segment) = &segment {
+            Connection::may_open(segment, *port.midstream.get(dir))?;
+        }
+        if key.is_flow() && !self.flows.has_room(now) {
+            return Err(DropReason::FlowTableFull);
+        }
+        let l3 = parsed.l3_index().unwrap_or_default();
+        let (mut walk, back) = match self.decide(port, arrival, packet, reply) {
+            Ok(decided) => decided,
+            Err(End::Reply(len)) => {
+                counts.hairpin(dir);
+                return Ok(Verdict::Hairpin(len));
+            }
+            Err(End::Drop(reason)) => return Err(reason),
+            Err(End::Pass) => return Err(DropReason::ActionFailed),
+        };
+        let len = packet.len();
+        let mut entered = None;
+        if walk.of_flow && key.is_flow() {
+            let new = NewFlow {
+                first: dir,
+                proto: proto_of(parsed),
+                connection: segment.map(|segment| Connection::open(dir, &segment)),
+                epoch,
+                decisions: core::mem::replace(&mut walk.decisions, Decisions::new()),
+                forward: NewSide {
+                    key: *key,
+                    l3,
+                    program: walk.program,
+                },
+                back,
+            };
+            let id = self.flows.insert(now, new);
+            entered = Some(id.ok_or(DropReason::FlowTableFull)?);
+        }
+        if packet.apply(&walk.program, parsed, entropy(hash)).is_err() {
+            if let Some(id) = entered {
+                self.flows.remove(id);
+            }
+            return Err(DropReason::ProgramApply);
+        }
+        counts.forwarded(dir, len);
+        if let Some(id) = entered {
+            self.flows.count_first(id, dir, len);
+        }
+        Ok(Verdict::Forward { hash })
+    }
+
+    /// Walks the layers, for a flow in both directions. Where its answers would be another flow's, as two calls from one far
+    /// end to two addresses of the guest are, it is walked again for another translation.
+    fn decide(
+        &mut self,
+        port: &Port<N>,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+        reply: &mut [u8],
+    ) -> Result<Decided<N>, End> {
+        const ATTEMPTS: u8 = 8;
+        let Arrival {
+            dir,
+            now,
+            parsed,
+            key,
+            ..
+        } = arrival;
+        let l3 = parsed.l3_index().unwrap_or_default();
+        for attempt in 0..ATTEMPTS {
+            let mut walk = match attempt {
+                0 => Walk::new(dir, *key, l3),
+                _ => Walk::uncounted(dir, *key, l3),
+            };
+            let frame = Frame {
+                parsed,
+                bytes: packet.frame(),
+                reply: &mut *reply,
+            };
+            let context = Context {
+                attempt,
+                ..port.context(now)
+            };
+            let layers = &mut self.layers;
+            match walk.forward(&port.network, layers, |_| None, Some(frame), context) {
+                End::Pass => {}
+                end => return Err(end),
+            }
+            if !walk.of_flow || !key.is_flow() {
+                return Ok((walk, None));
+            }
+            let back = self.back_of(port, &walk);
+            match &back {
+                Some(side) if self.is_taken(dir.opposite(), &side.key, port, now) => {}
+                _ => return Ok((walk, back)),
+            }
+        }
+        Err(End::Drop(DropReason::FlowCollision))
+    }
+
+    /// Whether a flow there is has this key. One that is over leaves it.
+    fn is_taken(&mut self, dir: Direction, key: &N::Key, port: &Port<N>, now: Moment) -> bool {
+        let hash = port.flows.hash(key.words());
+        let Some(found) = self.flows.find(dir, hash, key) else {
+            return false;
+        };
+        let flow = self.flows.get(found.id);
+        let over = flow.is_none_or(|flow| flow.is_revoked() || flow.deadline() <= now);
+        if over {
+            self.flows.remove(found.id);
+        }
+        !over
+    }
+
+    /// The other direction of the flow whose first packet has walked.
+    pub(super) fn back_of(&self, port: &Port<N>, walk: &Walk<N>) -> Option<NewSide<N::Key>> {
+        let key = port.network.return_key(walk.dir, &walk.key, &walk.meta);
+        if !key.is_flow() {
+            return None;
+        }
+        let mut back = Walk::new(walk.dir.opposite(), key, walk.l3);
+        back.back(&self.layers, &walk.decisions)?;
+        Some(NewSide {
+            key,
+            l3: walk.l3,
+            program: back.program,
+        })
+    }
+}
+
+fn proto_of(parsed: &Parsed) -> Proto {
+    match parsed.l4_kind() {
+        HeaderKind::Tcp => Proto::Tcp,
+        HeaderKind::Udp => Proto::Udp,
+        HeaderKind::Icmpv4 | HeaderKind::Icmpv6 => Proto::Icmp,
+        _ => Proto::Other,
+    }
+}

@@ -1,0 +1,202 @@
+//! Workers: who processes packets counts them in a place of its own.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use super::{Port, Traffic};
+use crate::direction::PerDirection;
+use crate::network::Network;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::{Direction, DropReason};
+
+/// A port as one worker uses it. A thread that processes packets holds one for as long as it likes, at least for a burst.
+///
+/// Any number of workers may process packets of one port at once. Packets of known flows then share nothing that is written,
+/// but what belongs to their flow.
+pub struct Worker<'a, N: Network> {
+    pub(super) port: &'a Port<N>,
+    pub(super) counts: Claimed<'a>,
+}
+
+impl<N: Network> Port<N> {
+    /// The port for one worker.
+    #[inline]
+    pub fn worker(&self) -> Worker<'_, N> {
+        Worker {
+            port: self,
+            counts: self.places.claim(),
+        }
+    }
+}
+
+impl<N: Network> fmt::Debug for Worker<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("port", &self.port.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Places to count in. Workers that find none free share one.
+pub(super) struct Places {
+    own: Box<[Place]>,
+    shared: Box<Place>,
+}
+
+/// Workers that count alone.
+const OWN_PLACES: usize = 8;
+
+/// Counters on cache lines of their own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Place {
+    taken: AtomicBool,
+    traffic: PerDirection<TrafficCounters>,
+}
+
+struct TrafficCounters {
+    forwarded: AtomicU64,
+    bytes: AtomicU64,
+    hairpins: AtomicU64,
+    uft_hit: AtomicU64,
+    uft_miss: AtomicU64,
+    revalidated: AtomicU64,
+    related: AtomicU64,
+    drops: [AtomicU64; DropReason::ALL.len()],
+}
+
+/// A place taken, to be given back.
+pub(super) struct Claimed<'a> {
+    place: &'a Place,
+    /// Nobody else counts here.
+    alone: bool,
+}
+
+impl Places {
+    pub(super) fn new() -> Self {
+        Self {
+            own: (0..OWN_PLACES).map(|_| Place::default()).collect(),
+            shared: Box::default(),
+        }
+    }
+
+    #[inline]
+    fn claim(&self) -> Claimed<'_> {
+        let free = |place: &&Place| !place.taken.swap(true, Ordering::Acquire);
+        match self.own.iter().find(free) {
+            Some(place) => Claimed { place, alone: true },
+            None => Claimed {
+                place: &self.shared,
+                alone: false,
+            },
+        }
+    }
+
+    /// What all have counted.
+    pub(super) fn sum(&self) -> PerDirection<Traffic> {
+        let mut sum = PerDirection::default();
+        for place in self.own.iter().chain([&*self.shared]) {
+            for dir in Direction::BOTH {
+                place.traffic.get(dir).add_to(sum.get_mut(dir));
+            }
+        }
+        sum
+    }
+}
+
+impl Claimed<'_> {
+    /// A packet of a known flow that goes on.
+    #[inline(always)]
+    pub(super) fn hit(&self, dir: Direction, len: usize) {
+        let traffic = self.place.traffic.get(dir);
+        self.add(&traffic.uft_hit, 1);
+        self.forwarded(dir, len);
+    }
+
+    /// A packet of a known flow that its program does not fit.
+    pub(super) fn lost_hit(&self, dir: Direction) {
+        self.add(&self.place.traffic.get(dir).uft_hit, 1);
+    }
+
+    #[inline(always)]
+    pub(super) fn forwarded(&self, dir: Direction, len: usize) {
+        let traffic = self.place.traffic.get(dir);
+        self.add(&traffic.forwarded, 1);
+        self.add(&traffic.bytes, len as u64);
+    }
+
+    pub(super) fn miss(&self, dir: Direction) {
+        self.add(&self.place.traffic.get(dir).uft_miss, 1);
+    }
+
+    pub(super) fn hairpin(&self, dir: Direction) {
+        self.add(&self.place.traffic.get(dir).hairpins, 1);
+    }
+
+    pub(super) fn revalidated(&self, dir: Direction) {
+        self.add(&self.place.traffic.get(dir).revalidated, 1);
+    }
+
+    /// An ICMP error that goes on.
+    pub(super) fn related(&self, dir: Direction, len: usize) {
+        self.add(&self.place.traffic.get(dir).related, 1);
+        self.forwarded(dir, len);
+    }
+
+    pub(super) fn dropped(&self, dir: Direction, reason: DropReason) {
+        if let Some(counter) = self.place.traffic.get(dir).drops.get(reason as usize) {
+            self.add(counter, 1);
+        }
+    }
+
+    #[inline(always)]
+    fn add(&self, counter: &AtomicU64, count: u64) {
+        if self.alone {
+            let sum = counter.load(Ordering::Relaxed).wrapping_add(count);
+            counter.store(sum, Ordering::Relaxed);
+        } else {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Claimed<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.alone {
+            self.place.taken.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Default for TrafficCounters {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            forwarded: zero(),
+            bytes: zero(),
+            hairpins: zero(),
+            uft_hit: zero(),
+            uft_miss: zero(),
+            revalidated: zero(),
+            related: zero(),
+            drops: core::array::from_fn(|_| zero()),
+        }
+    }
+}
+
+impl TrafficCounters {
+    fn add_to(&self, sum: &mut Traffic) {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        sum.forwarded += get(&self.forwarded);
+        sum.bytes += get(&self.bytes);
+        sum.hairpins += get(&self.hairpins);
+        sum.uft_hit += get(&self.uft_hit);
+        sum.uft_miss += get(&self.uft_miss);
+        sum.revalidated += get(&self.revalidated);
+        sum.related += get(&self.related);
+        for (reason, counter) in DropReason::ALL.iter().zip(&self.drops) {
+            sum.drops.add_count(*reason, get(counter));
+        }
+    }
+}
