@@ -224,7 +224,7 @@ mod tests {
     fn every_length_sums_as_word_by_word() {
         let mut buffer = [0u8; 257];
         for len in 0..=buffer.len() {
-            for seed in 0..8 {
+            for seed in 0..if cfg!(miri) { 1 } else { 8 } {
                 buffer
                     .iter_mut()
                     .zip(bytes(seed, len))
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn an_update_gives_what_a_recomputation_gives() {
         let mut buffer = [0u8; 40];
-        for seed in 0..2000 {
+        for seed in 0..if cfg!(miri) { 50 } else { 2000 } {
             buffer
                 .iter_mut()
                 .zip(bytes(seed, 40))

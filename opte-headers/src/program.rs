@@ -19,6 +19,8 @@ mod display;
 mod front;
 mod fuse;
 mod key;
+#[cfg(test)]
+mod layout;
 mod part;
 mod prefix;
 mod reverse;
@@ -50,6 +52,17 @@ use crate::frame::MAX_HEADERS;
 /// |---|---|
 /// | 0..128 | [`Prefix`]: headers off the front, bytes to the front |
 /// | 128..256 | [`Rewrite`]: masked writes and checksums of the headers that stay |
+///
+/// Nothing is aligned but `addend`, which has an even place; numbers of more than one byte are in network order, but for `addend`,
+/// which is in the machine's. The parts of the two:
+///
+/// | part | bytes | its fields, by the byte they start at |
+/// |---|---|---|
+/// | [`Window`] | 4 | 0 `header`, 1 `offset`, 2 `mask`, 3 `cover` |
+/// | [`Bits`] | 5 | 0 `header`, 1 `offset`, 2 `mask`, 3 `value`, 4 `cover` |
+/// | [`SumPlace`] | 5 | 0 `header`, 1 `offset`, 2 `flags`, 3 `add` |
+/// | [`Length`] | 4 | 0 `at`, 1 `sum`, 2 `addend` |
+/// | [`Entropy`] | 2 | 0 `at`, 1 `or` |
 ///
 /// Any 256 bytes are a program that can be applied without harm, if not to any purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -1,7 +1,7 @@
 //! ICMP errors translated: what comes out is what an error about the translated packet would be, built from scratch.
 
 use crate::build::*;
-use crate::editor::complete;
+use crate::edits::complete;
 use arbitrary_int::prelude::*;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use opte_headers::frame::{Fragment, KeyKind, TranslateError, parse_guest};
