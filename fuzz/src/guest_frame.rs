@@ -51,7 +51,7 @@ pub(crate) fn lies_in(parsed: &Parsed, frame: &[u8]) {
             HeaderKind::Icmpv6 => parsed.view::<Icmpv6>(frame, index).is_some(),
             HeaderKind::Geneve => parsed.view::<Geneve>(frame, index).is_some(),
             HeaderKind::Other => true,
-            HeaderKind::None => false,
+            _ => false,
         };
         assert!(seen, "{:?} at {index}", parsed.shape);
     }

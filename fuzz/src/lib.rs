@@ -4,10 +4,13 @@
 
 pub mod command_dispatch;
 pub mod driver_frames;
+pub mod frame_edits;
 pub mod geneve_frame;
 pub mod guest_frame;
 pub mod header_views;
+pub mod icmp_error;
 mod input;
+pub mod own_stack;
 pub mod port_process;
 pub mod program_apply;
 pub mod rule_text;
@@ -20,6 +23,8 @@ pub mod services;
 mod captures;
 #[path = "../../opte/tests/services/captures.rs"]
 mod clients;
+#[path = "../../opte-headers/tests/frame/edits.rs"]
+mod edits;
 #[path = "../../xde/tests/memory/mod.rs"]
 mod memory;
 #[allow(dead_code)]

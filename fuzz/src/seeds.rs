@@ -3,7 +3,7 @@
 use crate::geneve_frame::tunnelled;
 use opte_headers::frame::{HeaderKind, parse_guest};
 use opte_headers::program::{HeaderSpec, Program};
-use opte_headers::{Ethernet, Ipv4, Tcp};
+use opte_headers::{Ethernet, Header, Ipv4, Tcp};
 use zerocopy::IntoBytes;
 
 /// A target: its name, its check, its seeds.
@@ -15,6 +15,9 @@ pub fn all() -> Vec<Target> {
         ("header_views", crate::header_views::check, header_views()),
         ("guest_frame", crate::guest_frame::check, frames()),
         ("geneve_frame", crate::geneve_frame::check, geneve_frame()),
+        ("icmp_error", crate::icmp_error::check, icmp_error()),
+        ("own_stack", crate::own_stack::check, own_stack()),
+        ("frame_edits", crate::frame_edits::check, frame_edits()),
         (
             "program_apply",
             crate::program_apply::check,
@@ -95,6 +98,10 @@ fn header_views() -> Vec<Vec<u8>> {
             };
             let bytes = &frame[usize::from(at)..];
             seeds.push([&[which], bytes].concat());
+            // The same bytes as each message; most are refused by its own constants.
+            if matches!(which, 8 | 9) {
+                seeds.extend((30..56).map(|which| [&[which], bytes].concat()));
+            }
             let options: Option<(u8, usize)> = match which {
                 10 => Some((13, 20)),
                 11 if bytes.len() > 248 => Some((15, 248)),
@@ -116,6 +123,81 @@ fn geneve_frame() -> Vec<Vec<u8>> {
         [&[1][..], &tunnel].concat()
     });
     behind(&[0], frames()).into_iter().chain(wrapped).collect()
+}
+
+/// Each packet, alone and in an error about it, of both families.
+fn icmp_error() -> Vec<Vec<u8>> {
+    let head = [0, 0x12, 0x34, 0, 80, 9, 8, 7, 6, 5, 4, 3, 2];
+    let mut seeds = behind(&head, frames());
+    for frame in frames() {
+        let parsed = parse_guest(&frame).unwrap();
+        let (Some(l3), true) = (parsed.l3(), parsed.l3_kind().is_ip()) else {
+            continue;
+        };
+        let packet = &frame[l3..frame.len().min(l3 + 120)];
+        let v4 = parsed.l3_kind() == HeaderKind::Ipv4;
+        let mut message = vec![if v4 { 3 } else { 1 }, 1, 0, 0, 0, 0, 0, 0];
+        message.extend(packet);
+        let mut error = frame[..14].to_vec();
+        let len = message.len() as u16;
+        if v4 {
+            error[12..14].copy_from_slice(&[8, 0]);
+            let ip = Ipv4 {
+                total_len: 20 + len,
+                protocol: opte_headers::IpProtocol::ICMP,
+                ..Ipv4::default()
+            };
+            let mut bytes = [0; 20];
+            ip.emit(&mut bytes).unwrap();
+            error.extend(bytes);
+        } else {
+            error[12..14].copy_from_slice(&[0x86, 0xdd]);
+            error.extend([0x60, 0, 0, 0]);
+            error.extend(len.to_be_bytes());
+            error.extend([58, 64]);
+            error.extend([0xfd; 32]);
+        }
+        error.extend(message);
+        if let Ok(parsed) = parse_guest(&error) {
+            crate::edits::complete(&mut error, &parsed);
+        }
+        seeds.extend([[&head[..], &error].concat()]);
+    }
+    seeds
+}
+
+fn frame_edits() -> Vec<Vec<u8>> {
+    let value = [0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4];
+    let edits: Vec<u8> = (0..crate::edits::EDITS)
+        .take(11)
+        .flat_map(|which| [&[which * 2][..], &value].concat())
+        .collect();
+    let with = |mode: u8| behind(&[&[mode, 11][..], &edits].concat(), frames());
+    [0, 1, 5, 8, 15].into_iter().flat_map(with).collect()
+}
+
+/// Frames of all three stacks, cut here and there.
+fn own_stack() -> Vec<Vec<u8>> {
+    let mut seeds = behind(&[0, 20, 40, 128], frames());
+    seeds.extend(behind(&[2, 1, 50, 255], frames()));
+    let inner = &frames()[0];
+    let tunnel = tunnelled(inner, [0, 0, 10], true);
+    seeds.push([&[1, 10, 60, 200][..], &tunnel].concat());
+    for room in [0, 7] {
+        let mut lab = vec![0xab, 1, 1, room, 9, 9];
+        lab.extend(inner);
+        let len = lab.len() as u16;
+        let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0x47];
+        frame.extend([0, 5, 0, 64, 0, 6, 1, 64, 0x45, 0]);
+        frame.extend((28 + len).to_be_bytes());
+        frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 9]);
+        frame.extend(7000_u16.to_be_bytes());
+        frame.extend((8 + len).to_be_bytes());
+        frame.extend([0, 0]);
+        frame.extend(lab);
+        seeds.push([&[2, 20, 70, 255][..], &frame].concat());
+    }
+    seeds
 }
 
 fn program_apply() -> Vec<Vec<u8>> {
