@@ -6,7 +6,7 @@ use core::fmt;
 /// number of its own, made of its name ([`HeaderKind::own`]).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[repr(transparent)]
-pub struct HeaderKind(u8);
+pub struct HeaderKind(pub(super) u8);
 
 #[allow(
     non_upper_case_globals,

@@ -60,17 +60,42 @@ impl Offsets {
     }
 
     /// Adds a header behind the others; false if there is no place for it.
+    // As one number: an array with an index that is not yet known to be a constant would have to be in memory, and with it
+    // all of what a parser knows.
     #[inline(always)]
     #[must_use]
     pub fn push(&mut self, offset: u16) -> bool {
-        match self.at.get_mut(usize::from(self.count)) {
-            Some(place) => {
-                *place = offset;
-                self.count += 1;
-                true
-            }
-            None => false,
+        if usize::from(self.count) >= MAX_HEADERS {
+            return false;
         }
+        let at = self.bits() | u128::from(offset) << Self::shift(self.count);
+        self.at = zerocopy::transmute!(at.to_le());
+        if cfg!(target_endian = "big") {
+            self.at = self.at.map(u16::swap_bytes);
+        }
+        self.count += 1;
+        true
+    }
+
+    /// All offsets, the first in the lowest bits.
+    #[inline(always)]
+    fn bits(&self) -> u128 {
+        let mut at = self.at;
+        if cfg!(target_endian = "big") {
+            at = at.map(u16::swap_bytes);
+        }
+        u128::from_le(zerocopy::transmute!(at))
+    }
+
+    #[inline(always)]
+    const fn shift(index: u8) -> u32 {
+        16 * index as u32
+    }
+
+    /// [`Offsets::start_of`], where the index will turn out to be a constant.
+    #[inline(always)]
+    fn start_of_constant(&self, index: u8) -> u16 {
+        (self.bits() >> Self::shift(index & (MAX_HEADERS as u8 - 1))) as u16
     }
 
     /// Position of the innermost IP header, if all stands as it mostly does: that header right behind an Ethernet header, without
@@ -84,25 +109,21 @@ impl Offsets {
     /// Notes the position of the innermost IP header, if headers of this shape stand as [`Offsets::anchor`] asks.
     #[inline(always)]
     pub fn set_anchor(&mut self, shape: &Shape, l3: u8) {
-        let len = match shape.at(l3) {
+        let start = |index: u8| self.start_of_constant(index);
+        let l2 = l3.wrapping_sub(1);
+        let len = match shape.at_constant(l3) {
             HeaderKind::Ipv4 => Ipv4::MIN_LEN,
             HeaderKind::Ipv6 => Ipv6::MIN_LEN,
             _ => 0,
         };
-        let distance =
-            |from: u8, to: u8| (self.start_of(to) as u16).wrapping_sub(self.start_of(from) as u16);
         let plain = len != 0
             && l3 != 0
-            && self.start_of(0) == 0
-            && shape.at(l3 - 1) == HeaderKind::Ethernet
+            && start(0) == 0
+            && shape.at_constant(l2) == HeaderKind::Ethernet
             && l3 + 1 < self.count
-            && usize::from(distance(l3 - 1, l3)) == Ethernet::MIN_LEN
-            && usize::from(distance(l3, l3 + 1)) == len;
-        (self.anchor, self.base) = if plain {
-            (l3, self.start_of(l3 - 1) as u16)
-        } else {
-            (u8::MAX, 0)
-        };
+            && usize::from(start(l3).wrapping_sub(start(l2))) == Ethernet::MIN_LEN
+            && usize::from(start(l3 + 1).wrapping_sub(start(l3))) == len;
+        (self.anchor, self.base) = if plain { (l3, start(l2)) } else { (u8::MAX, 0) };
     }
 
     /// Where the Ethernet header in front of the anchor begins; 0 without an anchor.
@@ -138,11 +159,32 @@ impl Shape {
     }
 
     /// Sets the kind at position `index`.
+    // As one number, as in `Offsets::push`.
     #[inline(always)]
     pub fn set(&mut self, index: u8, kind: HeaderKind) {
-        if let Some(place) = self.0.get_mut(usize::from(index)) {
-            *place = kind;
+        if usize::from(index) >= MAX_HEADERS {
+            return;
         }
+        let shift = 8 * u32::from(index);
+        let bits = self.bits() & !(0xff << shift) | u64::from(kind.0) << shift;
+        let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
+        self.0 = [a, b, c, d, e, f, g, h].map(HeaderKind);
+    }
+
+    /// All kinds, the first in the lowest bits.
+    #[inline(always)]
+    fn bits(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h] = self.0;
+        u64::from_le_bytes([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0])
+    }
+
+    /// [`Shape::at`], where the index will turn out to be a constant.
+    #[inline(always)]
+    fn at_constant(&self, index: u8) -> HeaderKind {
+        if usize::from(index) >= MAX_HEADERS {
+            return HeaderKind::None;
+        }
+        HeaderKind((self.bits() >> (8 * u32::from(index))) as u8)
     }
 
     /// The kinds, outermost first.
