@@ -23,6 +23,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
+    /// Do not ask before what cannot be undone. Nobody is asked where there is no terminal.
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -128,6 +132,46 @@ pub(crate) enum Command {
         #[arg(long = "internet-gateway", value_name = "IP=UUID", value_parser = crate::external::parse_gateway)]
         gateways: Vec<(IpAddr, uuid::Uuid)>,
     },
+    /// Make the host's configuration what a file says, all of it or nothing, and show what was different.
+    ///
+    /// What the file does not have is removed; what is as it should be is not touched, nor are the flows on it. `export` writes such a
+    /// file.
+    Apply(Apply),
+    /// Write the host's configuration as a file that `apply` takes.
+    Export {
+        /// How: with --json it is JSON.
+        #[arg(long, default_value = "toml")]
+        format: ConfigFormat,
+    },
+    /// Print what makes a shell complete these commands.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages.
+    Man {
+        /// Into this directory, which there must be.
+        dir: PathBuf,
+    },
+}
+
+/// A host's whole configuration in a file.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Apply {
+    /// TOML or JSON; - for standard input.
+    pub(crate) file: PathBuf,
+    /// Show what is different and do nothing.
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+/// How a configuration is written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ConfigFormat {
+    /// TOML.
+    Toml,
+    /// JSON.
+    Json,
 }
 
 /// Which port.

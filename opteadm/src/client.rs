@@ -12,15 +12,16 @@ use opte::api::frame::{
 };
 use opte::api::{
     DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp, DumpTcpFlowsReq, DumpUftReq,
-    DumpUftResp, OpteCmd, OpteError, Page, Request, TcpFlow,
+    DumpUftResp, NoResp, OpteCmd, OpteError, Page, Request, TcpFlow,
 };
 use oxide_vpc::api::{
-    API_VERSION, DumpVirt2BoundaryReq, DumpVirt2PhysReq, ListPortsReq, PortInfo,
-    Virt2BoundaryMapping, Virt2PhysMapping,
+    API_VERSION, BatchStep, DumpConfigReq, DumpVirt2BoundaryReq, DumpVirt2PhysReq, ListPortsReq,
+    PortInfo, RunBatchReq, StageBatchReq, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 use zerocopy::FromBytes;
 
 use crate::Error;
+use crate::config::{Current, Plan};
 
 /// Where a driver listens if it was not told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/xde/xde.sock";
@@ -191,6 +192,64 @@ impl Client {
             },
         )?;
         Ok(whole)
+    }
+
+    /// Everything that was configured, of one moment.
+    pub fn dump_config(&mut self) -> Result<Current, Error> {
+        // Pages of different revisions are not of one configuration: then from the beginning again.
+        for _ in 0..ATTEMPTS {
+            let (mut revision, mut torn, mut items) = (None, false, Vec::new());
+            self.pages(
+                |page| DumpConfigReq { page },
+                |resp| {
+                    torn |= *revision.get_or_insert(resp.revision) != resp.revision;
+                    items.extend(resp.items);
+                    resp.next.filter(|_| !torn)
+                },
+            )?;
+            if let (Some(revision), false) = (revision, torn) {
+                return Ok(Current::new(revision, items));
+            }
+        }
+        Err(Error::KeepsChanging {
+            socket: self.socket.clone(),
+        })
+    }
+
+    /// Makes the configuration what `plan` leads to: all of it, or an error and nothing.
+    ///
+    /// Errors: [`OpteError::ConfigChanged`] if it is no longer the one that the plan begins at.
+    pub fn carry_out(&mut self, plan: &Plan) -> Result<(), Error> {
+        self.run_batch(plan.steps(), Some(plan.revision()))
+    }
+
+    /// Has all steps done in their order, or none; if there is a `revision`, only if nothing was changed since.
+    ///
+    /// Errors: [`OpteError::BatchStep`] names the step that cannot be done.
+    pub fn run_batch(&mut self, steps: &[BatchStep], revision: Option<u64>) -> Result<(), Error> {
+        let (mut rest, mut staged, mut most) = (steps, 0, MOST_STEPS);
+        while !rest.is_empty() || staged == 0 {
+            let (part, after) = rest.split_at(rest.len().min(most));
+            let request = StageBatchReq {
+                position: staged,
+                steps: part.to_vec(),
+            };
+            match self.call(&request) {
+                Ok(resp) => (staged, rest) = (resp.staged, after),
+                // Steps can be long: fewer of them, then.
+                Err(Error::Refused {
+                    error: OpteError::RequestTooLarge { .. },
+                    ..
+                }) if most > 1 => most /= 2,
+                Err(error) => return Err(error),
+            }
+            if steps.is_empty() {
+                break;
+            }
+        }
+        let steps = steps.len() as u64;
+        self.call(&RunBatchReq { steps, revision })
+            .map(|NoResp {}| ())
     }
 
     /// Asks for page after page.
@@ -370,3 +429,9 @@ fn receive(stream: &mut UnixStream) -> io::Result<(ResponseHeader, Vec<u8>)> {
 
 /// How long a driver may take: a link that is made takes some tenths of a second, on a busy machine more.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often to begin anew with a configuration that changes while it is read.
+const ATTEMPTS: usize = 8;
+
+/// The most steps of a batch that go in one request.
+const MOST_STEPS: usize = 4096;

@@ -66,6 +66,11 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The configuration was changed by others each time it was read.
+    KeepsChanging {
+        /// The socket.
+        socket: PathBuf,
+    },
     /// The driver refused.
     Refused {
         /// The command.
@@ -134,6 +139,11 @@ impl fmt::Display for Error {
             Self::Io { socket, source } => {
                 write!(f, "cannot talk to xde at {}: {source}", socket.display())
             }
+            Self::KeepsChanging { socket } => write!(
+                f,
+                "the configuration of xde at {} changes each time it is read; try again",
+                socket.display()
+            ),
             Self::Refused { error, .. } => error.fmt(f),
         }
     }

@@ -20,6 +20,8 @@
 //! its number, so that the driver does it once.
 #![forbid(unsafe_code)]
 
+pub mod config;
+
 mod client;
 mod error;
 

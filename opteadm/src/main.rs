@@ -1,9 +1,12 @@
 //! The command line that programs `xde`.
 #![forbid(unsafe_code)]
 
+mod apply;
 mod args;
+mod confirm;
 mod create;
 mod external;
+mod manual;
 mod run;
 mod table;
 

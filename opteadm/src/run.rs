@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::PathBuf;
 
 use opte::api::{ClearLftReq, ClearUftReq, ListLayersReq, NoResp, OpteError, Request};
+use opteadm::config::{ConfigError, Format, PlanError};
 use opteadm::{Client, Error};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
@@ -14,24 +16,42 @@ use oxide_vpc::api::{
 use oxide_vpc::network::BOUNDARY_VNI;
 use serde::Serialize;
 
-use crate::args::{Cli, Command, Route, Rule, V2b, V2p};
+use crate::apply::{self, Wanted};
+use crate::args::{Cli, Command, ConfigFormat, Route, Rule, V2b, V2p};
+use crate::confirm::confirmed;
 use crate::create::Plan;
 use crate::external::Families;
-use crate::table;
+use crate::{manual, table};
 
 /// Has the command done; what is to be printed of it.
 pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
     let Cli {
         socket,
         json,
+        yes,
         command,
     } = cli;
     // What is wrong with the arguments is said whether or not a driver runs.
     let action = Action::new(command)?;
+    if let Action::Print(text) = action {
+        return Ok(text);
+    }
     let mut client = Client::connect(socket)?;
     let outcome = match action {
+        Action::Print(text) => Ok(text),
         Action::List(command) => read(&mut client, command, json),
         Action::Change(change) => done(change(&mut client), json),
+        Action::Destroy(what, change) => {
+            if !confirmed(&what, yes) {
+                return Err(Failure::Declined);
+            }
+            done(change(&mut client), json)
+        }
+        Action::Apply(wanted) => wanted.apply(&mut client, json, yes),
+        Action::Export(format) => {
+            let format = if json { Format::Json } else { format };
+            apply::export(&mut client, format)
+        }
     };
     outcome.map_err(|failure| of_an_empty_driver(failure, &mut client))
 }
@@ -60,6 +80,29 @@ pub(crate) enum Failure {
     Client(Error),
     /// The driver has no ports, this one as little as any other.
     NoPorts(String),
+    /// A file could not be read or written.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is no configuration.
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it, and where.
+        error: ConfigError,
+    },
+    /// The configuration there is cannot become that of a file.
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: PlanError,
+    },
+    /// The user was asked and did not want it.
+    Declined,
     /// The answer could not be printed as JSON.
     Json(serde_json::Error),
     /// The answer could not be printed as a table.
@@ -77,6 +120,12 @@ impl fmt::Display for Failure {
                 f,
                 "port '{port}' not found: xde has no ports; it was restarted, or none was created yet"
             ),
+            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Config { path, error } => {
+                write!(f, "{}:{}: {}", path.display(), error.line, error.message)
+            }
+            Self::Plan { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Declined => f.write_str("nothing was done"),
             Self::Json(error) => write!(f, "cannot print the answer: {error}"),
             Self::Table(error) => write!(f, "cannot print the answer: {error}"),
         }
@@ -103,8 +152,14 @@ impl From<serde_json::Error> for Failure {
 
 /// A command with its arguments understood.
 enum Action {
+    /// What needs no driver.
+    Print(String),
     List(Listing),
     Change(Change),
+    /// With what is asked before.
+    Destroy(String, Change),
+    Apply(Box<Wanted>),
+    Export(Format),
 }
 
 /// What changes something when it is done.
@@ -137,6 +192,13 @@ impl Action {
             Command::DumpV2p => Self::List(Listing::V2p),
             Command::DumpV2b => Self::List(Listing::V2b),
             Command::ClearUft(of) => change(ClearUftReq { port_name: of.port }),
+            Command::Apply(args) => Self::Apply(Box::new(Wanted::read(args)?)),
+            Command::Export { format } => Self::Export(match format {
+                ConfigFormat::Toml => Format::Toml,
+                ConfigFormat::Json => Format::Json,
+            }),
+            Command::Completions { shell } => Self::Print(manual::completions(shell)),
+            Command::Man { dir } => Self::Print(manual::write_pages(&dir)?),
             Command::ClearLft { of, layer } => change(ClearLftReq {
                 port_name: of.port,
                 layer_name: layer,
@@ -158,9 +220,15 @@ impl Action {
                 let plan = Plan::new(*args)?;
                 Self::Change(Box::new(move |client| plan.run(client)))
             }
-            Command::DeleteXde { name } => change(DeleteXdeReq { name }),
+            Command::DeleteXde { name } => destroy(
+                format!("This deletes port {name} with its link, its rules and its flows."),
+                DeleteXdeReq { name },
+            ),
             Command::SetXdeUnderlay { u1, u2 } => change(SetXdeUnderlayReq { u1, u2 }),
-            Command::ClearXdeUnderlay => change(ClearXdeUnderlayReq {}),
+            Command::ClearXdeUnderlay => destroy(
+                "This cuts the host off from the others.".into(),
+                ClearXdeUnderlayReq {},
+            ),
             Command::SetV2p(v2p) => change(SetVirt2PhysReq {
                 vip: v2p.vpc_ip,
                 phys: v2p.into(),
@@ -208,6 +276,11 @@ impl Action {
 
 fn change<R: Request<Response = NoResp> + 'static>(request: R) -> Action {
     Action::Change(Box::new(move |client| client.call(&request)))
+}
+
+/// A change that is asked about before.
+fn destroy<R: Request<Response = NoResp> + 'static>(what: String, request: R) -> Action {
+    Action::Destroy(what, Box::new(move |client| client.call(&request)))
 }
 
 fn done(result: Result<NoResp, Error>, as_json: bool) -> Result<String, Failure> {

@@ -40,7 +40,7 @@ impl<P: Platform> Driver<P> {
             let done = draft.add(step);
             done.map_err(|error| draft.at.failed(&error))?;
         }
-        draft.check_edits()?;
+        draft.make_edits()?;
         Ok(draft.plan)
     }
 
@@ -388,6 +388,19 @@ impl<'a, P: Platform> Draft<'a, P> {
         Ok(())
     }
 
+    /// The engine of a port that there will be.
+    fn vpc(&self, name: &str) -> Result<&Arc<VpcPort>, OpteError> {
+        let created = self.created.get(name);
+        let vpc = match created.and_then(|at| self.plan.created.get(*at)) {
+            Some(created) => created.vpc.as_ref(),
+            None => self.port(name)?.vpc.as_ref(),
+        };
+        vpc.ok_or_else(|| OpteError::BadState {
+            port: name.into(),
+            state: PASSTHROUGH.into(),
+        })
+    }
+
     /// A port that there is and that stays.
     fn port(&self, name: &str) -> Result<&'a Managed<P::Link>, OpteError> {
         if self.deleted.contains(name) {
@@ -397,15 +410,7 @@ impl<'a, P: Platform> Draft<'a, P> {
     }
 
     fn edit(&mut self, name: &str, edit: PortEdit) -> Result<(), OpteError> {
-        let created = self.created.get(name);
-        if let Some(created) = created.and_then(|at| self.plan.created.get(*at)) {
-            // Nobody sees the new port before all is done: it can be changed at once.
-            let vpc = created.vpc.as_ref().ok_or_else(|| passthrough(name))?;
-            return vpc.edit(Vec::from([edit])).map(|_| ());
-        }
-        if self.port(name)?.vpc.is_none() {
-            return Err(passthrough(name));
-        }
+        self.vpc(name)?;
         let edits = self.plan.edits.entry(name.into()).or_default();
         edits.push((self.at, edit));
         Ok(())
@@ -443,37 +448,41 @@ impl<'a, P: Platform> Draft<'a, P> {
         known.or_insert_with(|| v2b.get(vip).into_iter().collect())
     }
 
-    /// Whether the ports that stay would take their edits.
-    fn check_edits(&self) -> Result<(), OpteError> {
-        for (name, edits) in &self.plan.edits {
-            let vpc = self.management.vpc(name)?;
-            let first = |count: usize| {
-                let edits = edits.iter().take(count).map(|(_, edit)| edit.clone());
-                vpc.check(edits.collect())
-            };
-            if first(edits.len()).is_ok() {
-                continue;
-            }
-            // The shortest beginning that fails ends with the step that is at fault.
-            let (mut good, mut bad) = (0, edits.len());
-            while bad - good > 1 {
-                let middle = good.midpoint(bad);
-                match first(middle) {
-                    Ok(()) => good = middle,
-                    Err(_) => bad = middle,
-                }
-            }
-            if let (Err(error), Some((step, _))) = (first(bad), edits.get(good)) {
-                return Err(step.failed(&error));
+    /// Whether the ports take their edits. New ones, which nobody sees before all is done, do so at once.
+    fn make_edits(&mut self) -> Result<(), OpteError> {
+        for (name, edits) in core::mem::take(&mut self.plan.edits) {
+            let vpc = self.vpc(&name)?;
+            check_edits(vpc, &edits)?;
+            if self.created.contains_key(&name) {
+                vpc.edit(edits.into_iter().map(|(_, edit)| edit).collect())?;
+            } else {
+                self.plan.edits.insert(name, edits);
             }
         }
         Ok(())
     }
 }
 
-fn passthrough(port: &str) -> OpteError {
-    OpteError::BadState {
-        port: port.into(),
-        state: PASSTHROUGH.into(),
+/// Whether a port would take these edits; if not, the first step that is at fault.
+fn check_edits(vpc: &VpcPort, edits: &[(Step, PortEdit)]) -> Result<(), OpteError> {
+    let first = |count: usize| {
+        let edits = edits.iter().take(count).map(|(_, edit)| edit.clone());
+        vpc.check(edits.collect())
+    };
+    if first(edits.len()).is_ok() {
+        return Ok(());
+    }
+    // The shortest beginning that fails ends with the step that is at fault.
+    let (mut good, mut bad) = (0, edits.len());
+    while bad - good > 1 {
+        let middle = good.midpoint(bad);
+        match first(middle) {
+            Ok(()) => good = middle,
+            Err(_) => bad = middle,
+        }
+    }
+    match (first(bad), edits.get(good)) {
+        (Err(error), Some((step, _))) => Err(step.failed(&error)),
+        _ => Ok(()),
     }
 }
