@@ -148,6 +148,8 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the reference of all commands, in Markdown.
+    Reference,
     /// Write the manual pages.
     Man {
         /// Into this directory, which there must be.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{Arg, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -40,4 +40,77 @@ pub(crate) fn write_pages(dir: &Path) -> Result<String, Failure> {
         written += &format!("{}\n", path.display());
     }
     Ok(written)
+}
+
+/// All commands with their arguments, in Markdown: `docs/opteadm.md`.
+pub(crate) fn reference() -> String {
+    let mut all = Cli::command();
+    all.build();
+    let mut text = String::from(
+        "# The commands of opteadm\n\nWritten by `opteadm reference`; a test holds it against the program.\n\n",
+    );
+    text += &format!("{}\n", about(&all));
+    text += "\n## Options of every command\n\n";
+    text += &arguments(
+        all.get_arguments()
+            .filter(|argument| argument.is_global_set()),
+    );
+    for command in all.get_subcommands() {
+        if command.get_name() == "help" {
+            continue;
+        }
+        text += &format!("\n## {}\n\n{}\n", command.get_name(), about(command));
+        let aliases: Vec<&str> = command.get_visible_aliases().collect();
+        if !aliases.is_empty() {
+            text += &format!("\nAlso: {}\n", aliases.join(", "));
+        }
+        let usage = command.clone().render_usage().to_string();
+        let usage = usage.trim_start_matches("Usage: ");
+        text += &format!("\n```text\n{usage}\n```\n\n");
+        text += &arguments(
+            command
+                .get_arguments()
+                .filter(|argument| !argument.is_global_set()),
+        );
+    }
+    text
+}
+
+fn about(command: &Command) -> String {
+    let about = command.get_long_about().or(command.get_about());
+    about.map(ToString::to_string).unwrap_or_default()
+}
+
+fn arguments<'a>(all: impl Iterator<Item = &'a Arg>) -> String {
+    let mut text = String::new();
+    for argument in all {
+        if argument.is_hide_set() || ["help", "version"].contains(&argument.get_id().as_str()) {
+            continue;
+        }
+        let help = argument.get_long_help().or(argument.get_help());
+        let help = help.map(ToString::to_string).unwrap_or_default();
+        let mut notes: Vec<String> = Vec::new();
+        let takes_value = argument.get_action().takes_values();
+        let values = argument.get_possible_values();
+        if takes_value && !values.is_empty() {
+            let names = values.iter().map(|value| format!("`{}`", value.get_name()));
+            notes.push(format!("one of {}", names.collect::<Vec<_>>().join(", ")));
+        }
+        let defaults = argument.get_default_values().iter().filter(|_| takes_value);
+        notes.extend(defaults.map(|value| format!("default `{}`", value.to_string_lossy())));
+        notes.extend(
+            argument
+                .get_env()
+                .map(|name| format!("environment `{}`", name.to_string_lossy())),
+        );
+        let notes = match notes.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", notes.join("; ")),
+        };
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let short = argument.get_short().map(|short| format!("`-{short}`, "));
+        let short = short.unwrap_or_default();
+        text += &format!("- {short}`{argument}`: {help}{notes}\n");
+    }
+    text
 }

@@ -198,6 +198,7 @@ impl Action {
                 ConfigFormat::Json => Format::Json,
             }),
             Command::Completions { shell } => Self::Print(manual::completions(shell)),
+            Command::Reference => Self::Print(manual::reference()),
             Command::Man { dir } => Self::Print(manual::write_pages(&dir)?),
             Command::ClearLft { of, layer } => change(ClearLftReq {
                 port_name: of.port,
