@@ -25,8 +25,10 @@ pub fn derive_option_set(input: TokenStream) -> TokenStream {
 
 /// A parser of a stack of headers: `pub fn name = Ethernet [Vlan] (Ipv4 (Tcp | Udp)? | Arp)?;`.
 ///
-/// `A B` is B behind A, `[A]` A or nothing, `(A | B)` a choice, `(A | B)?` at the end a choice that may fail. The function
-/// takes `&[u8]` and gives `Result<Parsed, ParseError>`; headers implement `Header`, `Stacked` and `Follows` their parents.
+/// `A B` is B behind A, `[A]` A or nothing, `(A | B)` a choice, `(A | B)?` at the end a choice that may fail, `A if guard` A on a
+/// condition, `A => control` A and a function called behind it. The function takes `&[u8]` and gives `Result<Parsed, ParseError>`, or
+/// with `-> Form` a type of its own with views; headers implement `Header`, `Stacked` and `Follows` their parents. See
+/// `opte_headers::guide::stacks`.
 #[proc_macro]
 pub fn stack_parser(input: TokenStream) -> TokenStream {
     stack::expand(input.into()).into()
