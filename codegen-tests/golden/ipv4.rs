@@ -206,7 +206,9 @@ impl ::opte_headers::Field for ipv4::Protocol {
     const BIT_OFFSET: usize = 72usize;
 }
 #[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for ipv4::Protocol {}
+impl ::opte_headers::InFlowKey for ipv4::Protocol {
+    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Protocol;
+}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Checksum {
     type Header = Ipv4;
@@ -224,7 +226,9 @@ impl ::opte_headers::Field for ipv4::Source {
 #[diagnostic::do_not_recommend]
 impl ::opte_headers::Settable for ipv4::Source {}
 #[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for ipv4::Source {}
+impl ::opte_headers::InFlowKey for ipv4::Source {
+    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Source;
+}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Destination {
     type Header = Ipv4;
@@ -235,7 +239,9 @@ impl ::opte_headers::Field for ipv4::Destination {
 #[diagnostic::do_not_recommend]
 impl ::opte_headers::Settable for ipv4::Destination {}
 #[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for ipv4::Destination {}
+impl ::opte_headers::InFlowKey for ipv4::Destination {
+    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Destination;
+}
 /// A view of [`Ipv4`] in bytes, checked when it was made.
 ///
 /// IPv4 header (RFC 791, section 3.1).
@@ -260,7 +266,7 @@ impl ::opte_headers::InFlowKey for ipv4::Destination {}
 /// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 /// ```
 pub struct Ipv4View<__B: ::opte_headers::bytes::Bytes> {
-    fixed: <__B as ::opte_headers::bytes::Bytes>::Array<{ 20usize }>,
+    fixed: ::opte_headers::bytes::Fixed<__B, { 20usize }>,
     tail: __B,
 }
 #[automatically_derived]
@@ -274,10 +280,7 @@ impl<__B: ::opte_headers::bytes::Bytes> Ipv4View<__B> {
     pub fn parse(
         bytes: __B,
     ) -> ::core::result::Result<(Self, __B), ::opte_headers::ParseError> {
-        let (fixed, rest) = ::opte_headers::derive::open::<
-            __B,
-            { 20usize },
-        >(bytes, "Ipv4")?;
+        let (fixed, rest) = ::opte_headers::derive::open(bytes, "Ipv4")?;
         ::opte_headers::derive::expect::<
             ipv4::Version,
         >(&*fixed, const { <u4>::new(4) })?;
@@ -295,7 +298,7 @@ impl<__B: ::opte_headers::bytes::Bytes> Ipv4View<__B> {
     /// The bytes of the fixed part.
     #[inline]
     pub fn fixed(&self) -> &[u8; 20usize] {
-        &self.fixed
+        &*self.fixed
     }
     /// The bytes of the whole header.
     #[inline]
@@ -346,7 +349,7 @@ impl<__B: ::opte_headers::bytes::BytesMut> Ipv4View<__B> {
     /// The bytes of the fixed part, to be written to.
     #[inline]
     pub fn fixed_mut(&mut self) -> &mut [u8; 20usize] {
-        <__B as ::opte_headers::bytes::BytesMut>::array_mut(&mut self.fixed)
+        &mut *self.fixed
     }
     /// The bytes of the variable part, to be written to.
     #[inline]
@@ -394,9 +397,7 @@ pub trait Ipv4Get {
     /// Destination address.
     fn destination(&self) -> Ipv4Addr;
     /// Options (RFC 791, section 3.1).
-    fn options(
-        &self,
-    ) -> <Options<Ipv4Option<'static>, 40> as ::opte_headers::Tail>::Ref<'_>;
+    fn options(&self) -> ::opte_headers::options::OptionList<'_, Ipv4Option<'static>>;
 }
 /// The fields of [`Ipv4`], written to the struct or through a view.
 #[allow(dead_code)]
@@ -430,63 +431,61 @@ pub trait Ipv4Set {
 impl Ipv4Get for Ipv4 {
     #[inline]
     fn version(&self) -> u4 {
-        self.version
+        ::opte_headers::derive::copied::<ipv4::Version>(&self.version)
     }
     #[inline]
     fn ihl(&self) -> u4 {
-        self.ihl
+        ::opte_headers::derive::copied::<ipv4::Ihl>(&self.ihl)
     }
     #[inline]
     fn dscp(&self) -> u6 {
-        self.dscp
+        ::opte_headers::derive::copied::<ipv4::Dscp>(&self.dscp)
     }
     #[inline]
     fn ecn(&self) -> Ecn {
-        self.ecn
+        ::opte_headers::derive::copied::<ipv4::Ecn>(&self.ecn)
     }
     #[inline]
     fn total_len(&self) -> u16 {
-        self.total_len
+        ::opte_headers::derive::copied::<ipv4::TotalLen>(&self.total_len)
     }
     #[inline]
     fn identification(&self) -> u16 {
-        self.identification
+        ::opte_headers::derive::copied::<ipv4::Identification>(&self.identification)
     }
     #[inline]
     fn dont_fragment(&self) -> bool {
-        self.dont_fragment
+        ::opte_headers::derive::copied::<ipv4::DontFragment>(&self.dont_fragment)
     }
     #[inline]
     fn more_fragments(&self) -> bool {
-        self.more_fragments
+        ::opte_headers::derive::copied::<ipv4::MoreFragments>(&self.more_fragments)
     }
     #[inline]
     fn fragment_offset(&self) -> u13 {
-        self.fragment_offset
+        ::opte_headers::derive::copied::<ipv4::FragmentOffset>(&self.fragment_offset)
     }
     #[inline]
     fn ttl(&self) -> u8 {
-        self.ttl
+        ::opte_headers::derive::copied::<ipv4::Ttl>(&self.ttl)
     }
     #[inline]
     fn protocol(&self) -> IpProtocol {
-        self.protocol
+        ::opte_headers::derive::copied::<ipv4::Protocol>(&self.protocol)
     }
     #[inline]
     fn checksum(&self) -> u16 {
-        self.checksum
+        ::opte_headers::derive::copied::<ipv4::Checksum>(&self.checksum)
     }
     #[inline]
     fn source(&self) -> Ipv4Addr {
-        self.source
+        ::opte_headers::derive::copied::<ipv4::Source>(&self.source)
     }
     #[inline]
     fn destination(&self) -> Ipv4Addr {
-        self.destination
+        ::opte_headers::derive::copied::<ipv4::Destination>(&self.destination)
     }
-    fn options(
-        &self,
-    ) -> <Options<Ipv4Option<'static>, 40> as ::opte_headers::Tail>::Ref<'_> {
+    fn options(&self) -> ::opte_headers::options::OptionList<'_, Ipv4Option<'static>> {
         <Options<
             Ipv4Option<'static>,
             40,
@@ -551,9 +550,7 @@ impl<__B: ::opte_headers::bytes::Bytes> Ipv4Get for Ipv4View<__B> {
     fn destination(&self) -> Ipv4Addr {
         ::opte_headers::derive::get::<ipv4::Destination>(&*self.fixed)
     }
-    fn options(
-        &self,
-    ) -> <Options<Ipv4Option<'static>, 40> as ::opte_headers::Tail>::Ref<'_> {
+    fn options(&self) -> ::opte_headers::options::OptionList<'_, Ipv4Option<'static>> {
         <Options<Ipv4Option<'static>, 40> as ::opte_headers::Tail>::view(&self.tail)
     }
 }
@@ -612,70 +609,118 @@ impl Ipv4Set for Ipv4 {
 impl<__B: ::opte_headers::bytes::BytesMut> Ipv4Set for Ipv4View<__B> {
     #[inline]
     fn set_dscp(&mut self, value: u6) {
-        ::opte_headers::derive::set::<ipv4::Dscp>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Dscp>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_ecn(&mut self, value: Ecn) {
-        ::opte_headers::derive::set::<ipv4::Ecn>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Ecn>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_total_len(&mut self, value: u16) {
-        ::opte_headers::derive::set::<ipv4::TotalLen>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::TotalLen>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_identification(&mut self, value: u16) {
-        ::opte_headers::derive::set::<ipv4::Identification>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Identification>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_dont_fragment(&mut self, value: bool) {
-        ::opte_headers::derive::set::<ipv4::DontFragment>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::DontFragment>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_more_fragments(&mut self, value: bool) {
-        ::opte_headers::derive::set::<ipv4::MoreFragments>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::MoreFragments>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_fragment_offset(&mut self, value: u13) {
-        ::opte_headers::derive::set::<ipv4::FragmentOffset>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::FragmentOffset>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_ttl(&mut self, value: u8) {
-        ::opte_headers::derive::set::<ipv4::Ttl>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Ttl>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_protocol(&mut self, value: IpProtocol) {
-        ::opte_headers::derive::set::<ipv4::Protocol>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Protocol>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_checksum(&mut self, value: u16) {
-        ::opte_headers::derive::set::<ipv4::Checksum>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Checksum>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_source(&mut self, value: Ipv4Addr) {
-        ::opte_headers::derive::set::<ipv4::Source>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Source>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_destination(&mut self, value: Ipv4Addr) {
-        ::opte_headers::derive::set::<ipv4::Destination>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<ipv4::Destination>(&mut *self.fixed, value);
     }
 }
 #[automatically_derived]
 impl ::core::fmt::Display for Ipv4 {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Ipv4")
-            .field("ihl", &Ipv4Get::ihl(self))
-            .field("dscp", &Ipv4Get::dscp(self))
-            .field("ecn", &Ipv4Get::ecn(self))
-            .field("total_len", &Ipv4Get::total_len(self))
-            .field("identification", &Ipv4Get::identification(self))
-            .field("dont_fragment", &Ipv4Get::dont_fragment(self))
-            .field("more_fragments", &Ipv4Get::more_fragments(self))
-            .field("fragment_offset", &Ipv4Get::fragment_offset(self))
-            .field("ttl", &Ipv4Get::ttl(self))
-            .field("protocol", &Ipv4Get::protocol(self))
+            .field(
+                "ihl",
+                ::opte_headers::derive::shown::<ipv4::Ihl>(&Ipv4Get::ihl(self)),
+            )
+            .field(
+                "dscp",
+                ::opte_headers::derive::shown::<ipv4::Dscp>(&Ipv4Get::dscp(self)),
+            )
+            .field(
+                "ecn",
+                ::opte_headers::derive::shown::<ipv4::Ecn>(&Ipv4Get::ecn(self)),
+            )
+            .field(
+                "total_len",
+                ::opte_headers::derive::shown::<
+                    ipv4::TotalLen,
+                >(&Ipv4Get::total_len(self)),
+            )
+            .field(
+                "identification",
+                ::opte_headers::derive::shown::<
+                    ipv4::Identification,
+                >(&Ipv4Get::identification(self)),
+            )
+            .field(
+                "dont_fragment",
+                ::opte_headers::derive::shown::<
+                    ipv4::DontFragment,
+                >(&Ipv4Get::dont_fragment(self)),
+            )
+            .field(
+                "more_fragments",
+                ::opte_headers::derive::shown::<
+                    ipv4::MoreFragments,
+                >(&Ipv4Get::more_fragments(self)),
+            )
+            .field(
+                "fragment_offset",
+                ::opte_headers::derive::shown::<
+                    ipv4::FragmentOffset,
+                >(&Ipv4Get::fragment_offset(self)),
+            )
+            .field(
+                "ttl",
+                ::opte_headers::derive::shown::<ipv4::Ttl>(&Ipv4Get::ttl(self)),
+            )
+            .field(
+                "protocol",
+                ::opte_headers::derive::shown::<ipv4::Protocol>(&Ipv4Get::protocol(self)),
+            )
             .field("checksum", &::core::format_args!("{:#x}", Ipv4Get::checksum(self)))
-            .field("source", &Ipv4Get::source(self))
-            .field("destination", &Ipv4Get::destination(self))
+            .field(
+                "source",
+                ::opte_headers::derive::shown::<ipv4::Source>(&Ipv4Get::source(self)),
+            )
+            .field(
+                "destination",
+                ::opte_headers::derive::shown::<
+                    ipv4::Destination,
+                >(&Ipv4Get::destination(self)),
+            )
             .field("options", &Ipv4Get::options(self))
             .finish()
     }
@@ -684,19 +729,67 @@ impl ::core::fmt::Display for Ipv4 {
 impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Display for Ipv4View<__B> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Ipv4")
-            .field("ihl", &Ipv4Get::ihl(self))
-            .field("dscp", &Ipv4Get::dscp(self))
-            .field("ecn", &Ipv4Get::ecn(self))
-            .field("total_len", &Ipv4Get::total_len(self))
-            .field("identification", &Ipv4Get::identification(self))
-            .field("dont_fragment", &Ipv4Get::dont_fragment(self))
-            .field("more_fragments", &Ipv4Get::more_fragments(self))
-            .field("fragment_offset", &Ipv4Get::fragment_offset(self))
-            .field("ttl", &Ipv4Get::ttl(self))
-            .field("protocol", &Ipv4Get::protocol(self))
+            .field(
+                "ihl",
+                ::opte_headers::derive::shown::<ipv4::Ihl>(&Ipv4Get::ihl(self)),
+            )
+            .field(
+                "dscp",
+                ::opte_headers::derive::shown::<ipv4::Dscp>(&Ipv4Get::dscp(self)),
+            )
+            .field(
+                "ecn",
+                ::opte_headers::derive::shown::<ipv4::Ecn>(&Ipv4Get::ecn(self)),
+            )
+            .field(
+                "total_len",
+                ::opte_headers::derive::shown::<
+                    ipv4::TotalLen,
+                >(&Ipv4Get::total_len(self)),
+            )
+            .field(
+                "identification",
+                ::opte_headers::derive::shown::<
+                    ipv4::Identification,
+                >(&Ipv4Get::identification(self)),
+            )
+            .field(
+                "dont_fragment",
+                ::opte_headers::derive::shown::<
+                    ipv4::DontFragment,
+                >(&Ipv4Get::dont_fragment(self)),
+            )
+            .field(
+                "more_fragments",
+                ::opte_headers::derive::shown::<
+                    ipv4::MoreFragments,
+                >(&Ipv4Get::more_fragments(self)),
+            )
+            .field(
+                "fragment_offset",
+                ::opte_headers::derive::shown::<
+                    ipv4::FragmentOffset,
+                >(&Ipv4Get::fragment_offset(self)),
+            )
+            .field(
+                "ttl",
+                ::opte_headers::derive::shown::<ipv4::Ttl>(&Ipv4Get::ttl(self)),
+            )
+            .field(
+                "protocol",
+                ::opte_headers::derive::shown::<ipv4::Protocol>(&Ipv4Get::protocol(self)),
+            )
             .field("checksum", &::core::format_args!("{:#x}", Ipv4Get::checksum(self)))
-            .field("source", &Ipv4Get::source(self))
-            .field("destination", &Ipv4Get::destination(self))
+            .field(
+                "source",
+                ::opte_headers::derive::shown::<ipv4::Source>(&Ipv4Get::source(self)),
+            )
+            .field(
+                "destination",
+                ::opte_headers::derive::shown::<
+                    ipv4::Destination,
+                >(&Ipv4Get::destination(self)),
+            )
             .field("options", &Ipv4Get::options(self))
             .finish()
     }
@@ -705,19 +798,67 @@ impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Display for Ipv4View<__B> {
 impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Debug for Ipv4View<__B> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Ipv4")
-            .field("ihl", &Ipv4Get::ihl(self))
-            .field("dscp", &Ipv4Get::dscp(self))
-            .field("ecn", &Ipv4Get::ecn(self))
-            .field("total_len", &Ipv4Get::total_len(self))
-            .field("identification", &Ipv4Get::identification(self))
-            .field("dont_fragment", &Ipv4Get::dont_fragment(self))
-            .field("more_fragments", &Ipv4Get::more_fragments(self))
-            .field("fragment_offset", &Ipv4Get::fragment_offset(self))
-            .field("ttl", &Ipv4Get::ttl(self))
-            .field("protocol", &Ipv4Get::protocol(self))
+            .field(
+                "ihl",
+                ::opte_headers::derive::shown::<ipv4::Ihl>(&Ipv4Get::ihl(self)),
+            )
+            .field(
+                "dscp",
+                ::opte_headers::derive::shown::<ipv4::Dscp>(&Ipv4Get::dscp(self)),
+            )
+            .field(
+                "ecn",
+                ::opte_headers::derive::shown::<ipv4::Ecn>(&Ipv4Get::ecn(self)),
+            )
+            .field(
+                "total_len",
+                ::opte_headers::derive::shown::<
+                    ipv4::TotalLen,
+                >(&Ipv4Get::total_len(self)),
+            )
+            .field(
+                "identification",
+                ::opte_headers::derive::shown::<
+                    ipv4::Identification,
+                >(&Ipv4Get::identification(self)),
+            )
+            .field(
+                "dont_fragment",
+                ::opte_headers::derive::shown::<
+                    ipv4::DontFragment,
+                >(&Ipv4Get::dont_fragment(self)),
+            )
+            .field(
+                "more_fragments",
+                ::opte_headers::derive::shown::<
+                    ipv4::MoreFragments,
+                >(&Ipv4Get::more_fragments(self)),
+            )
+            .field(
+                "fragment_offset",
+                ::opte_headers::derive::shown::<
+                    ipv4::FragmentOffset,
+                >(&Ipv4Get::fragment_offset(self)),
+            )
+            .field(
+                "ttl",
+                ::opte_headers::derive::shown::<ipv4::Ttl>(&Ipv4Get::ttl(self)),
+            )
+            .field(
+                "protocol",
+                ::opte_headers::derive::shown::<ipv4::Protocol>(&Ipv4Get::protocol(self)),
+            )
             .field("checksum", &::core::format_args!("{:#x}", Ipv4Get::checksum(self)))
-            .field("source", &Ipv4Get::source(self))
-            .field("destination", &Ipv4Get::destination(self))
+            .field(
+                "source",
+                ::opte_headers::derive::shown::<ipv4::Source>(&Ipv4Get::source(self)),
+            )
+            .field(
+                "destination",
+                ::opte_headers::derive::shown::<
+                    ipv4::Destination,
+                >(&Ipv4Get::destination(self)),
+            )
             .field("options", &Ipv4Get::options(self))
             .finish()
     }
@@ -728,21 +869,21 @@ impl ::core::default::Default for Ipv4 {
         Self {
             version: const { <u4>::new(4) },
             ihl: ::opte_headers::derive::default_length::<
-                u4,
+                ipv4::Ihl,
             >(20usize, 4usize, 0usize, true),
-            dscp: ::opte_headers::derive::zero::<u6>(),
-            ecn: ::opte_headers::derive::zero::<Ecn>(),
-            total_len: ::opte_headers::derive::zero::<u16>(),
-            identification: ::opte_headers::derive::zero::<u16>(),
-            reserved: ::opte_headers::derive::zero::<u1>(),
-            dont_fragment: ::opte_headers::derive::zero::<bool>(),
-            more_fragments: ::opte_headers::derive::zero::<bool>(),
-            fragment_offset: ::opte_headers::derive::zero::<u13>(),
+            dscp: ::opte_headers::derive::zero::<ipv4::Dscp>(),
+            ecn: ::opte_headers::derive::zero::<ipv4::Ecn>(),
+            total_len: ::opte_headers::derive::zero::<ipv4::TotalLen>(),
+            identification: ::opte_headers::derive::zero::<ipv4::Identification>(),
+            reserved: ::opte_headers::derive::zero::<ipv4::Reserved>(),
+            dont_fragment: ::opte_headers::derive::zero::<ipv4::DontFragment>(),
+            more_fragments: ::opte_headers::derive::zero::<ipv4::MoreFragments>(),
+            fragment_offset: ::opte_headers::derive::zero::<ipv4::FragmentOffset>(),
             ttl: 64,
-            protocol: ::opte_headers::derive::zero::<IpProtocol>(),
-            checksum: ::opte_headers::derive::zero::<u16>(),
-            source: ::opte_headers::derive::zero::<Ipv4Addr>(),
-            destination: ::opte_headers::derive::zero::<Ipv4Addr>(),
+            protocol: ::opte_headers::derive::zero::<ipv4::Protocol>(),
+            checksum: ::opte_headers::derive::zero::<ipv4::Checksum>(),
+            source: ::opte_headers::derive::zero::<ipv4::Source>(),
+            destination: ::opte_headers::derive::zero::<ipv4::Destination>(),
             options: ::core::default::Default::default(),
         }
     }
@@ -800,23 +941,22 @@ impl ::opte_headers::Header for Ipv4 {
         ::opte_headers::derive::set::<ipv4::Version>(fixed, const { <u4>::new(4) });
         ::opte_headers::derive::set::<
             ipv4::Ihl,
-        >(
-            fixed,
-            ::opte_headers::derive::length::<u4>(len, 4usize, 0usize, "Ipv4", "ihl")?,
-        );
-        ::opte_headers::derive::set::<ipv4::Dscp>(fixed, self.dscp);
-        ::opte_headers::derive::set::<ipv4::Ecn>(fixed, self.ecn);
-        ::opte_headers::derive::set::<ipv4::TotalLen>(fixed, self.total_len);
-        ::opte_headers::derive::set::<ipv4::Identification>(fixed, self.identification);
-        ::opte_headers::derive::set::<ipv4::Reserved>(fixed, self.reserved);
-        ::opte_headers::derive::set::<ipv4::DontFragment>(fixed, self.dont_fragment);
-        ::opte_headers::derive::set::<ipv4::MoreFragments>(fixed, self.more_fragments);
-        ::opte_headers::derive::set::<ipv4::FragmentOffset>(fixed, self.fragment_offset);
-        ::opte_headers::derive::set::<ipv4::Ttl>(fixed, self.ttl);
-        ::opte_headers::derive::set::<ipv4::Protocol>(fixed, self.protocol);
-        ::opte_headers::derive::set::<ipv4::Checksum>(fixed, self.checksum);
-        ::opte_headers::derive::set::<ipv4::Source>(fixed, self.source);
-        ::opte_headers::derive::set::<ipv4::Destination>(fixed, self.destination);
+        >(fixed, ::opte_headers::derive::length::<ipv4::Ihl>(len, 4usize, 0usize)?);
+        ::opte_headers::derive::put::<ipv4::Dscp>(fixed, &self.dscp);
+        ::opte_headers::derive::put::<ipv4::Ecn>(fixed, &self.ecn);
+        ::opte_headers::derive::put::<ipv4::TotalLen>(fixed, &self.total_len);
+        ::opte_headers::derive::put::<ipv4::Identification>(fixed, &self.identification);
+        ::opte_headers::derive::put::<ipv4::Reserved>(fixed, &self.reserved);
+        ::opte_headers::derive::put::<ipv4::DontFragment>(fixed, &self.dont_fragment);
+        ::opte_headers::derive::put::<ipv4::MoreFragments>(fixed, &self.more_fragments);
+        ::opte_headers::derive::put::<
+            ipv4::FragmentOffset,
+        >(fixed, &self.fragment_offset);
+        ::opte_headers::derive::put::<ipv4::Ttl>(fixed, &self.ttl);
+        ::opte_headers::derive::put::<ipv4::Protocol>(fixed, &self.protocol);
+        ::opte_headers::derive::put::<ipv4::Checksum>(fixed, &self.checksum);
+        ::opte_headers::derive::put::<ipv4::Source>(fixed, &self.source);
+        ::opte_headers::derive::put::<ipv4::Destination>(fixed, &self.destination);
         ::opte_headers::derive::put_tail(
             tail,
             ::opte_headers::Tail::as_bytes(&self.options),
@@ -864,8 +1004,8 @@ impl ::opte_headers::Follows<Geneve> for Ipv4 {
         ::core::option::Option::Some(selector)
     };
 }
-const _: () = ::opte_headers::derive::assert_bits::<Ecn>("ecn", 2usize);
-const _: () = ::opte_headers::derive::assert_bits::<IpProtocol>("protocol", 8usize);
-const _: () = ::opte_headers::derive::assert_bits::<Ipv4Addr>("source", 32usize);
-const _: () = ::opte_headers::derive::assert_bits::<Ipv4Addr>("destination", 32usize);
-const _: () = ::opte_headers::derive::assert_aligned::<ipv4::Ecn>("ecn");
+const _: () = ::opte_headers::derive::assert_bits::<ipv4::Ecn>(2usize);
+const _: () = ::opte_headers::derive::assert_bits::<ipv4::Protocol>(8usize);
+const _: () = ::opte_headers::derive::assert_bits::<ipv4::Source>(32usize);
+const _: () = ::opte_headers::derive::assert_bits::<ipv4::Destination>(32usize);
+const _: () = ::opte_headers::derive::assert_aligned::<ipv4::Ecn>();

@@ -40,7 +40,9 @@ impl ::opte_headers::Field for udp::Source {
 #[diagnostic::do_not_recommend]
 impl ::opte_headers::Settable for udp::Source {}
 #[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for udp::Source {}
+impl ::opte_headers::InFlowKey for udp::Source {
+    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::SourcePort;
+}
 #[automatically_derived]
 impl ::opte_headers::Field for udp::Destination {
     type Header = Udp;
@@ -51,7 +53,9 @@ impl ::opte_headers::Field for udp::Destination {
 #[diagnostic::do_not_recommend]
 impl ::opte_headers::Settable for udp::Destination {}
 #[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for udp::Destination {}
+impl ::opte_headers::InFlowKey for udp::Destination {
+    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::DestinationPort;
+}
 #[automatically_derived]
 impl ::opte_headers::Field for udp::Length {
     type Header = Udp;
@@ -82,7 +86,7 @@ impl ::opte_headers::Field for udp::Checksum {
 /// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 /// ```
 pub struct UdpView<__B: ::opte_headers::bytes::Bytes> {
-    fixed: <__B as ::opte_headers::bytes::Bytes>::Array<{ 8usize }>,
+    fixed: ::opte_headers::bytes::Fixed<__B, { 8usize }>,
 }
 #[automatically_derived]
 #[allow(dead_code, clippy::len_without_is_empty)]
@@ -95,16 +99,13 @@ impl<__B: ::opte_headers::bytes::Bytes> UdpView<__B> {
     pub fn parse(
         bytes: __B,
     ) -> ::core::result::Result<(Self, __B), ::opte_headers::ParseError> {
-        let (fixed, rest) = ::opte_headers::derive::open::<
-            __B,
-            { 8usize },
-        >(bytes, "Udp")?;
+        let (fixed, rest) = ::opte_headers::derive::open(bytes, "Udp")?;
         ::core::result::Result::Ok((Self { fixed }, rest))
     }
     /// The bytes of the fixed part.
     #[inline]
     pub fn fixed(&self) -> &[u8; 8usize] {
-        &self.fixed
+        &*self.fixed
     }
     /// The bytes of the whole header.
     #[inline]
@@ -127,7 +128,7 @@ impl<__B: ::opte_headers::bytes::BytesMut> UdpView<__B> {
     /// The bytes of the fixed part, to be written to.
     #[inline]
     pub fn fixed_mut(&mut self) -> &mut [u8; 8usize] {
-        <__B as ::opte_headers::bytes::BytesMut>::array_mut(&mut self.fixed)
+        &mut *self.fixed
     }
 }
 #[automatically_derived]
@@ -166,19 +167,19 @@ pub trait UdpSet {
 impl UdpGet for Udp {
     #[inline]
     fn source(&self) -> u16 {
-        self.source
+        ::opte_headers::derive::copied::<udp::Source>(&self.source)
     }
     #[inline]
     fn destination(&self) -> u16 {
-        self.destination
+        ::opte_headers::derive::copied::<udp::Destination>(&self.destination)
     }
     #[inline]
     fn length(&self) -> u16 {
-        self.length
+        ::opte_headers::derive::copied::<udp::Length>(&self.length)
     }
     #[inline]
     fn checksum(&self) -> u16 {
-        self.checksum
+        ::opte_headers::derive::copied::<udp::Checksum>(&self.checksum)
     }
 }
 #[automatically_derived]
@@ -223,28 +224,39 @@ impl UdpSet for Udp {
 impl<__B: ::opte_headers::bytes::BytesMut> UdpSet for UdpView<__B> {
     #[inline]
     fn set_source(&mut self, value: u16) {
-        ::opte_headers::derive::set::<udp::Source>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<udp::Source>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_destination(&mut self, value: u16) {
-        ::opte_headers::derive::set::<udp::Destination>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<udp::Destination>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_length(&mut self, value: u16) {
-        ::opte_headers::derive::set::<udp::Length>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<udp::Length>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_checksum(&mut self, value: u16) {
-        ::opte_headers::derive::set::<udp::Checksum>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<udp::Checksum>(&mut *self.fixed, value);
     }
 }
 #[automatically_derived]
 impl ::core::fmt::Display for Udp {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Udp")
-            .field("source", &UdpGet::source(self))
-            .field("destination", &UdpGet::destination(self))
-            .field("length", &UdpGet::length(self))
+            .field(
+                "source",
+                ::opte_headers::derive::shown::<udp::Source>(&UdpGet::source(self)),
+            )
+            .field(
+                "destination",
+                ::opte_headers::derive::shown::<
+                    udp::Destination,
+                >(&UdpGet::destination(self)),
+            )
+            .field(
+                "length",
+                ::opte_headers::derive::shown::<udp::Length>(&UdpGet::length(self)),
+            )
             .field("checksum", &::core::format_args!("{:#x}", UdpGet::checksum(self)))
             .finish()
     }
@@ -253,9 +265,20 @@ impl ::core::fmt::Display for Udp {
 impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Display for UdpView<__B> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Udp")
-            .field("source", &UdpGet::source(self))
-            .field("destination", &UdpGet::destination(self))
-            .field("length", &UdpGet::length(self))
+            .field(
+                "source",
+                ::opte_headers::derive::shown::<udp::Source>(&UdpGet::source(self)),
+            )
+            .field(
+                "destination",
+                ::opte_headers::derive::shown::<
+                    udp::Destination,
+                >(&UdpGet::destination(self)),
+            )
+            .field(
+                "length",
+                ::opte_headers::derive::shown::<udp::Length>(&UdpGet::length(self)),
+            )
             .field("checksum", &::core::format_args!("{:#x}", UdpGet::checksum(self)))
             .finish()
     }
@@ -264,9 +287,20 @@ impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Display for UdpView<__B> {
 impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Debug for UdpView<__B> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Udp")
-            .field("source", &UdpGet::source(self))
-            .field("destination", &UdpGet::destination(self))
-            .field("length", &UdpGet::length(self))
+            .field(
+                "source",
+                ::opte_headers::derive::shown::<udp::Source>(&UdpGet::source(self)),
+            )
+            .field(
+                "destination",
+                ::opte_headers::derive::shown::<
+                    udp::Destination,
+                >(&UdpGet::destination(self)),
+            )
+            .field(
+                "length",
+                ::opte_headers::derive::shown::<udp::Length>(&UdpGet::length(self)),
+            )
             .field("checksum", &::core::format_args!("{:#x}", UdpGet::checksum(self)))
             .finish()
     }
@@ -275,10 +309,10 @@ impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Debug for UdpView<__B> {
 impl ::core::default::Default for Udp {
     fn default() -> Self {
         Self {
-            source: ::opte_headers::derive::zero::<u16>(),
-            destination: ::opte_headers::derive::zero::<u16>(),
-            length: ::opte_headers::derive::zero::<u16>(),
-            checksum: ::opte_headers::derive::zero::<u16>(),
+            source: ::opte_headers::derive::zero::<udp::Source>(),
+            destination: ::opte_headers::derive::zero::<udp::Destination>(),
+            length: ::opte_headers::derive::zero::<udp::Length>(),
+            checksum: ::opte_headers::derive::zero::<udp::Checksum>(),
         }
     }
 }
@@ -324,10 +358,10 @@ impl ::opte_headers::Header for Udp {
     ) -> ::core::result::Result<usize, ::opte_headers::EmitError> {
         let len = ::opte_headers::Header::len(self);
         let (fixed, _) = ::opte_headers::derive::room::<{ 8usize }>(out, len)?;
-        ::opte_headers::derive::set::<udp::Source>(fixed, self.source);
-        ::opte_headers::derive::set::<udp::Destination>(fixed, self.destination);
-        ::opte_headers::derive::set::<udp::Length>(fixed, self.length);
-        ::opte_headers::derive::set::<udp::Checksum>(fixed, self.checksum);
+        ::opte_headers::derive::put::<udp::Source>(fixed, &self.source);
+        ::opte_headers::derive::put::<udp::Destination>(fixed, &self.destination);
+        ::opte_headers::derive::put::<udp::Length>(fixed, &self.length);
+        ::opte_headers::derive::put::<udp::Checksum>(fixed, &self.checksum);
         ::core::result::Result::Ok(len)
     }
     #[inline]

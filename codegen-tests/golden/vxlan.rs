@@ -56,7 +56,9 @@ impl ::opte_headers::Field for vxlan::Vni {
 #[diagnostic::do_not_recommend]
 impl ::opte_headers::Settable for vxlan::Vni {}
 #[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for vxlan::Vni {}
+impl ::opte_headers::InFlowKey for vxlan::Vni {
+    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Vni;
+}
 #[automatically_derived]
 impl ::opte_headers::Field for vxlan::Reserved2 {
     type Header = Vxlan;
@@ -80,7 +82,7 @@ impl ::opte_headers::Field for vxlan::Reserved2 {
 /// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 /// ```
 pub struct VxlanView<__B: ::opte_headers::bytes::Bytes> {
-    fixed: <__B as ::opte_headers::bytes::Bytes>::Array<{ 8usize }>,
+    fixed: ::opte_headers::bytes::Fixed<__B, { 8usize }>,
 }
 #[automatically_derived]
 #[allow(dead_code, clippy::len_without_is_empty)]
@@ -93,16 +95,13 @@ impl<__B: ::opte_headers::bytes::Bytes> VxlanView<__B> {
     pub fn parse(
         bytes: __B,
     ) -> ::core::result::Result<(Self, __B), ::opte_headers::ParseError> {
-        let (fixed, rest) = ::opte_headers::derive::open::<
-            __B,
-            { 8usize },
-        >(bytes, "Vxlan")?;
+        let (fixed, rest) = ::opte_headers::derive::open(bytes, "Vxlan")?;
         ::core::result::Result::Ok((Self { fixed }, rest))
     }
     /// The bytes of the fixed part.
     #[inline]
     pub fn fixed(&self) -> &[u8; 8usize] {
-        &self.fixed
+        &*self.fixed
     }
     /// The bytes of the whole header.
     #[inline]
@@ -125,7 +124,7 @@ impl<__B: ::opte_headers::bytes::BytesMut> VxlanView<__B> {
     /// The bytes of the fixed part, to be written to.
     #[inline]
     pub fn fixed_mut(&mut self) -> &mut [u8; 8usize] {
-        <__B as ::opte_headers::bytes::BytesMut>::array_mut(&mut self.fixed)
+        &mut *self.fixed
     }
 }
 #[automatically_derived]
@@ -156,11 +155,11 @@ pub trait VxlanSet {
 impl VxlanGet for Vxlan {
     #[inline]
     fn flags(&self) -> VxlanFlags {
-        self.flags
+        ::opte_headers::derive::copied::<vxlan::Flags>(&self.flags)
     }
     #[inline]
     fn vni(&self) -> Vni {
-        self.vni
+        ::opte_headers::derive::copied::<vxlan::Vni>(&self.vni)
     }
 }
 #[automatically_derived]
@@ -189,19 +188,25 @@ impl VxlanSet for Vxlan {
 impl<__B: ::opte_headers::bytes::BytesMut> VxlanSet for VxlanView<__B> {
     #[inline]
     fn set_flags(&mut self, value: VxlanFlags) {
-        ::opte_headers::derive::set::<vxlan::Flags>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<vxlan::Flags>(&mut *self.fixed, value);
     }
     #[inline]
     fn set_vni(&mut self, value: Vni) {
-        ::opte_headers::derive::set::<vxlan::Vni>(self.fixed_mut(), value);
+        ::opte_headers::derive::set::<vxlan::Vni>(&mut *self.fixed, value);
     }
 }
 #[automatically_derived]
 impl ::core::fmt::Display for Vxlan {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Vxlan")
-            .field("flags", &VxlanGet::flags(self))
-            .field("vni", &VxlanGet::vni(self))
+            .field(
+                "flags",
+                ::opte_headers::derive::shown::<vxlan::Flags>(&VxlanGet::flags(self)),
+            )
+            .field(
+                "vni",
+                ::opte_headers::derive::shown::<vxlan::Vni>(&VxlanGet::vni(self)),
+            )
             .finish()
     }
 }
@@ -209,8 +214,14 @@ impl ::core::fmt::Display for Vxlan {
 impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Display for VxlanView<__B> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Vxlan")
-            .field("flags", &VxlanGet::flags(self))
-            .field("vni", &VxlanGet::vni(self))
+            .field(
+                "flags",
+                ::opte_headers::derive::shown::<vxlan::Flags>(&VxlanGet::flags(self)),
+            )
+            .field(
+                "vni",
+                ::opte_headers::derive::shown::<vxlan::Vni>(&VxlanGet::vni(self)),
+            )
             .finish()
     }
 }
@@ -218,8 +229,14 @@ impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Display for VxlanView<__B> 
 impl<__B: ::opte_headers::bytes::Bytes> ::core::fmt::Debug for VxlanView<__B> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Vxlan")
-            .field("flags", &VxlanGet::flags(self))
-            .field("vni", &VxlanGet::vni(self))
+            .field(
+                "flags",
+                ::opte_headers::derive::shown::<vxlan::Flags>(&VxlanGet::flags(self)),
+            )
+            .field(
+                "vni",
+                ::opte_headers::derive::shown::<vxlan::Vni>(&VxlanGet::vni(self)),
+            )
             .finish()
     }
 }
@@ -228,9 +245,9 @@ impl ::core::default::Default for Vxlan {
     fn default() -> Self {
         Self {
             flags: VxlanFlags::VNI,
-            reserved1: ::opte_headers::derive::zero::<u24>(),
-            vni: ::opte_headers::derive::zero::<Vni>(),
-            reserved2: ::opte_headers::derive::zero::<u8>(),
+            reserved1: ::opte_headers::derive::zero::<vxlan::Reserved1>(),
+            vni: ::opte_headers::derive::zero::<vxlan::Vni>(),
+            reserved2: ::opte_headers::derive::zero::<vxlan::Reserved2>(),
         }
     }
 }
@@ -265,10 +282,10 @@ impl ::opte_headers::Header for Vxlan {
     ) -> ::core::result::Result<usize, ::opte_headers::EmitError> {
         let len = ::opte_headers::Header::len(self);
         let (fixed, _) = ::opte_headers::derive::room::<{ 8usize }>(out, len)?;
-        ::opte_headers::derive::set::<vxlan::Flags>(fixed, self.flags);
-        ::opte_headers::derive::set::<vxlan::Reserved1>(fixed, self.reserved1);
-        ::opte_headers::derive::set::<vxlan::Vni>(fixed, self.vni);
-        ::opte_headers::derive::set::<vxlan::Reserved2>(fixed, self.reserved2);
+        ::opte_headers::derive::put::<vxlan::Flags>(fixed, &self.flags);
+        ::opte_headers::derive::put::<vxlan::Reserved1>(fixed, &self.reserved1);
+        ::opte_headers::derive::put::<vxlan::Vni>(fixed, &self.vni);
+        ::opte_headers::derive::put::<vxlan::Reserved2>(fixed, &self.reserved2);
         ::core::result::Result::Ok(len)
     }
     #[inline]
@@ -299,5 +316,5 @@ impl ::opte_headers::Follows<Vxlan> for Ethernet {
     > = ::core::option::Option::None;
 }
 const _: () = ::opte_headers::derive::without_selector::<Vxlan>();
-const _: () = ::opte_headers::derive::assert_bits::<VxlanFlags>("flags", 8usize);
-const _: () = ::opte_headers::derive::assert_bits::<Vni>("vni", 24usize);
+const _: () = ::opte_headers::derive::assert_bits::<vxlan::Flags>(8usize);
+const _: () = ::opte_headers::derive::assert_bits::<vxlan::Vni>(24usize);

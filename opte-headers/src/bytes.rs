@@ -30,6 +30,58 @@ pub trait BytesMut: Bytes + DerefMut {
     fn array_mut<const N: usize>(array: &mut Self::Array<N>) -> &mut [u8; N];
 }
 
+/// The fixed part of a header, split off its bytes.
+pub struct Fixed<B: Bytes, const N: usize>(B::Array<N>);
+
+impl<B: Bytes, const N: usize> Fixed<B, N> {
+    /// The first `N` bytes and the rest, if there are that many.
+    #[inline(always)]
+    pub fn split(bytes: B) -> Option<(Self, B)> {
+        let (array, rest) = bytes.split_array()?;
+        Some((Self(array), rest))
+    }
+
+    /// The bytes, as a slice.
+    #[inline(always)]
+    pub fn bytes(&self) -> &[u8] {
+        &**self
+    }
+
+    /// The bytes, as a slice to be written to.
+    #[inline(always)]
+    pub fn bytes_mut(&mut self) -> &mut [u8]
+    where
+        B: BytesMut,
+    {
+        &mut **self
+    }
+}
+
+impl<B: Bytes, const N: usize> Deref for Fixed<B, N> {
+    type Target = [u8; N];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<B: BytesMut, const N: usize> DerefMut for Fixed<B, N> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        B::array_mut(&mut self.0)
+    }
+}
+
+impl<const N: usize> Clone for Fixed<&[u8], N> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<const N: usize> Copy for Fixed<&[u8], N> {}
+
 impl<'a> Bytes for &'a [u8] {
     type Array<const N: usize> = &'a [u8; N];
 

@@ -1,6 +1,6 @@
 //! What the code that `#[derive(Header)]` generates calls. Not to be called by hand.
 
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, Fixed};
 use crate::error::{Cause, EmitError, ParseError};
 use crate::frame::{HeadError, HeaderKind, Walk};
 use crate::header::{Field, Header, NoSelector};
@@ -19,6 +19,12 @@ pub fn set<F: Field>(fixed: &mut [u8], value: F::Value) {
     value
         .to_wire()
         .write(fixed, F::BIT_OFFSET, F::LITTLE_ENDIAN);
+}
+
+/// Writes a field of the struct to the fixed part.
+#[inline(always)]
+pub fn put<F: Field>(fixed: &mut [u8], value: &F::Value) {
+    set::<F>(fixed, *value);
 }
 
 /// The number in a field, for lengths.
@@ -50,11 +56,9 @@ pub fn unsupported<F: Field>(selector: F::Value) -> ParseError {
 pub fn open<B: Bytes, const N: usize>(
     bytes: B,
     header: &'static str,
-) -> Result<(B::Array<N>, B), ParseError> {
+) -> Result<(Fixed<B, N>, B), ParseError> {
     let available = bytes.len();
-    bytes
-        .split_array()
-        .ok_or(ParseError::truncated(header, "", N, available))
+    Fixed::split(bytes).ok_or(ParseError::truncated(header, "", N, available))
 }
 
 /// Splits the variable part off.
@@ -148,40 +152,47 @@ pub const fn padded(fixed: usize, tail: usize, unit: usize, whole: bool) -> usiz
 }
 
 /// The value of a field that tells a length.
-pub fn length<T: FieldValue>(
-    len: usize,
-    unit: usize,
-    less: usize,
-    header: &'static str,
-    field: &'static str,
-) -> Result<T, EmitError> {
+pub fn length<F: Field>(len: usize, unit: usize, less: usize) -> Result<F::Value, EmitError> {
     let error = EmitError::Unrepresentable {
-        header,
-        field,
+        header: F::Header::NAME,
+        field: F::NAME,
         length: len,
     };
     let counted = len
         .checked_sub(less)
         .filter(|counted| counted % unit == 0)
         .ok_or(error)?;
-    <T::Wire as Wire>::from_number((counted / unit) as u64)
-        .map(T::from_wire)
+    Wire::from_number((counted / unit) as u64)
+        .map(F::Value::from_wire)
         .ok_or(error)
 }
 
 /// The length of a header with an empty tail.
-pub fn default_length<T: FieldValue>(fixed: usize, unit: usize, less: usize, whole: bool) -> T {
+pub fn default_length<F: Field>(fixed: usize, unit: usize, less: usize, whole: bool) -> F::Value {
     let len = if whole {
         fixed.next_multiple_of(unit)
     } else {
         0
     };
-    length(len, unit, less, "", "").unwrap_or(zero())
+    length::<F>(len, unit, less).unwrap_or(zero::<F>())
 }
 
 /// The value whose bits are all zero.
-pub fn zero<T: FieldValue>() -> T {
-    T::from_wire(T::Wire::ZEROED)
+#[inline]
+pub fn zero<F: Field>() -> F::Value {
+    F::Value::from_wire(Wire::ZEROED)
+}
+
+/// The value of a field in the struct.
+#[inline(always)]
+pub fn copied<F: Field>(value: &F::Value) -> F::Value {
+    *value
+}
+
+/// How a value is shown.
+#[inline(always)]
+pub fn shown<F: Field>(value: &F::Value) -> &dyn core::fmt::Debug {
+    value
 }
 
 /// The bit behind a field.
@@ -211,12 +222,12 @@ pub const fn without_selector<H: Header<Selector = NoSelector>>() {}
 
 /// Holds if a type has as many bits as the macro took it to have.
 #[track_caller]
-pub const fn assert_bits<T: FieldValue>(field: &str, expected: usize) {
-    let actual = <T::Wire as Wire>::BITS;
+pub const fn assert_bits<F: Field>(expected: usize) {
+    let actual = F::BITS;
     if actual != expected {
         let message = Message::new()
             .text("the type of `")
-            .text(field)
+            .text(F::NAME)
             .text("` has ")
             .number(actual);
         let message = message
@@ -231,10 +242,10 @@ pub const fn assert_bits<T: FieldValue>(field: &str, expected: usize) {
 
 /// Holds if a field of bytes starts on a whole one.
 #[track_caller]
-pub const fn assert_aligned<F: Field>(field: &str) {
+pub const fn assert_aligned<F: Field>() {
     let bit = F::BIT_OFFSET % 8;
     if <<F::Value as FieldValue>::Wire as Wire>::WHOLE_BYTES && bit != 0 {
-        let message = Message::new().text("`").text(field);
+        let message = Message::new().text("`").text(F::NAME);
         let message = message
             .text("` is made of whole bytes, but starts at bit ")
             .number(bit)
@@ -289,6 +300,35 @@ pub const fn assert_kinds(a: &str, kind_a: HeaderKind, b: &str, kind_b: HeaderKi
         let message = Message::new().text("`").text(a).text("` and `").text(b);
         let message = message.text("` have the same `KIND`; set another on one: `const KIND: HeaderKind = HeaderKind::own(\"another name\")`");
         panic_with(&message);
+    }
+}
+
+/// Holds if no bit is in both fields.
+#[track_caller]
+pub const fn assert_distinct<A: Field, B: Field>() {
+    let apart = !same(A::Header::NAME, B::Header::NAME)
+        || A::BIT_OFFSET + A::BITS <= B::BIT_OFFSET
+        || B::BIT_OFFSET + B::BITS <= A::BIT_OFFSET;
+    if !apart {
+        let message = Message::new()
+            .text("`")
+            .text(B::NAME)
+            .text("` of `")
+            .text(B::Header::NAME);
+        panic_with(&message.text("` is set twice in one step; leave one of them out"));
+    }
+}
+
+/// Holds if what is put in front of a frame fits the room that its driver keeps there.
+#[track_caller]
+pub const fn assert_room(pushed: usize, room: usize) {
+    if pushed > room {
+        let message = Message::new()
+            .text("the headers pushed have ")
+            .number(pushed)
+            .text(" bytes at least, but the head-room declared is ")
+            .number(room);
+        panic_with(&message.text(" bytes; declare more, or push fewer headers"));
     }
 }
 

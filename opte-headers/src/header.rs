@@ -119,12 +119,41 @@ pub trait Field: Copy + 'static {
 )]
 pub trait Settable: Field {}
 
-/// A field that is part of the flow key, so that what depends on it may be cached with the flow.
+/// A field that is part of the flow key, so that what depends on it may be cached with the flow:
+/// [`FlowKey::get`](crate::FlowKey::get).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not part of the flow key",
-    note = "what is cached per flow may depend on addresses, ports, the protocol and the VNI only"
+    label = "can differ from packet to packet of a flow",
+    note = "what is cached per flow may depend on addresses, ports, the protocol and the VNI only; a decision that needs \
+            `{Self}` belongs in an action that sees each packet"
 )]
-pub trait InFlowKey: Field {}
+pub trait InFlowKey: Field {
+    /// Which part it is.
+    const PART: KeyPart;
+}
+
+/// The parts of a flow key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPart {
+    /// Source address.
+    Source,
+    /// Destination address.
+    Destination,
+    /// Source port.
+    SourcePort,
+    /// Destination port.
+    DestinationPort,
+    /// IP protocol, behind all extension headers.
+    Protocol,
+    /// Virtual network.
+    Vni,
+    /// Type of an ICMP message.
+    IcmpType,
+    /// Code of an ICMP message.
+    IcmpCode,
+    /// Identifier of an ICMP echo.
+    Identifier,
+}
 
 /// Where the checksum of a header stands, in bytes from its start, and what it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,12 +43,12 @@ pub use error::{Cause, EmitError, ParseError};
 pub use ethertype::Ethertype;
 pub use frame::{FlowKey, HeaderKind, Offsets, Parsed};
 pub use header::{
-    ChecksumRole, Counted, Covers, Field, Follows, Header, InFlowKey, LengthRole, NoSelector,
-    Settable,
+    ChecksumRole, Counted, Covers, Field, Follows, Header, InFlowKey, KeyPart, LengthRole,
+    NoSelector, Settable,
 };
 pub use ip_protocol::IpProtocol;
 pub use mac::MacAddr;
-pub use opte_macros::{Header, OptionSet, stack_parser};
+pub use opte_macros::{Header, OptionSet, set, stack_parser};
 pub use options::{Options, RawOption};
 pub use program::Program;
 pub use protocol::*;

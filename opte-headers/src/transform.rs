@@ -65,6 +65,28 @@
 //! );
 //! ```
 //!
+//! # What is cached with a flow
+//!
+//! A transformation that is decided for the first packet and kept for the flow may depend on what all packets of the flow have in
+//! common: [`FlowKey::get`](crate::FlowKey::get) gives the fields of the key and no others. What keeps state needs both
+//! directions: [`TwoWay`] is a transformation with its reverse.
+//!
+//! # Several fields in one step
+//!
+//! [`set!`](crate::set) sets fields among which there is no order, each once.
+//!
+//! ```
+//! # use core::net::Ipv4Addr;
+//! # use opte_headers::{Ethernet, Ipv4, Tcp, ipv4, set, stack, tcp};
+//! # use opte_headers::transform::Transform;
+//! let out = set!(
+//!     Transform::on::<stack![Ethernet, Ipv4, Tcp]>(),
+//!     ipv4::Source = Ipv4Addr::new(198, 51, 100, 7),
+//!     tcp::Source = 1025,
+//! );
+//! # let _ = out;
+//! ```
+//!
 //! # What is refused
 //!
 //! ```compile_fail
@@ -83,14 +105,17 @@
 //! Transform::on::<stack![Ethernet, Ipv4, Tcp]>().set::<ipv4::TotalLen>(40);
 //! ```
 
+mod cached;
 mod reverse;
 mod stack;
+mod two_way;
 
 use core::fmt;
 use core::marker::PhantomData;
 
 pub use reverse::{Restore, Reverse};
 pub use stack::{Behind, Carries, EndsWith, Has, Here, Outermost, Remains, Stack, Takes};
+pub use two_way::TwoWay;
 
 use crate::header::{Field, Settable};
 use crate::program::{HeaderSpec, Prefix, Program, ProgramError};
@@ -239,6 +264,44 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
     /// written.
     pub fn try_compile(self) -> Result<Program, ProgramError> {
         self.program
+    }
+
+    /// Like [`Transform::compile`], for a driver that keeps `ROOM` bytes free in front of each frame. Headers that cannot fit
+    /// there do not compile, even without their options.
+    ///
+    /// ```
+    /// # use opte_headers::{Ethernet, Ipv4, Vlan, stack, transform::Transform};
+    /// let tag = Transform::on::<stack![Ipv4]>().push(Vlan::default()).push(Ethernet::default());
+    /// assert_eq!(tag.compile_within::<18>().head_room(), 18);
+    /// ```
+    /// ```compile_fail
+    /// # use opte_headers::{Ethernet, Ipv4, Vlan, stack, transform::Transform};
+    /// # let tag = Transform::on::<stack![Ipv4]>().push(Vlan::default()).push(Ethernet::default());
+    /// // error: the headers pushed have 18 bytes at least, but the head-room declared is 16 bytes
+    /// tag.compile_within::<16>();
+    /// ```
+    #[must_use]
+    pub fn compile_within<const ROOM: usize>(self) -> Program {
+        const { crate::derive::assert_room(Out::MIN_LEN.saturating_sub(In::MIN_LEN), ROOM) };
+        self.within(ROOM).unwrap_or(Program::REFUSING)
+    }
+
+    /// Like [`Transform::compile_within`], or why there is no program.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transform::try_compile`]; with its options, what is pushed has more bytes than the room.
+    pub fn try_compile_within<const ROOM: usize>(self) -> Result<Program, ProgramError> {
+        const { crate::derive::assert_room(Out::MIN_LEN.saturating_sub(In::MIN_LEN), ROOM) };
+        self.within(ROOM)
+    }
+
+    fn within(self, room: usize) -> Result<Program, ProgramError> {
+        self.program
+            .and_then(|program| match program.head_room() <= room {
+                true => Ok(program),
+                false => Err(ProgramError::PrefixFull),
+            })
     }
 
     fn step(self, step: Result<Program, ProgramError>) -> Self {

@@ -62,6 +62,7 @@ pub trait FieldValue: Copy + core::fmt::Debug {
 #[macro_export]
 macro_rules! field_value {
     ($ty:ty as $wire:ty: $from:expr, $to:expr) => {
+        #[diagnostic::do_not_recommend]
         impl $crate::FieldValue for $ty {
             type Wire = $wire;
             #[inline(always)]
@@ -299,6 +300,7 @@ macro_rules! integer {
                 if $raw & !(mask(<Self as Wire>::BITS) as u64) == 0 { Some($from) } else { None }
             }
         }
+        #[diagnostic::do_not_recommend]
         impl $(<$($generics)*>)? FieldValue for $ty {
             type Wire = Self;
             #[inline(always)]
@@ -380,6 +382,7 @@ impl<const N: usize> Wire for [u8; N] {
             .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
     }
 }
+#[diagnostic::do_not_recommend]
 impl<const N: usize> FieldValue for [u8; N] {
     type Wire = Self;
 
@@ -397,6 +400,7 @@ impl<const N: usize> FieldValue for [u8; N] {
 /// An address, which serde formats show as customary.
 macro_rules! address {
     ($ty:ty as $wire:ty: $from:expr, $to:expr) => {
+        #[diagnostic::do_not_recommend]
         impl FieldValue for $ty {
             type Wire = $wire;
 

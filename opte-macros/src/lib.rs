@@ -4,6 +4,7 @@
 mod diagnostics;
 mod header;
 mod options;
+mod set;
 mod stack;
 
 use proc_macro::TokenStream;
@@ -32,4 +33,11 @@ pub fn derive_option_set(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn stack_parser(input: TokenStream) -> TokenStream {
     stack::expand(input.into()).into()
+}
+
+/// Sets several fields of a transformation in one step: `set!(transform, ipv4::Source = address, tcp::Source = port)`. Each
+/// field once: there is no order among them.
+#[proc_macro]
+pub fn set(input: TokenStream) -> TokenStream {
+    set::expand(input.into()).into()
 }

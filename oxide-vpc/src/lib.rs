@@ -31,4 +31,8 @@ pub mod layer;
 pub mod mapping;
 pub mod network;
 pub mod port;
+
 mod spread;
+
+/// Bytes that a driver keeps free in front of each frame, for the tunnel's headers with the one option that they may have.
+pub const HEAD_ROOM: usize = 78;

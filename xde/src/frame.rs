@@ -10,6 +10,8 @@ use opte::packet::Offload;
 /// Bytes free before a frame that comes in: room for the outer headers of a tunnel, options included.
 pub const HEAD_ROOM: usize = 256;
 
+const _: () = assert!(HEAD_ROOM >= oxide_vpc::HEAD_ROOM);
+
 /// Bytes of the largest frame: a super-packet of 64 KiB behind Ethernet, VLAN and tunnel headers.
 pub const MAX_FRAME: usize = 65_535 + 257;
 

@@ -18,6 +18,7 @@
 //! | "`Parent` has no field marked `next` that could hold this value" | mark the field, or say `carries(Child)` |
 //! | "would both have an accessor `set_port`; rename one" | rename a field |
 //! | "a header has no generic parameters" | its layout is fixed: make a header of each |
+//! | "`Reading` cannot be the type of a header's field" | give it a conversion: [`field_value!`](crate::field_value) |
 //!
 //! Of a stack:
 //!
@@ -41,6 +42,9 @@
 //! | "is not a field to be set" | lengths, checksums and selectors are written for you; constants, reserved and read-only fields never change |
 //! | "cannot follow one that gives" | the two stacks differ: look at what the first one leaves |
 //! | "bytes that `pop` took off are not known" | reverse what pushed them instead |
+//! | "`ipv4::Source` is set twice in one step" | leave one of them out, or make two steps |
+//! | "the headers pushed have 18 bytes at least, but the head-room declared is 16 bytes" | declare more, or push fewer headers |
+//! | "`Ttl` is not part of the flow key" | what is kept with a flow cannot depend on it: decide by the key, or for each packet |
 //!
 //! # What parsing says
 //!

@@ -67,7 +67,7 @@
 //! | `options(len = EXPRESSION)`, `options(rest)` | the variable part, typed, in [`Options`](crate::Options) |
 //! | `le` | least significant byte first |
 //! | `bits = N` | width of a type the derive does not know, for the picture in the documentation; checked |
-//! | `key` | part of the flow key |
+//! | `key = PART` | part of the [flow key](crate::KeyPart): what is cached with a flow may depend on it |
 //! | `hex` | hexadecimal in `Display` |
 //!
 //! An expression has earlier fields, numbers and constants with `+`, `-` and `*`; if it comes out negative, or longer than the

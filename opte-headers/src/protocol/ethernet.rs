@@ -8,10 +8,8 @@ use crate::{Ethertype, Header, MacAddr};
 #[cfg_attr(feature = "serde", header(serde))]
 pub struct Ethernet {
     /// Station or group the frame goes to.
-    #[header(key)]
     pub destination: MacAddr,
     /// Station the frame comes from.
-    #[header(key)]
     pub source: MacAddr,
     /// What follows.
     #[header(next)]

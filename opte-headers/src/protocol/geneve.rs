@@ -28,7 +28,7 @@ pub struct Geneve {
     #[header(next, default = Ethertype::ETHERNET)]
     pub protocol: Ethertype,
     /// The virtual network.
-    #[header(key)]
+    #[header(key = vni)]
     pub vni: Vni,
     /// Zero.
     #[header(reserved)]

@@ -10,16 +10,16 @@ use crate::{Header, IpProtocol, field_value};
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4 {
     /// What the message is.
-    #[header(bits = 8, key)]
+    #[header(bits = 8, key = icmp_type)]
     pub ty: Icmpv4Type,
     /// More of what it is.
-    #[header(key)]
+    #[header(key = icmp_code)]
     pub code: u8,
     /// Of header and body.
     #[header(checksum(payload))]
     pub checksum: u16,
     /// Echo and its kind: who asks. Other messages: the first half of what the type defines.
-    #[header(key)]
+    #[header(key = identifier)]
     pub identifier: u16,
     /// Echo and its kind: how many times. Other messages: the second half of what the type defines (next-hop MTU of
     /// "fragmentation needed", RFC 1191).

@@ -123,7 +123,7 @@ pub struct Icmpv4EchoRequest {
     #[header(checksum(payload))]
     pub checksum: u16,
     /// Who asks.
-    #[header(key)]
+    #[header(key = identifier)]
     pub identifier: u16,
     /// How many times.
     pub sequence: u16,
@@ -145,7 +145,7 @@ pub struct Icmpv4EchoReply {
     #[header(checksum(payload))]
     pub checksum: u16,
     /// Who asked.
-    #[header(key)]
+    #[header(key = identifier)]
     pub identifier: u16,
     /// How many times.
     pub sequence: u16,

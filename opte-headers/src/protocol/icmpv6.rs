@@ -19,16 +19,16 @@ use crate::{Header, IpProtocol, field_value};
 )]
 pub struct Icmpv6 {
     /// What the message is.
-    #[header(bits = 8, key)]
+    #[header(bits = 8, key = icmp_type)]
     pub ty: Icmpv6Type,
     /// More of what it is.
-    #[header(key)]
+    #[header(key = icmp_code)]
     pub code: u8,
     /// Of pseudo-header, header and body.
     #[header(checksum(pseudo))]
     pub checksum: u16,
     /// Echo: who asks. Other messages: the first half of what the type defines.
-    #[header(key)]
+    #[header(key = identifier)]
     pub identifier: u16,
     /// Echo: how many times. Other messages: the second half of what the type defines.
     pub sequence: u16,

@@ -113,7 +113,7 @@ pub struct Icmpv6EchoRequest {
     #[header(checksum(pseudo))]
     pub checksum: u16,
     /// Who asks.
-    #[header(key)]
+    #[header(key = identifier)]
     pub identifier: u16,
     /// How many times.
     pub sequence: u16,
@@ -135,7 +135,7 @@ pub struct Icmpv6EchoReply {
     #[header(checksum(pseudo))]
     pub checksum: u16,
     /// Who asked.
-    #[header(key)]
+    #[header(key = identifier)]
     pub identifier: u16,
     /// How many times.
     pub sequence: u16,

@@ -41,16 +41,16 @@ pub struct Ipv4 {
     #[header(default = 64)]
     pub ttl: u8,
     /// What follows.
-    #[header(next, key)]
+    #[header(next, key = protocol)]
     pub protocol: IpProtocol,
     /// Of the header.
     #[header(checksum(header))]
     pub checksum: u16,
     /// Source address.
-    #[header(key, pseudo)]
+    #[header(key = source, pseudo)]
     pub source: Ipv4Addr,
     /// Destination address.
-    #[header(key, pseudo)]
+    #[header(key = destination, pseudo)]
     pub destination: Ipv4Addr,
     /// Options (RFC 791, section 3.1).
     #[header(options(len = ihl * 4 - 20))]

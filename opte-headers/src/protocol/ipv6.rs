@@ -25,16 +25,16 @@ pub struct Ipv6 {
     #[header(length(of = payload))]
     pub payload_len: u16,
     /// What follows.
-    #[header(next, key)]
+    #[header(next, key = protocol)]
     pub next_header: IpProtocol,
     /// Hops the packet may still make.
     #[header(default = 64)]
     pub hop_limit: u8,
     /// Source address.
-    #[header(key, pseudo)]
+    #[header(key = source, pseudo)]
     pub source: Ipv6Addr,
     /// Destination address.
-    #[header(key, pseudo)]
+    #[header(key = destination, pseudo)]
     pub destination: Ipv6Addr,
 }
 

@@ -24,10 +24,10 @@ use crate::{Header, IpProtocol, NoSelector};
 )]
 pub struct Sctp {
     /// Source port.
-    #[header(key, read_only)]
+    #[header(key = source_port, read_only)]
     pub source: u16,
     /// Destination port.
-    #[header(key, read_only)]
+    #[header(key = destination_port, read_only)]
     pub destination: u16,
     /// By which the receiver knows the sender of an association.
     #[header(hex, read_only)]

@@ -23,10 +23,10 @@ use bitflags::bitflags;
 )]
 pub struct Tcp {
     /// Source port.
-    #[header(key)]
+    #[header(key = source_port)]
     pub source: u16,
     /// Destination port.
-    #[header(key)]
+    #[header(key = destination_port)]
     pub destination: u16,
     /// Number of the first byte of this segment.
     pub sequence: u32,

@@ -20,10 +20,10 @@ use crate::{Header, IpProtocol};
 )]
 pub struct Udp {
     /// Source port.
-    #[header(key)]
+    #[header(key = source_port)]
     pub source: u16,
     /// Destination port, which for tunnels tells what follows.
-    #[header(key, next(hint))]
+    #[header(key = destination_port, next(hint))]
     pub destination: u16,
     /// Bytes of header and data.
     #[header(length(of = packet))]

@@ -18,7 +18,7 @@ pub struct Vxlan {
     #[header(reserved)]
     pub reserved1: u24,
     /// The virtual network.
-    #[header(key)]
+    #[header(key = vni)]
     pub vni: Vni,
     /// Zero.
     #[header(reserved)]

@@ -28,6 +28,9 @@ pub trait Stack: 'static {
     /// What programs have to know of them; the first [`Stack::LEN`] count.
     const SPECS: [HeaderSpec; MAX_HEADERS];
 
+    /// Bytes of the headers without their parts of variable length.
+    const MIN_LEN: usize;
+
     /// What programs have to know of them.
     #[must_use]
     fn specs() -> &'static [HeaderSpec] {
@@ -40,6 +43,7 @@ impl<H: Header + 'static> Stack for (H, ()) {
     type Tail = ();
     const LEN: usize = 1;
     const SPECS: [HeaderSpec; MAX_HEADERS] = [HeaderSpec::of::<H>(); MAX_HEADERS];
+    const MIN_LEN: usize = H::MIN_LEN;
 }
 
 impl<P, C, T> Stack for (P, (C, T))
@@ -55,6 +59,7 @@ where
         assert!(Self::LEN <= MAX_HEADERS, "a stack has at most 8 headers");
         before(HeaderSpec::of::<P>(), <(C, T)>::SPECS)
     };
+    const MIN_LEN: usize = P::MIN_LEN + <(C, T)>::MIN_LEN;
 }
 
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]

@@ -58,7 +58,7 @@ pub(crate) struct FieldAttrs {
     pub(crate) tail: Option<Tail>,
     pub(crate) little_endian: Option<Span>,
     pub(crate) bits: Option<LitInt>,
-    pub(crate) key: bool,
+    pub(crate) key: Option<Ident>,
     pub(crate) pseudo: bool,
     pub(crate) hex: bool,
     pub(crate) read_only: Option<Span>,
@@ -116,6 +116,19 @@ pub(crate) enum Extent {
     /// It was not said.
     Missing,
 }
+
+/// The parts of a flow key.
+const KEY_PARTS: [&str; 9] = [
+    "source",
+    "destination",
+    "source_port",
+    "destination_port",
+    "protocol",
+    "vni",
+    "icmp_type",
+    "icmp_code",
+    "identifier",
+];
 
 const OF_STRUCT: [&str; 8] = [
     "follows",
@@ -187,7 +200,7 @@ impl FieldAttrs {
                 "bytes" | "options" => once(&mut this.tail, name, errors, tail(name, input)?),
                 "le" => once(&mut this.little_endian, name, errors, name.span()),
                 "bits" => once(&mut this.bits, name, errors, value(input)?),
-                "key" => this.key = true,
+                "key" => once(&mut this.key, name, errors, key(name, input)?),
                 "pseudo" => this.pseudo = true,
                 "hex" => this.hex = true,
                 "read_only" => once(&mut this.read_only, name, errors, name.span()),
@@ -270,9 +283,14 @@ fn unknown(
             None => format!("known are {}", list(known)),
         }
     };
+    let what = if on == "the flow key" {
+        "part"
+    } else {
+        "attribute"
+    };
     syn::Error::new(
         name.span(),
-        format!("unknown attribute `{text}` of {on}; {hint}"),
+        format!("unknown {what} `{text}` of {on}; {hint}"),
     )
 }
 
@@ -331,6 +349,23 @@ fn arguments(
         }
     }
     Ok(())
+}
+
+/// `= source`, `= destination_port`, ..
+fn key(name: &Ident, input: ParseStream<'_>) -> syn::Result<Ident> {
+    if !input.peek(Token![=]) {
+        let usage = format!(
+            "say which part of the flow key it is: `key = PART` with {}",
+            list(&KEY_PARTS)
+        );
+        return Err(syn::Error::new(name.span(), usage));
+    }
+    let part: Ident = value(input)?;
+    if KEY_PARTS.iter().any(|known| part == known) {
+        Ok(part)
+    } else {
+        Err(unknown(&part, "the flow key", &KEY_PARTS, &[], ""))
+    }
 }
 
 fn next(name: &Ident, input: ParseStream<'_>) -> syn::Result<Next> {

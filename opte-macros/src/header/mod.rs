@@ -11,6 +11,7 @@ mod types;
 mod valid;
 
 pub(crate) use names::snake;
+pub(crate) use types::as_written;
 
 use crate::diagnostics::Errors;
 use proc_macro2::TokenStream;

@@ -60,24 +60,47 @@ pub(super) fn not_a_value(ty: &Type) -> Option<&'static str> {
         Type::Tuple(_) => "a tuple",
         Type::BareFn(_) => "a function",
         Type::ImplTrait(_) | Type::TraitObject(_) => "a trait",
+        Type::Path(path) => {
+            let name = path.path.segments.last()?.ident.to_string();
+            return NOT_VALUES
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, what)| *what);
+        }
         _ => return None,
     })
 }
 
-/// Refuses a type of fixed width for a part of variable length.
-pub(super) fn is_fixed_type(field: &Field<'_>, errors: &Errors) -> bool {
-    let fixed = width(field.ty)
-        .or_else(|| customary_width(field.ty))
-        .is_some();
-    if fixed {
-        let ty = field.ty.to_token_stream();
+/// Refuses a type that cannot be of variable length.
+pub(super) fn is_no_tail(field: &Field<'_>, errors: &Errors) -> bool {
+    let refused = width(field.ty).is_some()
+        || customary_width(field.ty).is_some()
+        || not_a_value(field.ty).is_some();
+    if refused {
+        let ty = as_written(field.ty);
         let message = format!(
             "`{ty}` cannot hold a part of variable length; use `TailBytes<CAPACITY>` with `bytes(..)`, or `Options<Set, CAPACITY>` \
              with `options(..)`"
         );
         errors.on(field.ty, message);
     }
-    fixed
+    refused
+}
+
+/// The type as its author would write it.
+pub(crate) fn as_written(ty: &Type) -> String {
+    let mut text = ty.to_token_stream().to_string();
+    for (spaced, tight) in [
+        ("& ", "&"),
+        (" < ", "<"),
+        (" >", ">"),
+        (" :: ", "::"),
+        (" ;", ";"),
+        (" ,", ","),
+    ] {
+        text = text.replace(spaced, tight);
+    }
+    text
 }
 
 /// A number as value of a field must fit its bits.
@@ -144,7 +167,23 @@ const CUSTOMARY: [(&str, usize); 6] = [
     ("Ipv6Addr", 128),
 ];
 
-/// Those of them that are arrays of bytes.
+/// Types by name that are no values of bits.
+const NOT_VALUES: [(&str, &str); 12] = [
+    ("usize", "an integer whose width is the machine's"),
+    ("isize", "an integer whose width is the machine's"),
+    ("u128", "an integer of more than 64 bits"),
+    ("i128", "an integer of more than 64 bits"),
+    ("f32", "a floating-point number"),
+    ("f64", "a floating-point number"),
+    ("char", "a character"),
+    ("str", "text"),
+    ("String", "text"),
+    ("Vec", "a vector"),
+    ("Box", "a pointer"),
+    ("Option", "an option"),
+];
+
+/// Customary types that are arrays of bytes.
 const WHOLE_BYTES: [&str; 3] = ["MacAddr", "Ipv4Addr", "Ipv6Addr"];
 
 #[cfg(test)]

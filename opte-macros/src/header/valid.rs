@@ -4,7 +4,7 @@ use super::ast::{Field, Struct};
 use super::attr::{Checksum, Extent, Length, LengthOf, Next, Relation, Tail};
 use super::names::{snake, token};
 use super::types::{
-    customary_width, fits, is_fixed_type, not_a_value, of_whole_bytes, pointless_le, width,
+    as_written, customary_width, fits, is_no_tail, not_a_value, of_whole_bytes, pointless_le, width,
 };
 use crate::diagnostics::{Errors, nearest};
 use proc_macro2::TokenStream;
@@ -28,7 +28,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) fields: Vec<Fixed<'a>>,
     pub(crate) tail: Option<TailPlan<'a>>,
     /// Fields that were refused and still have to be initialised.
-    pub(crate) refused: Vec<&'a Ident>,
+    pub(crate) refused: Vec<&'a Field<'a>>,
     /// Bits of the fixed part, where the macro can know them.
     pub(crate) bits: Option<usize>,
     pub(crate) follows: &'a [Relation],
@@ -94,8 +94,9 @@ impl<'a> Plan<'a> {
         };
         for field in &ast.fields {
             match &field.attrs.tail {
-                Some(tail) if !is_fixed_type(field, errors) => plan.add_tail(field, tail, errors),
-                _ => plan.add_fixed(field, little_endian, errors),
+                None => plan.add_fixed(field, little_endian, errors),
+                Some(_) if is_no_tail(field, errors) => plan.refused.push(field),
+                Some(tail) => plan.add_tail(field, tail, errors),
             }
         }
         plan.check_value(ast, errors);
@@ -137,13 +138,13 @@ impl<'a> Plan<'a> {
             errors.on(field.ident, message);
         }
         if let Some(what) = not_a_value(field.ty) {
-            let ty = field.ty.to_token_stream().to_string().replace("& ", "&");
+            let ty = as_written(field.ty);
             let message = format!(
                 "`{ty}` is {what}, which cannot be the type of a field; take an integer, `[u8; N]`, an address, or a type with a \
                  `FieldValue` conversion"
             );
             errors.on(field.ty, message);
-            self.refused.push(field.ident);
+            self.refused.push(field);
             return;
         }
         for value in [&attrs.default, &attrs.constant].into_iter().flatten() {
@@ -186,7 +187,7 @@ impl<'a> Plan<'a> {
                 field.ident, first.field.ident
             );
             errors.on(field.ident, message);
-            self.refused.push(field.ident);
+            self.refused.push(field);
             return;
         }
         let len = match &tail.extent {
@@ -208,7 +209,7 @@ impl<'a> Plan<'a> {
             (attrs.checksum.is_some(), "checksum"),
             (attrs.constant.is_some(), "const"),
             (attrs.reserved.is_some(), "reserved"),
-            (attrs.key, "key"),
+            (attrs.key.is_some(), "key"),
             (attrs.pseudo, "pseudo"),
             (attrs.bits.is_some(), "bits"),
             (attrs.read_only.is_some(), "read_only"),

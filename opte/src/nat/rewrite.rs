@@ -7,7 +7,7 @@ use opte_headers::program::{Program, ProgramError};
 use opte_headers::transform::{Set, Transform};
 use opte_headers::{
     Ethernet, FlowKey, Icmpv4, Icmpv6, IpProtocol, Ipv4, Ipv6, Tcp, Udp, icmpv4, icmpv6, ipv4,
-    ipv6, stack, tcp, udp,
+    ipv6, set, stack, tcp, udp,
 };
 
 /// One end of a flow.
@@ -77,10 +77,9 @@ macro_rules! set_end {
     };
     ($stack:ty, $address:ty = $ip:expr, $port:ty = $number:expr) => {
         match $number {
-            Some(port) => Transform::on::<$stack>()
-                .set::<$address>($ip)
-                .set::<$port>(port)
-                .try_compile(),
+            Some(port) => {
+                set!(Transform::on::<$stack>(), $address = $ip, $port = port).try_compile()
+            }
             None => set_end!($stack, $address = $ip),
         }
     };

@@ -14,9 +14,11 @@ use opte_headers::options::Options;
 use opte_headers::program::{Program, ProgramError};
 use opte_headers::transform::{Set, Transform};
 use opte_headers::{
-    Ethernet, FlowKey, Geneve, GeneveOption, IpProtocol, Ipv6, Udp, Vni, ethernet, ipv6, stack, udp,
+    Ethernet, FlowKey, Geneve, GeneveOption, IpProtocol, Ipv6, Udp, Vni, ethernet, geneve, ipv6,
+    stack, udp,
 };
 
+use crate::HEAD_ROOM;
 use crate::api::RouterTarget;
 use crate::mapping::{Virt2Boundary, VpcGuests};
 use crate::network::{
@@ -164,7 +166,7 @@ impl Encap {
             })
             // The driver knows the next hop.
             .push(Ethernet::default())
-            .try_compile()
+            .try_compile_within::<HEAD_ROOM>()
     }
 
     /// The tunnel for what the router decided.
@@ -261,21 +263,21 @@ impl StaticAction<VpcNetwork> for Decap {
         meta: &mut Meta,
         taker: &mut dyn FnMut(&Program),
     ) -> Result<AllowOrDeny<()>, ActionError> {
-        let vni = key.vni();
+        let vni = key.get::<geneve::Vni>();
         let external = key.flags & flag::EXTERNAL != 0;
         let multicast = key.destination_ip().is_multicast();
         let admitted = match (multicast, external) {
             // The network of all groups carries nothing else, and no other carries groups.
-            (true, _) => vni == MULTICAST_VNI,
-            (false, true) => vni == BOUNDARY_VNI,
-            (false, false) => self.reach.knows(vni),
+            (true, _) => vni == Some(MULTICAST_VNI),
+            (false, true) => vni == Some(BOUNDARY_VNI),
+            (false, false) => vni.is_some_and(|vni| self.reach.knows(vni)),
         };
         if !admitted {
             return Err(ActionError::Refused(DropReason::ForeignNetwork));
         }
         if !external {
             let sender = self.reach.guest(key.source_ip());
-            meta.peer = Some(sender.map_or(vni, |guest| guest.vni));
+            meta.peer = sender.map(|guest| guest.vni).or(vni);
         }
         taker(&self.program);
         Ok(AllowOrDeny::Allow(()))

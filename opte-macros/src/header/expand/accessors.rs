@@ -5,6 +5,7 @@ use crate::header::valid::{Fixed, Plan};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
+use syn::{GenericArgument, PathArguments, Type};
 
 /// The traits of getters and setters, implemented by the struct and its views, and the texts made with them.
 pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
@@ -28,7 +29,7 @@ pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
         if fixed.is_readable() {
             let docs = documentation::of_getter(fixed);
             get.extend(quote!(#docs fn #field(&self) -> #ty;));
-            get_owned.extend(quote!(#[inline] fn #field(&self) -> #ty { self.#field }));
+            get_owned.extend(quote!(#[inline] fn #field(&self) -> #ty { #krate::derive::copied::<#module::#token>(&self.#field) }));
             get_view.extend(quote! {
                 #[inline]
                 fn #field(&self) -> #ty { #krate::derive::get::<#module::#token>(&*self.fixed) }
@@ -44,7 +45,7 @@ pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
             );
             set_view.extend(quote! {
                 #[inline]
-                fn #setter(&mut self, value: #ty) { #krate::derive::set::<#module::#token>(self.fixed_mut(), value); }
+                fn #setter(&mut self, value: #ty) { #krate::derive::set::<#module::#token>(&mut *self.fixed, value); }
             });
         }
     }
@@ -55,7 +56,7 @@ pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
             documentation::of_tail(tail),
         );
         let name = field.unraw().to_string();
-        let seen = quote!(<#ty as #krate::Tail>::Ref<'_>);
+        let seen = seen(krate, ty);
         get.extend(quote!(#docs fn #field(&self) -> #seen;));
         get_owned.extend(quote! {
             fn #field(&self) -> #seen { <#ty as #krate::Tail>::view(#krate::Tail::as_bytes(&self.#field)) }
@@ -63,6 +64,13 @@ pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
         get_view
             .extend(quote!(fn #field(&self) -> #seen { <#ty as #krate::Tail>::view(&self.tail) }));
         shown.extend(quote!(.field(#name, &#getters::#field(self))));
+    }
+    // So that uses of a field that was refused are no further errors.
+    for field in &plan.refused {
+        let (getter, ty) = (field.ident, field.ty);
+        let setter = format_ident!("set_{}", getter.unraw(), span = getter.span());
+        get.extend(quote!(fn #getter(&self) -> #ty { #krate::derive::refused() }));
+        set.extend(quote!(fn #setter(&mut self, _: #ty) { #krate::derive::refused() }));
     }
     let name = ident.unraw().to_string();
     let text = quote! {
@@ -99,7 +107,13 @@ pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
 }
 
 fn show(plan: &Plan<'_>, fixed: &Fixed<'_>) -> Option<TokenStream> {
-    let (getters, field) = (&plan.getters, fixed.field.ident);
+    let Plan {
+        krate,
+        module,
+        getters,
+        ..
+    } = plan;
+    let (field, token) = (fixed.field.ident, &fixed.token);
     let name = field.unraw().to_string();
     if fixed.field.attrs.constant.is_some() {
         return None;
@@ -107,6 +121,33 @@ fn show(plan: &Plan<'_>, fixed: &Fixed<'_>) -> Option<TokenStream> {
     Some(if fixed.field.attrs.hex || fixed.checksum.is_some() {
         quote!(.field(#name, &::core::format_args!("{:#x}", #getters::#field(self))))
     } else {
-        quote!(.field(#name, &#getters::#field(self)))
+        quote!(.field(#name, #krate::derive::shown::<#module::#token>(&#getters::#field(self))))
     })
+}
+
+/// How a view shows the variable part: in the documentation it reads best as what it is, where the type is known by name.
+fn seen(krate: &TokenStream, ty: &Type) -> TokenStream {
+    let known = known_tail(ty).map(|(name, first)| match (name.as_str(), first) {
+        ("TailBytes", _) => Some(quote!(&[u8])),
+        ("Options", Some(set)) => Some(quote!(#krate::options::OptionList<'_, #set>)),
+        ("Items", Some(item)) => Some(quote!(#krate::options::Each<'_, #item>)),
+        _ => None,
+    });
+    known
+        .flatten()
+        .unwrap_or_else(|| quote!(<#ty as #krate::Tail>::Ref<'_>))
+}
+
+/// Name and first type argument of a path.
+fn known_tail(ty: &Type) -> Option<(String, Option<&Type>)> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    let first = arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    Some((last.ident.to_string(), first))
 }

@@ -1,5 +1,6 @@
 //! `proptest::Arbitrary` of a header.
 
+use super::literal::refused;
 use crate::header::valid::Plan;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -26,7 +27,7 @@ pub(super) fn arbitrary(plan: &Plan<'_>) -> TokenStream {
         let field = tail.field.ident;
         quote!(#field: #krate::arbitrary::tail(tail),)
     });
-    let refused = &plan.refused;
+    let refused = refused(plan);
     let owned = if plan.tail.is_some() {
         quote!(view.to_owned().ok())
     } else {
@@ -42,7 +43,7 @@ pub(super) fn arbitrary(plan: &Plan<'_>) -> TokenStream {
                 #krate::arbitrary::header(
                     |fixed, tail| {
                         let _ = tail;
-                        Self { #(#fields)* #tail #(#refused: #krate::derive::refused(),)* }
+                        Self { #(#fields)* #tail #refused }
                     },
                     |bytes| {
                         let (view, _) = #view::parse(bytes).ok()?;

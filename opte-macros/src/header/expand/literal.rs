@@ -29,7 +29,7 @@ pub(super) fn literal(ty: &Type, value: &Expr) -> TokenStream {
 
 /// Fields that an error was reported for, so that the struct can still be made.
 pub(super) fn refused(plan: &Plan<'_>) -> TokenStream {
-    let fields = &plan.refused;
+    let fields = plan.refused.iter().map(|field| field.ident);
     let krate = &plan.krate;
     quote!(#(#fields: #krate::derive::refused(),)*)
 }

@@ -110,8 +110,8 @@ pub(super) fn owned(plan: &Plan<'_>) -> TokenStream {
 }
 
 fn default(plan: &Plan<'_>, fixed: &Fixed<'_>) -> TokenStream {
-    let krate = &plan.krate;
-    let (ty, attrs) = (fixed.field.ty, &fixed.field.attrs);
+    let Plan { krate, module, .. } = plan;
+    let (ty, attrs, token) = (fixed.field.ty, &fixed.field.attrs, &fixed.token);
     if let Some(value) = attrs.constant.as_ref().or(attrs.default.as_ref()) {
         return literal(ty, value);
     }
@@ -122,9 +122,9 @@ fn default(plan: &Plan<'_>, fixed: &Fixed<'_>) -> TokenStream {
         Some((of @ (LengthOf::Header | LengthOf::Tail), unit, less)) => {
             let whole = of == LengthOf::Header;
             let min_len = min_len(plan);
-            quote!(#krate::derive::default_length::<#ty>(#min_len, #unit, #less, #whole))
+            quote!(#krate::derive::default_length::<#module::#token>(#min_len, #unit, #less, #whole))
         }
-        _ => quote!(#krate::derive::zero::<#ty>()),
+        _ => quote!(#krate::derive::zero::<#module::#token>()),
     }
 }
 
@@ -152,28 +152,22 @@ fn len(plan: &Plan<'_>) -> TokenStream {
 }
 
 fn emit(plan: &Plan<'_>) -> TokenStream {
-    let Plan {
-        ident,
-        krate,
-        module,
-        ..
-    } = plan;
-    let name = ident.unraw().to_string();
+    let Plan { krate, module, .. } = plan;
     let min_len = min_len(plan);
     let fields = plan.fields.iter().map(|fixed| {
         let (field, token, ty) = (fixed.field.ident, &fixed.token, fixed.field.ty);
         let value = match (&fixed.field.attrs.constant, fixed.length) {
             (Some(constant), _) => literal(ty, constant),
             (None, Some(length)) if matches!(length.of, LengthOf::Header | LengthOf::Tail) => {
-                let (unit, less, field) = (length.unit, length.less, field.unraw().to_string());
+                let (unit, less) = (length.unit, length.less);
                 let count = if length.of == LengthOf::Header {
                     quote!(len)
                 } else {
                     quote!(len - #min_len)
                 };
-                quote!(#krate::derive::length::<#ty>(#count, #unit, #less, #name, #field)?)
+                quote!(#krate::derive::length::<#module::#token>(#count, #unit, #less)?)
             }
-            _ => quote!(self.#field),
+            _ => return quote!(#krate::derive::put::<#module::#token>(fixed, &self.#field);),
         };
         quote!(#krate::derive::set::<#module::#token>(fixed, #value);)
     });

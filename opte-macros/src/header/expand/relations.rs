@@ -67,7 +67,8 @@ pub(super) fn assertions(plan: &Plan<'_>) -> TokenStream {
     let name = ident.unraw().to_string();
     let mut all = TokenStream::new();
     for fixed in plan.fields.iter().filter(|fixed| fixed.claimed) {
-        let (ty, field) = (fixed.field.ty, fixed.field.ident.unraw().to_string());
+        let ty = fixed.field.ty;
+        let (module, token) = (&plan.module, &fixed.token);
         let expected = match (fixed.bits, fixed.checksum.is_some()) {
             (Some(bits), _) => bits,
             (None, true) => 16,
@@ -75,7 +76,7 @@ pub(super) fn assertions(plan: &Plan<'_>) -> TokenStream {
         };
         let krate = respan(&plan.krate, ty.span());
         all.extend(quote_spanned! {ty.span()=>
-            const _: () = #krate::derive::assert_bits::<#ty>(#field, #expected);
+            const _: () = #krate::derive::assert_bits::<#module::#token>(#expected);
         });
     }
     // Where the macro knows neither type nor place, or knows that the place suits no bytes.
@@ -85,11 +86,11 @@ pub(super) fn assertions(plan: &Plan<'_>) -> TokenStream {
             && fixed.offset.is_none_or(|bit| bit % 8 != 0)
     };
     for fixed in plan.fields.iter().filter(unsure) {
-        let (ty, field) = (fixed.field.ty, fixed.field.ident.unraw().to_string());
+        let ty = fixed.field.ty;
         let (module, token) = (&plan.module, &fixed.token);
         let krate = respan(&plan.krate, ty.span());
         all.extend(quote_spanned! {ty.span()=>
-            const _: () = #krate::derive::assert_aligned::<#module::#token>(#field);
+            const _: () = #krate::derive::assert_aligned::<#module::#token>();
         });
     }
     if plan.bits.is_none() {

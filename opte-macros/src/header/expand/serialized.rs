@@ -38,7 +38,7 @@ pub(super) fn serialized(plan: &Plan<'_>) -> TokenStream {
         }
         let name = field.unraw().to_string();
         names.extend(quote!(#name,));
-        write.extend(quote!(#serde::ser::SerializeStruct::serialize_field(out, #name, &#here::Value(self.#field))?;));
+        write.extend(quote!(#serde::ser::SerializeStruct::serialize_field(out, #name, &#here::Value(#krate::derive::copied::<#module::#token>(&self.#field)))?;));
         read.extend(
             quote!(#index => self.#field = #here::Source::value::<#here::Value<_>>(source)?.0,),
         );

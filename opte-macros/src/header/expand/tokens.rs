@@ -2,6 +2,7 @@
 
 use super::documentation;
 use super::layout::bit_offset;
+use crate::header::names;
 use crate::header::valid::{Fixed, Plan};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -37,14 +38,18 @@ pub(super) fn tokens(plan: &Plan<'_>) -> TokenStream {
                 const LITTLE_ENDIAN: bool = true;
             )
         });
-        let settable = fixed
-            .is_settable()
-            .then(|| quote!(#[diagnostic::do_not_recommend] impl #krate::Settable for #module::#token {}));
-        let key = fixed
-            .field
-            .attrs
-            .key
-            .then(|| quote!(#[diagnostic::do_not_recommend] impl #krate::InFlowKey for #module::#token {}));
+        let settable = fixed.is_settable().then(
+            || quote!(#[diagnostic::do_not_recommend] impl #krate::Settable for #module::#token {}),
+        );
+        let key = fixed.field.attrs.key.as_ref().map(|part| {
+            let part = names::token(part);
+            quote! {
+                #[diagnostic::do_not_recommend]
+                impl #krate::InFlowKey for #module::#token {
+                    const PART: #krate::KeyPart = #krate::KeyPart::#part;
+                }
+            }
+        });
         quote! {
             #[automatically_derived]
             impl #krate::Field for #module::#token {

@@ -33,13 +33,13 @@ pub(super) fn value(plan: &Plan<'_>) -> TokenStream {
             type Wire = [u8; #min_len];
 
             #[inline]
-            fn from_wire(wire: [u8; #min_len]) -> Self {
+            fn from_wire(wire: Self::Wire) -> Self {
                 Self { #get #refused }
             }
 
             #[inline]
-            fn to_wire(self) -> [u8; #min_len] {
-                let mut wire = [0; #min_len];
+            fn to_wire(self) -> Self::Wire {
+                let mut wire: Self::Wire = [0; _];
                 #set
                 wire
             }

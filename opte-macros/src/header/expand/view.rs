@@ -19,6 +19,19 @@ pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
     } = plan;
     let docs = documentation::of_view(plan);
     let min_len = min_len(plan);
+    // Where only the compiler knows the length, it is told once: an error in it is one error.
+    let (fixed_bytes, seen, seen_mut) = match plan.bits {
+        Some(_) => (
+            quote!([u8; #min_len]),
+            quote!(&*self.fixed),
+            quote!(&mut *self.fixed),
+        ),
+        None => (
+            quote!([u8]),
+            quote!(self.fixed.bytes()),
+            quote!(self.fixed.bytes_mut()),
+        ),
+    };
     let name = ident.unraw().to_string();
     let constants = plan.fields.iter().filter_map(|fixed| {
         let (module, token) = (&plan.module, &fixed.token);
@@ -70,7 +83,7 @@ pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
     quote! {
         #docs
         #vis struct #view<__B: #krate::bytes::Bytes> {
-            fixed: <__B as #krate::bytes::Bytes>::Array<{ #min_len }>,
+            fixed: #krate::bytes::Fixed<__B, { #min_len }>,
             #tail_field
         }
 
@@ -83,7 +96,7 @@ pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
             /// The header is truncated, a constant field has another value, or a length is contradictory.
             #[inline]
             pub fn parse(bytes: #lifetime) -> ::core::result::Result<(Self, __B), #krate::ParseError> {
-                let (fixed, rest) = #krate::derive::open::<__B, { #min_len }>(bytes, #name)?;
+                let (fixed, rest) = #krate::derive::open(bytes, #name)?;
                 #constants
                 #split
                 ::core::result::Result::Ok((#make, rest))
@@ -91,8 +104,8 @@ pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
 
             /// The bytes of the fixed part.
             #[inline]
-            pub fn fixed(&self) -> &[u8; #min_len] {
-                &self.fixed
+            pub fn fixed(&self) -> &#fixed_bytes {
+                #seen
             }
 
             /// The bytes of the whole header.
@@ -110,8 +123,8 @@ pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
         impl<__B: #krate::bytes::BytesMut> #view<__B> {
             /// The bytes of the fixed part, to be written to.
             #[inline]
-            pub fn fixed_mut(&mut self) -> &mut [u8; #min_len] {
-                <__B as #krate::bytes::BytesMut>::array_mut(&mut self.fixed)
+            pub fn fixed_mut(&mut self) -> &mut #fixed_bytes {
+                #seen_mut
             }
 
             #tail_mut

@@ -1,0 +1,16 @@
+use opte_headers::Header;
+
+pub struct Reading(u8);
+
+#[derive(Header)]
+pub struct Sample {
+    #[header(bits = 8)]
+    reading: Reading,
+    port: u16,
+}
+
+pub fn port(bytes: &[u8]) -> u16 {
+    Sample::parse(bytes).map_or(0, |(view, _)| view.port())
+}
+
+fn main() {}

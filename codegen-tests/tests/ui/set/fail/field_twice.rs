@@ -1,0 +1,12 @@
+//! One field, two values.
+
+use core::net::Ipv4Addr;
+use opte_headers::{Ethernet, Ipv4, Transform, ipv4, set, stack};
+
+fn main() {
+    let _ = set!(
+        Transform::on::<stack![Ethernet, Ipv4]>(),
+        ipv4::Source = Ipv4Addr::LOCALHOST,
+        ipv4::Source = Ipv4Addr::BROADCAST,
+    );
+}
