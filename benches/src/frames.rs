@@ -1,8 +1,8 @@
 //! Frames of the reference VPC, written with the project's headers.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
-use opte_headers::checksum::{Sum, pseudo_v4};
+use opte_headers::checksum::{Sum, pseudo_v4, pseudo_v6};
 use opte_headers::program::Sums;
 use opte_headers::{Ethernet, Geneve, Header, IpProtocol, Ipv4, Ipv6, MacAddr, Tcp, TcpFlags, Udp};
 use opte_headers::{Ethertype, Program, Transform, Vni, frame, stack, udp};
@@ -74,6 +74,32 @@ pub fn udp(
         packet,
         6,
     )
+}
+
+/// A UDP datagram over IPv6, without data.
+pub fn udp6(ethernet: Ethernet, source: SocketAddrV6, destination: SocketAddrV6) -> Vec<u8> {
+    let header = Udp {
+        source: source.port(),
+        destination: destination.port(),
+        length: 8,
+        ..Udp::default()
+    };
+    let mut packet = emitted(&header);
+    let pseudo = pseudo_v6(*source.ip(), *destination.ip(), IpProtocol::UDP.0, 8);
+    let sum = pseudo.plus(Sum::of(&packet)).checksum();
+    put(&mut packet, 6, sum);
+    let ip = Ipv6 {
+        payload_len: 8,
+        next_header: IpProtocol::UDP,
+        source: *source.ip(),
+        destination: *destination.ip(),
+        ..Ipv6::default()
+    };
+    let ethernet = Ethernet {
+        ethertype: Ethertype::IPV6,
+        ..ethernet
+    };
+    [emitted(&ethernet), emitted(&ip), packet].concat()
 }
 
 /// Ethernet header of what the guest sends.

@@ -12,7 +12,9 @@ pub mod engine;
 pub mod frames;
 pub mod meter;
 pub mod parse;
+mod reference;
 pub mod report;
+pub mod scale;
 pub mod services;
 
 pub use meter::Meter;
@@ -53,6 +55,8 @@ pub enum Unit {
     PerSecond,
     /// How many times as much is got done. The budget is the least.
     TimesFaster,
+    /// Packets, the fewest of several runs: see [`Meter::found`].
+    Packets,
     /// Hundredths that are lost, the least of several runs.
     PercentLost,
 }
@@ -80,6 +84,7 @@ impl fmt::Display for Unit {
             Self::Times => "times",
             Self::PerSecond => "per_second",
             Self::TimesFaster => "times_faster",
+            Self::Packets => "packets",
             Self::PercentLost => "percent_lost",
         })
     }
@@ -87,5 +92,12 @@ impl fmt::Display for Unit {
 
 /// Every row there is, in the order of the design's table of budgets.
 pub fn rows() -> Vec<Row> {
-    [parse::ROWS, apply::ROWS, engine::ROWS, services::ROWS].concat()
+    [
+        parse::ROWS,
+        apply::ROWS,
+        engine::ROWS,
+        services::ROWS,
+        scale::ROWS,
+    ]
+    .concat()
 }

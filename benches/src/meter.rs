@@ -11,7 +11,7 @@ pub struct Meter {
     operations: u64,
     total: f64,
     longest: Duration,
-    second: Option<f64>,
+    second: Option<(f64, u64)>,
     found: Option<f64>,
 }
 
@@ -79,17 +79,25 @@ impl Meter {
                     self.longest = self.longest.max(start.elapsed());
                 }
             }
-            Unit::Microseconds | Unit::TimesFaster | Unit::PercentLost => {
+            Unit::Microseconds | Unit::TimesFaster | Unit::Packets | Unit::PercentLost => {
                 collected(count, &mut operation);
             }
         }
+    }
+
+    /// The measured part, where one call does `count` operations.
+    pub fn burst(&mut self, count: usize, mut operations: impl FnMut()) {
+        self.each(1, |_| operations());
+        self.operations += (count as u64).saturating_sub(1);
     }
 
     /// The second series of a row in [`Unit::Times`], measured as the first, whose time for one operation it is divided by.
     pub fn against(&mut self, count: usize, mut operation: impl FnMut(usize)) {
         let start = Instant::now();
         collected(count, &mut operation);
-        self.second = Some(start.elapsed().as_nanos() as f64 / count.max(1) as f64);
+        let (total, operations) = self.second.unwrap_or_default();
+        let total = total + start.elapsed().as_nanos() as f64;
+        self.second = Some((total, operations + count as u64));
     }
 
     /// What a row has measured by itself, in its unit: several threads, or a whole of many different operations.
@@ -103,7 +111,7 @@ impl Meter {
             (_, _, Some(found)) => found,
             (Unit::Instructions, ..) => self.operations as f64,
             (Unit::LongestMicroseconds, ..) => self.longest.as_nanos() as f64 / 1000.0,
-            (Unit::Times, Some(second), _) => second / mean,
+            (Unit::Times, Some((total, operations)), _) => total / operations.max(1) as f64 / mean,
             (Unit::PerSecond, ..) => 1e9 / mean,
             _ => mean,
         }
