@@ -415,6 +415,46 @@ fn edits_where_the_link_completes_the_sum() {
     assert_eq!(partial, completed(partial.clone(), true));
 }
 
+/// Under another name of the crate, with nothing imported but it.
+mod renamed {
+    use opte_headers as packets;
+
+    packets::stack_parser! {
+        #[header(crate = packets, head = parse_ip_head)]
+        /// Ethernet and IP.
+        pub(super) fn parse_ip -> Ip = packets::Ethernet (packets::Ipv4 | packets::Ipv6);
+    }
+
+    pub(super) fn heads(frame: &[u8]) -> usize {
+        (0..frame.len())
+            .filter(|len| parse_ip_head(&frame[..*len], frame.len()).is_ok())
+            .count()
+    }
+}
+
+/// Inside a function too.
+#[test]
+fn names_of_ones_own() {
+    stack_parser! {
+        fn parse = Ethernet Ipv4 Udp;
+    }
+    // What the expansion calls its own is no one's else.
+    #[allow(dead_code)]
+    struct Result;
+    #[allow(dead_code)]
+    struct Parsed;
+    let frame = [
+        ethernet(0x0800),
+        ipv4(IpProtocol::UDP, &udp(53, b"question")),
+    ]
+    .concat();
+    let parsed = renamed::parse_ip(&frame).unwrap();
+    assert!(parsed.ipv4(&frame).is_some() && parsed.ipv6(&frame).is_none());
+    assert_eq!(parse(&frame).unwrap().key.destination_port, 53);
+    // Behind Ethernet and IPv4, whatever else is elsewhere.
+    assert_eq!(renamed::heads(&frame), frame.len() - 34);
+}
+
 #[test]
 fn kinds() {
     assert_ne!(<Lab as Stacked>::KIND, <Greeting as Stacked>::KIND);

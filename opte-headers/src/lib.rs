@@ -1,4 +1,22 @@
-//! Headers as types: zero-copy views, stacks of headers, and typed transformations of them
+//! Headers as types: zero-copy views, stacks of headers, and typed transformations of them.
+//!
+//! | to | begin with |
+//! |---|---|
+//! | describe a protocol's header | [`guide::first_header`], [`Header`](macro@Header) |
+//! | parse frames | [`frame::parse_guest`], or a [`stack_parser!`] of your own: [`guide::stacks`] |
+//! | edit frames, their checksums with them | [`frame::Editor`] |
+//! | say once what happens to a stack, and apply it to every frame | [`guide::transformations`], [`Transform`], [`Program`] |
+//! | know what went wrong | [`guide::errors`], [`ParseError`] |
+//! | choose among crates | [`guide::peers`] |
+//!
+//! No allocation, no standard library, no `unsafe` (`#![forbid(unsafe_code)]`). Features: `serde`, formats of addresses, headers and
+//! programs; `proptest`, headers for property tests.
+//!
+//! # Bad input
+//!
+//! Any bytes come to a value or to a typed error that names header, field and cause; never to a panic, never to a read past the
+//! end. Held by properties over damaged frames, by a fuzz target for each parser (`fuzz/README.md` has the commands), and by
+//! the tests under Miri: `.ci/miri`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -8,12 +8,13 @@ use crate::checksum::{Sum, Zero, follow};
 use crate::error::ParseError;
 use crate::header::{ChecksumRole, Covers, Field, Header, Settable};
 use crate::program::{HeaderSpec, Sums};
+use crate::protocol::Gre;
 use core::fmt;
 
 /// Edits the frame that `parsed` was made of. Every checksum that covers the field follows by the difference (RFC 1624,
 /// equation 3): that of the header itself, that of the transport header behind for an address of its pseudo-header, and that of
-/// the tunnel's UDP header for all that is inside. A checksum of zero that means none (UDP) stays. A checksum that was wrong
-/// stays wrong by as much. Where the link is to complete the innermost transport checksum, say so: [`Editor::with_sums`].
+/// the tunnel's UDP or GRE header for all that is inside. A checksum of zero that means none (UDP) stays. A checksum that was
+/// wrong stays wrong by as much. What no difference leads to does not follow: the CRC of SCTP, the integrity check of AH. Where the link is to complete the innermost transport checksum, say so: [`Editor::with_sums`].
 ///
 /// Which header has what checksum, its type tells ([`Header::CHECKSUM`]); so it is with headers of one's own, in what a
 /// [`stack_parser!`](crate::stack_parser) with a result type gives.
@@ -239,7 +240,20 @@ impl<'a> Editor<'a> {
 
     /// The checksum of the header at position `index`.
     fn role(&self, index: u8) -> Option<ChecksumRole> {
+        if self.parsed.shape.at(index) == Gre::KIND {
+            return self.role_of_gre(index);
+        }
         self.spec(index)?.checksum
+    }
+
+    /// GRE says in its first bit whether it has a checksum (RFC 2784, section 2.1).
+    #[cold]
+    fn role_of_gre(&self, index: u8) -> Option<ChecksumRole> {
+        let first = self.frame.get(self.start(index))?;
+        (first & 0x80 != 0).then_some(ChecksumRole {
+            offset: Gre::MIN_LEN,
+            covers: Covers::Payload,
+        })
     }
 }
 

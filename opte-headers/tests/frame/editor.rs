@@ -202,6 +202,51 @@ fn a_message_of_zeros() {
     assert_eq!(frame[36..38], [0xff; 2]);
 }
 
+stack_parser! {
+    fn parse_gre -> InGre = Ethernet Ipv4 Gre inner: Ipv4 Udp;
+}
+
+/// GRE with and without its checksum, which covers all that is inside (RFC 2784, section 2.5).
+#[test]
+fn inside_gre() {
+    let inner = ipv4(
+        Ipv4 {
+            protocol: IpProtocol::UDP,
+            ..Ipv4::default()
+        },
+        &udp(53, b"abcde"),
+    );
+    for present in [true, false] {
+        let gre = Gre {
+            checksum_present: present,
+            optional: Tail::from_bytes(if present { &[0; 4] } else { &[] }).unwrap(),
+            protocol: Ethertype::IPV4,
+            ..Gre::default()
+        };
+        let header = Ipv4 {
+            protocol: IpProtocol::GRE,
+            ..Ipv4::default()
+        };
+        let packet = ipv4(header, &[bytes(&gre), inner.clone()].concat());
+        let mut frame = ethernet(Ethertype::IPV4, &packet);
+        let parsed = parse_gre(&frame).unwrap();
+        let at = parsed.offsets.at(3).unwrap() as usize;
+        frame[at + 26] = 1;
+        complete(&mut frame, &parsed);
+        let sum = |frame: &[u8]| Sum::of(&frame[34..]).checksum();
+        if present {
+            let right = sum(&frame).to_be_bytes();
+            frame[38..40].copy_from_slice(&right);
+        }
+        let mut editor = Editor::new(&mut frame, &parsed);
+        editor.set::<ipv4::Source>(Ipv4Addr::LOCALHOST).unwrap();
+        editor.set::<ipv4::Ttl>(3).unwrap();
+        editor.set::<udp::Destination>(5353).unwrap();
+        assert!(!present || sum(&frame) == 0);
+        complete_is_same(&mut frame, &parsed);
+    }
+}
+
 fn complete_is_same(frame: &mut [u8], parsed: &Parsed) {
     let before = frame.to_vec();
     complete(frame, parsed);

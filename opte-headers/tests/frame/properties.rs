@@ -110,9 +110,9 @@ pub(crate) fn damaged(frames: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 
 /// The same frame, so long that it is not for the quick parser.
 fn long(frame: &[u8]) -> Vec<u8> {
-    let mut frame = frame.to_vec();
-    frame.resize(70_000, 0);
-    frame
+    let mut long = vec![0; 70_000];
+    long[..frame.len()].copy_from_slice(frame);
+    long
 }
 
 proptest! {

@@ -84,7 +84,7 @@ impl Parser {
             }
 
             #[doc = #about_views]
-            #[allow(missing_debug_implementations)]
+            #[allow(missing_debug_implementations, dead_code)]
             #vis struct #views<'a> {
                 #(#fields,)*
             }
