@@ -1,7 +1,7 @@
 //! A packet as the driver hands it to a port.
 
 use opte_headers::frame::Parsed;
-use opte_headers::program::{ApplyError, Program, Sums};
+use opte_headers::program::{ApplyError, Bound, Program, Sums, Translation};
 
 /// A frame within a buffer that has room before it. The engine rewrites it where it lies.
 #[derive(Debug)]
@@ -125,6 +125,25 @@ impl<'a> Packet<'a> {
         let (start, sums) = (self.start, self.offload.sums);
         let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
         let applied = program.apply(head, start, frame_len, &parsed.offsets, sums, entropy)?;
+        self.start = applied.start;
+        self.end = applied.start + applied.frame_len;
+        Ok(())
+    }
+
+    /// As [`Packet::apply`], of a program bound to a flow whose frames have this key.
+    #[inline(always)]
+    pub fn apply_bound(
+        &mut self,
+        bound: &Bound,
+        translation: &Translation,
+        parsed: &Parsed,
+        entropy: u16,
+    ) -> Result<(), ApplyError> {
+        let frame_len = self.len().min(parsed.frame_len as usize);
+        let (start, sums) = (self.start, self.offload.sums);
+        let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
+        let offsets = &parsed.offsets;
+        let applied = bound.apply(translation, head, start, frame_len, offsets, sums, entropy)?;
         self.start = applied.start;
         self.end = applied.start + applied.frame_len;
         Ok(())

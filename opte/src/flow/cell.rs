@@ -1,7 +1,11 @@
 //! The part of a flow's record that packets read without a lock.
 
+use opte_headers::program::Translation;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 use super::record::{Class, Proto};
 use crate::Direction;
+use crate::direction::PerDirection;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::time::Moment;
 
@@ -26,8 +30,8 @@ pub(super) struct Cell {
     kind: AtomicU32,
     /// Its places in the wheel and in the rank lists, for the one who writes. A free cell's first one tells the next free cell.
     pub(super) links: [AtomicU64; 2],
-    /// For what flows are limited by beside their number.
-    spare: AtomicU64,
+    /// The sums of both sides' [`Translation`]s.
+    sums: PerDirection<AtomicU32>,
     outbound: SideCell,
 }
 
@@ -40,7 +44,8 @@ struct SideCell {
     tail: AtomicU64,
     /// Packets in the upper bits, bytes in the lower ones.
     counts: AtomicU64,
-    reserved: [AtomicU64; 3],
+    /// The bytes of its [`Translation`].
+    data: [AtomicU64; 3],
 }
 
 /// The key of a flow in words: of the last one, the lower 16 bits.
@@ -51,6 +56,26 @@ pub(crate) type KeyWords = [u64; 6];
 pub(super) struct Side {
     pub(super) key: KeyWords,
     pub(super) tail: Tail,
+    pub(super) translation: Translation,
+}
+
+impl Side {
+    /// Of a direction whose packets are not known yet.
+    pub(super) fn unknown(key: KeyWords) -> Self {
+        Self {
+            key,
+            tail: Tail::new(0, 0),
+            translation: Translation::default(),
+        }
+    }
+}
+
+/// A translation as a cell has it.
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct TranslationWords {
+    data: [[u8; 8]; 3],
+    sums: [u8; 4],
 }
 
 /// The last word of a side: the rest of the key, and what is done with packets.
@@ -175,7 +200,7 @@ impl SideCell {
             key: [const { 0 }; 5].map(AtomicU64::new),
             tail: AtomicU64::new(0),
             counts: AtomicU64::new(0),
-            reserved: [const { 0 }; 3].map(AtomicU64::new),
+            data: [const { 0 }; 3].map(AtomicU64::new),
         }
     }
 }
@@ -190,7 +215,10 @@ impl Cell {
             connection: AtomicU32::new(NO_CONNECTION),
             kind: AtomicU32::new(Kind::FREE),
             links: [const { 0 }; 2].map(AtomicU64::new),
-            spare: AtomicU64::new(0),
+            sums: PerDirection {
+                inbound: AtomicU32::new(0),
+                outbound: AtomicU32::new(0),
+            },
             outbound: SideCell::new(),
         }
     }
@@ -251,7 +279,18 @@ impl Cell {
         Side {
             key: [a, b, c, d, e, tail & 0xffff],
             tail: Tail(tail & !0xffff),
+            translation: self.translation(dir),
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn translation(&self, dir: Direction) -> Translation {
+        let data = self.side_cell(dir).data.each_ref();
+        let sums = self.sums.get(dir).load(Ordering::Relaxed);
+        zerocopy::transmute!(TranslationWords {
+            data: data.map(|word| word.load(Ordering::Relaxed).to_ne_bytes()),
+            sums: sums.to_ne_bytes(),
+        })
     }
 
     /// To be called within [`Cell::write`].
@@ -260,6 +299,12 @@ impl Cell {
         for (word, new) in cell.key.iter().zip(side.key) {
             word.store(new, Ordering::Relaxed);
         }
+        let words: TranslationWords = zerocopy::transmute!(side.translation);
+        for (word, new) in cell.data.iter().zip(words.data) {
+            word.store(u64::from_ne_bytes(new), Ordering::Relaxed);
+        }
+        let sums = u32::from_ne_bytes(words.sums);
+        self.sums.get(dir).store(sums, Ordering::Relaxed);
         let [.., rest] = side.key;
         cell.tail
             .store(rest & 0xffff | side.tail.0 & !0xffff, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use opte_headers::frame::{FlowKey, KeyKind};
-use opte_headers::program::Program;
+use opte_headers::program::{Program, Template, Translation};
 use opte_headers::{Ethertype, IpProtocol};
 
 use zerocopy::{Immutable, IntoBytes};
@@ -32,6 +32,9 @@ pub trait Key: Copy + Eq + fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// innermost IP header in the frame before.
     #[must_use]
     fn rewritten(&self, program: &Program, l3_index: u8) -> Self;
+
+    /// Takes apart what `program` does to packets with this key ([`Program::bind`]). `l3_index` is as above.
+    fn bind(&self, program: &Program, l3_index: u8) -> (Template, Translation);
 
     /// The flow as people read it.
     fn id(&self) -> FlowId;
@@ -106,6 +109,10 @@ impl Key for FlowKey {
 
     fn rewritten(&self, program: &Program, l3_index: u8) -> Self {
         FlowKey::rewritten(self, program, l3_index)
+    }
+
+    fn bind(&self, program: &Program, l3_index: u8) -> (Template, Translation) {
+        program.bind(self, l3_index)
     }
 
     fn id(&self) -> FlowId {

@@ -1,21 +1,21 @@
-//! Programs, each kept once however many flows run it.
+//! What flows run, each kept once however many flows run it.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
-use opte_headers::program::Program;
+use opte_headers::program::{Bound, Template};
 use spin::Once;
 use zerocopy::IntoBytes;
 
 use super::chunks::{Chunks, boxed};
 
-/// Programs that packets find without a lock, by number. They stay as long as the table: there are few, as many as ways that
-/// flows go, and the same ones come back.
+/// Programs that packets find without a lock, by number. They stay as long as the table: they are without what is a flow's own,
+/// so there are few, as many as ways that flows go, and the same ones come back.
 pub(super) struct Programs(Chunks<Once<One>>);
 
 /// One program on the heap. A slice, since only slices can be told that there is no memory for them.
-type One = Box<[Program]>;
+type One = Box<[Bound]>;
 
 /// How many are kept so. Flows with yet other programs are served by whoever holds the port's lock.
 const KEPT: u32 = 1 << 14;
@@ -26,7 +26,7 @@ impl Programs {
     }
 
     #[inline(always)]
-    pub(super) fn get(&self, number: u32) -> Option<&Program> {
+    pub(super) fn get(&self, number: u32) -> Option<&Bound> {
         self.0.get(number)?.get()?.first()
     }
 
@@ -56,16 +56,16 @@ struct Entry {
 }
 
 impl Interner {
-    /// The number of `program`; `None` without memory for it.
-    pub(super) fn intern(&mut self, programs: &Programs, program: &Program) -> Option<u32> {
-        let hash = hash(program);
+    /// The number of the program of `template`; `None` without memory for it.
+    pub(super) fn intern(&mut self, programs: &Programs, template: &Template) -> Option<u32> {
+        let hash = hash(template);
         let is_it = |number: &u32| {
             self.get(programs, *number)
-                .is_some_and(|held| held.as_bytes() == program.as_bytes())
+                .is_some_and(|held| held.template().as_bytes() == template.as_bytes())
         };
         let number = match self.numbers.find(hash, is_it) {
             Some(number) => *number,
-            None => self.add(programs, hash, program)?,
+            None => self.add(programs, hash, template)?,
         };
         let entry = self.entry(number)?;
         entry.flows += 1;
@@ -87,8 +87,8 @@ impl Interner {
         let freed = entry.program.take();
         self.in_use -= 1;
         let Some(freed) = freed else { return };
-        self.bytes -= size_of::<Program>();
-        let hash = freed.first().map_or(0, hash);
+        self.bytes -= size_of::<Bound>();
+        let hash = freed.first().map_or(0, hash_of);
         if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
             found.remove();
         }
@@ -99,7 +99,7 @@ impl Interner {
     }
 
     /// The program of this number.
-    pub(super) fn get<'a>(&'a self, programs: &'a Programs, number: u32) -> Option<&'a Program> {
+    pub(super) fn get<'a>(&'a self, programs: &'a Programs, number: u32) -> Option<&'a Bound> {
         match number.checked_sub(KEPT) {
             None => programs.get(number),
             Some(at) => self.others.get(at as usize)?.program.as_ref()?.first(),
@@ -127,26 +127,31 @@ impl Interner {
         }
     }
 
-    fn add(&mut self, programs: &Programs, hash: u64, program: &Program) -> Option<u32> {
-        let hash_of = |number: &u32| match number.checked_sub(KEPT) {
-            None => programs.get(*number).map_or(0, self::hash),
+    fn add(&mut self, programs: &Programs, hash: u64, template: &Template) -> Option<u32> {
+        let of_number = |number: &u32| match number.checked_sub(KEPT) {
+            None => programs.get(*number).map_or(0, hash_of),
             Some(at) => self
                 .others
                 .get(at as usize)
                 .and_then(|entry| entry.program.as_ref()?.first())
-                .map_or(0, self::hash),
+                .map_or(0, hash_of),
         };
-        self.numbers.try_reserve(1, hash_of).ok()?;
-        let number = match self.keep(programs, program) {
+        self.numbers.try_reserve(1, of_number).ok()?;
+        // One that is not bound is a flow's own.
+        let kept = template
+            .is_bound()
+            .then(|| self.keep(programs, template))
+            .flatten();
+        let number = match kept {
             Some(number) => number,
-            None => self.hold(program)?,
+            None => self.hold(template)?,
         };
-        self.bytes += size_of::<Program>();
+        self.bytes += size_of::<Bound>();
         self.numbers.insert_unique(hash, number, |_| hash);
         Some(number)
     }
 
-    fn keep(&mut self, programs: &Programs, program: &Program) -> Option<u32> {
+    fn keep(&mut self, programs: &Programs, template: &Template) -> Option<u32> {
         let number = self.kept.len() as u32 + 1;
         if number >= KEPT {
             return None;
@@ -159,7 +164,7 @@ impl Interner {
                 programs.0.get(number)?
             }
         };
-        let kept = boxed(1, || *program)?;
+        let kept = boxed(1, || template.compile())?;
         place.call_once(|| kept);
         self.kept.push(Entry {
             flows: 0,
@@ -168,10 +173,10 @@ impl Interner {
         Some(number)
     }
 
-    fn hold(&mut self, program: &Program) -> Option<u32> {
+    fn hold(&mut self, template: &Template) -> Option<u32> {
         let entry = Entry {
             flows: 0,
-            program: Some(boxed(1, || *program)?),
+            program: Some(boxed(1, || template.compile())?),
         };
         if let Some(number) = self.free.pop() {
             *self.entry(number)? = entry;
@@ -183,9 +188,13 @@ impl Interner {
     }
 }
 
+fn hash_of(program: &Bound) -> u64 {
+    hash(program.template())
+}
+
 /// No secret is needed: programs are made of rules and of what NAT chose, and there are no more of them than flows.
-fn hash(program: &Program) -> u64 {
-    let (words, _) = program.as_bytes().as_chunks::<8>();
+fn hash(template: &Template) -> u64 {
+    let (words, _) = template.as_bytes().as_chunks::<8>();
     words.iter().fold(0x9e37_79b9_7f4a_7c15, |sum, word| {
         let mixed = u128::from(sum ^ u64::from_le_bytes(*word)) * 0xa076_1d64_78bd_642f;
         (mixed >> 64) as u64 ^ mixed as u64

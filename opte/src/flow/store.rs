@@ -1,6 +1,6 @@
 //! The part of a flow table that packets use without a lock.
 
-use opte_headers::program::Program;
+use opte_headers::program::{Bound, Translation};
 
 use super::cell::{Cell, KeyWords};
 use super::chunks::Chunks;
@@ -58,7 +58,8 @@ pub(crate) struct Passer {
 pub(crate) enum Passing<'a> {
     /// It is of the flow and was counted. With `unsettled` set [`FlowTable::settle`](super::FlowTable::settle) is to follow.
     Pass {
-        program: &'a Program,
+        program: &'a Bound,
+        translation: Translation,
         unsettled: bool,
     },
     /// It is of the flow and is to be dropped.
@@ -136,7 +137,7 @@ impl FlowStore {
         &'a self,
         found: Found,
         passer: Passer,
-        program: impl FnOnce(u32) -> Option<&'a Program>,
+        program: impl FnOnce(u32) -> Option<&'a Bound>,
         segment: impl FnOnce() -> Option<Segment>,
     ) -> Passing<'a> {
         let Passer {
@@ -160,6 +161,7 @@ impl FlowStore {
         let Some(program) = program(tail.program()) else {
             return Passing::Unclear;
         };
+        let translation = cell.translation(dir);
         let (settled, before);
         if kind.proto == Proto::Tcp {
             let connection = cell.connection().and_then(|at| self.connections.get(at));
@@ -191,13 +193,14 @@ impl FlowStore {
         }
         Passing::Pass {
             program,
+            translation,
             unsettled: !settled || before.is_much(),
         }
     }
 
     /// The program of a number, if it is one of those found without a lock.
     #[inline(always)]
-    pub(crate) fn program(&self, number: u32) -> Option<&Program> {
+    pub(crate) fn program(&self, number: u32) -> Option<&Bound> {
         self.programs.get(number)
     }
 

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use opte_headers::program::Program;
+use opte_headers::program::{Bound, Program};
 
 use super::cell::{Counts, Kind, Side, Tail};
 use super::chunks::CHUNK;
@@ -184,7 +184,7 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// The program of a number.
-    pub(crate) fn program(&self, number: u32) -> Option<&Program> {
+    pub(crate) fn program(&self, number: u32) -> Option<&Bound> {
         self.programs.get(&self.store.programs, number)
     }
 
@@ -216,10 +216,7 @@ impl<N: Network> FlowTable<N> {
         let deadline = now.plus_nanos(store.lifetimes.of(class));
         let timer_slot = self.wheel.insert(&store.cells, id, now, deadline);
         cell.write(|cell| {
-            let unknown = |key: N::Key| Side {
-                key: key.words(),
-                tail: Tail::new(0, 0),
-            };
+            let unknown = |key: N::Key| Side::unknown(key.words());
             let back = new.back.as_ref().map_or(new.forward.key, |back| back.key);
             cell.set_side(new.first, &unknown(new.forward.key));
             cell.set_side(new.first.opposite(), &unknown(back));
@@ -279,7 +276,7 @@ impl<N: Network> FlowTable<N> {
         if is_in && words != Some(old.key) {
             store.index.remove(store.hash(old.key), value_of(id, dir));
         }
-        let tail = new.zip(words).and_then(|(new, words)| {
+        let entered = new.zip(words).and_then(|(new, words)| {
             if !is_in || words != old.key {
                 let hash = store.hash(words);
                 if store
@@ -292,21 +289,23 @@ impl<N: Network> FlowTable<N> {
                 let may_grow = |more| held + more <= self.max_bytes;
                 self.bytes += store.index.reserve(hash, may_grow).ok()?;
             }
-            let program = self.programs.intern(&store.programs, &new.program)?;
-            Some(Tail::new(new.l3, program))
+            let (template, translation) = new.key.bind(&new.program, new.l3);
+            let program = self.programs.intern(&store.programs, &template)?;
+            Some(Side {
+                key: words,
+                tail: Tail::new(new.l3, program),
+                translation,
+            })
         });
-        let side = Side {
-            key: words.unwrap_or(old.key),
-            tail: tail.unwrap_or(Tail::new(0, 0)),
-        };
+        let side = entered.unwrap_or(Side::unknown(words.unwrap_or(old.key)));
         if side != old {
             cell.write(|cell| cell.set_side(dir, &side));
         }
-        let enters = tail.is_some() && (!is_in || side.key != old.key);
+        let enters = entered.is_some() && (!is_in || side.key != old.key);
         if enters {
             // There is room: it was reserved.
             store.index.insert(store.hash(side.key), value_of(id, dir));
-        } else if tail.is_none() && is_in && words == Some(old.key) {
+        } else if entered.is_none() && is_in && words == Some(old.key) {
             store.index.remove(store.hash(old.key), value_of(id, dir));
         }
         if is_in {
@@ -343,14 +342,7 @@ impl<N: Network> FlowTable<N> {
         let connection = cell.connection();
         cell.write(|cell| {
             for dir in Direction::BOTH {
-                let key = cell.side(dir).key;
-                cell.set_side(
-                    dir,
-                    &Side {
-                        key,
-                        tail: Tail::new(0, 0),
-                    },
-                );
+                cell.set_side(dir, &Side::unknown(cell.side(dir).key));
             }
             cell.set_connection(None);
             cell.set_kind(None);

@@ -20,13 +20,13 @@ pub(crate) struct Flow<'a, N: Network> {
 }
 
 /// One direction of a flow.
-pub(crate) struct FlowSide<'a, N: Network> {
+pub(crate) struct FlowSide<N: Network> {
     /// The key of its packets.
     pub(crate) key: N::Key,
     /// Where the innermost IP header stands in them.
     pub(crate) l3: u8,
     /// What is done to them; `None` if the first packet could not tell.
-    pub(crate) program: Option<&'a Program>,
+    pub(crate) program: Option<Program>,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
 }
@@ -46,15 +46,16 @@ impl<N: Network> FlowTable<N> {
 
 impl<'a, N: Network> Flow<'a, N> {
     /// One direction.
-    pub(crate) fn side(&self, dir: Direction) -> FlowSide<'a, N> {
+    pub(crate) fn side(&self, dir: Direction) -> FlowSide<N> {
         let side = self.cell.side(dir);
+        let bound = self.table.program(side.tail.program());
         let now = self.cell.counts(dir);
         let before = self.table.counted.get(&self.id);
         let before = before.map_or(Counts::default(), |counts| *counts.get(dir));
         FlowSide {
             key: N::Key::from_words(side.key),
             l3: side.tail.l3(),
-            program: self.table.program(side.tail.program()),
+            program: bound.map(|bound| bound.program(&side.translation)),
             packets: before.packets + now.packets,
             bytes: before.bytes + now.bytes,
         }

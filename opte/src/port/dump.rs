@@ -101,7 +101,7 @@ impl<N: Network> Port<N> {
             for dir in Direction::BOTH {
                 let side = flow.side(dir);
                 if let Some(program) = side.program {
-                    let program = side.key.text_of(program);
+                    let program = side.key.text_of(&program);
                     response.flows.push(UftFlow {
                         dir,
                         flow: side.key.id(),

@@ -31,8 +31,13 @@ impl<N: Network> Worker<'_, N> {
         let program = |number| port.flows.program(number);
         let segment = || segment_of(arrival, packet);
         match port.flows.pass(found, passer, program, segment) {
-            Passing::Pass { program, unsettled } => {
-                let applied = packet.apply(program, arrival.parsed, entropy(hash));
+            Passing::Pass {
+                program,
+                translation,
+                unsettled,
+            } => {
+                let applied =
+                    packet.apply_bound(program, &translation, arrival.parsed, entropy(hash));
                 if unsettled {
                     port.settle(found, now);
                 }

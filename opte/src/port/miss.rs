@@ -98,8 +98,12 @@ impl<N: Network> Inner<N> {
         let passing = flows
             .store()
             .pass(found, passer, |number| flows.program(number), segment);
-        let (program, unsettled) = match passing {
-            Passing::Pass { program, unsettled } => (program, unsettled),
+        let (program, translation, unsettled) = match passing {
+            Passing::Pass {
+                program,
+                translation,
+                unsettled,
+            } => (program, translation, unsettled),
             Passing::Drop(reason) => return Some(Err(reason)),
             Passing::Restart => {
                 self.flows.remove(id);
@@ -108,7 +112,7 @@ impl<N: Network> Inner<N> {
             // A cached program counts headers: it is for frames of the same shape only.
             Passing::Unclear => return Some(Err(DropReason::ProgramApply)),
         };
-        let applied = packet.apply(program, arrival.parsed, entropy(hash));
+        let applied = packet.apply_bound(program, &translation, arrival.parsed, entropy(hash));
         if unsettled {
             self.flows.settle(found, now);
         }

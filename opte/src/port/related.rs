@@ -80,7 +80,7 @@ impl<N: Network> Inner<N> {
         let program = flow.side(dir).program;
         let program = program.ok_or(DropReason::IcmpUnrelated)?;
         let len = packet.len();
-        related.translate(program, arrival.parsed, packet)?;
+        related.translate(&program, arrival.parsed, packet)?;
         counts.related(dir, len);
         Ok(related.hash)
     }

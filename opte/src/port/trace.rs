@@ -288,7 +288,7 @@ impl<N: Network> Inner<N> {
         trace: &mut Trace,
     ) -> Option<Result<Passed<N::Key>, DropReason>> {
         let flow = self.flows.get(id)?;
-        let mut program = *flow.side(arrival.dir).program?;
+        let mut program = flow.side(arrival.dir).program?;
         if flow.epoch() != port.epoch() {
             let (forgotten, decided, first) = (&self.forgotten, flow.epoch(), flow.first());
             let held = |at: usize| {
