@@ -350,6 +350,7 @@ impl Real {
         let mut builder =
             PortBuilder::new("p1", net, Arc::new(SeededRandom::new(1))).limits(Limits {
                 flows: NonZeroU32::new(1000).unwrap(),
+                ..Limits::default()
             });
         for (number, layer) in cfg.layers.iter().enumerate() {
             let mut real = Layer::new(number.to_string(), layer.default_in, layer.default_out);
