@@ -8,6 +8,7 @@ mod kind;
 mod offsets;
 mod parsed;
 mod parsers;
+mod plain;
 mod segments;
 mod stack;
 mod stacked;
@@ -20,7 +21,10 @@ pub use key::{FlowKey, KeyKind};
 pub use kind::HeaderKind;
 pub use offsets::{MAX_HEADERS, Offsets, Shape};
 pub use parsed::{Fragment, Parsed, TunnelOptions};
-pub use parsers::{parse_geneve, parse_geneve_head, parse_guest, parse_guest_head};
+pub use parsers::{
+    parse_any_geneve, parse_any_guest, parse_geneve, parse_geneve_head, parse_guest,
+    parse_guest_head,
+};
 pub use segments::{HeadError, SegmentError, Segmented, Segments, parse_segments, pull_up};
 pub use stack::{Control, Holds, ParsedStack};
 pub use walk::{Entered, Stacked, Step, Walk};

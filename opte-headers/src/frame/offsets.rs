@@ -64,32 +64,29 @@ impl Offsets {
     // all of what a parser knows.
     #[inline(always)]
     #[must_use]
-    pub fn push(&mut self, offset: u16) -> bool {
-        if usize::from(self.count) >= MAX_HEADERS {
+    pub const fn push(&mut self, offset: u16) -> bool {
+        if self.count as usize >= MAX_HEADERS {
             return false;
         }
-        let at = self.bits() | u128::from(offset) << Self::shift(self.count);
-        self.at = zerocopy::transmute!(at.to_le());
-        if cfg!(target_endian = "big") {
-            self.at = self.at.map(u16::swap_bytes);
-        }
+        self.at = zerocopy::transmute!(self.bits() | (offset as u128) << Self::shift(self.count));
         self.count += 1;
         true
     }
 
-    /// All offsets, the first in the lowest bits.
+    /// All offsets.
     #[inline(always)]
-    fn bits(&self) -> u128 {
-        let mut at = self.at;
-        if cfg!(target_endian = "big") {
-            at = at.map(u16::swap_bytes);
-        }
-        u128::from_le(zerocopy::transmute!(at))
+    const fn bits(&self) -> u128 {
+        zerocopy::transmute!(self.at)
     }
 
     #[inline(always)]
     const fn shift(index: u8) -> u32 {
-        16 * index as u32
+        let place = if cfg!(target_endian = "big") {
+            MAX_HEADERS as u32 - 1 - index as u32
+        } else {
+            index as u32
+        };
+        16 * place
     }
 
     /// [`Offsets::start_of`], where the index will turn out to be a constant.
@@ -124,6 +121,13 @@ impl Offsets {
             && usize::from(start(l3).wrapping_sub(start(l2))) == Ethernet::MIN_LEN
             && usize::from(start(l3 + 1).wrapping_sub(start(l3))) == len;
         (self.anchor, self.base) = if plain { (l3, start(l2)) } else { (u8::MAX, 0) };
+    }
+
+    /// The anchor where it is known to be one.
+    pub(super) const fn with_anchor(mut self, l3: u8) -> Self {
+        self.anchor = l3;
+        self.base = (self.bits() >> Self::shift(l3 - 1)) as u16;
+        self
     }
 
     /// Where the Ethernet header in front of the anchor begins; 0 without an anchor.
@@ -161,19 +165,28 @@ impl Shape {
     /// Sets the kind at position `index`.
     // As one number, as in `Offsets::push`.
     #[inline(always)]
-    pub fn set(&mut self, index: u8, kind: HeaderKind) {
-        if usize::from(index) >= MAX_HEADERS {
+    pub const fn set(&mut self, index: u8, kind: HeaderKind) {
+        if index as usize >= MAX_HEADERS {
             return;
         }
-        let shift = 8 * u32::from(index);
-        let bits = self.bits() & !(0xff << shift) | u64::from(kind.0) << shift;
+        let shift = 8 * index as u32;
+        let bits = self.bits() & !(0xff << shift) | (kind.0 as u64) << shift;
         let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
-        self.0 = [a, b, c, d, e, f, g, h].map(HeaderKind);
+        self.0 = [
+            HeaderKind(a),
+            HeaderKind(b),
+            HeaderKind(c),
+            HeaderKind(d),
+            HeaderKind(e),
+            HeaderKind(f),
+            HeaderKind(g),
+            HeaderKind(h),
+        ];
     }
 
     /// All kinds, the first in the lowest bits.
     #[inline(always)]
-    fn bits(&self) -> u64 {
+    const fn bits(&self) -> u64 {
         let [a, b, c, d, e, f, g, h] = self.0;
         u64::from_le_bytes([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0])
     }

@@ -1,16 +1,38 @@
 //! The parsers of the stacks that a virtual switch meets.
 
+use super::parsed::Parsed;
+use super::plain;
+use crate::error::ParseError;
 use crate::protocol::{Arp, Ethernet, Geneve, Icmpv4, Icmpv6, Ipv4, Ipv6, Tcp, Udp, Vlan};
+
+/// Parses a frame as a guest sends it: Ethernet with up to two VLAN tags, then ARP, IPv4 or IPv6 with TCP, UDP, ICMP or
+/// anything else, or no IP at all.
+///
+/// # Errors
+/// A header is cut off, a length contradicts the bytes there are, a version is wrong, or IPv6 extension headers are out of
+/// order.
+#[inline]
+pub fn parse_guest(bytes: &[u8]) -> Result<Parsed, ParseError> {
+    plain::parse::<plain::Nothing>(bytes)
+}
+
+/// Parses a frame of the underlay: Ethernet, IPv6, UDP to port 6081, Geneve, and in it a frame as [`parse_guest`] takes it,
+/// with one VLAN tag at most.
+///
+/// # Errors
+/// As [`parse_guest`]; what is not Geneve; a Geneve option that is malformed, or must be understood and is not.
+#[inline]
+pub fn parse_geneve(bytes: &[u8]) -> Result<Parsed, ParseError> {
+    plain::parse::<plain::Tunnel>(bytes)
+}
 
 crate::stack_parser! {
     #[header(crate = crate, head = parse_guest_head)]
-    /// Parses a frame as a guest sends it: Ethernet with up to two VLAN tags, then ARP, IPv4 or IPv6 with TCP, UDP, ICMP or
-    /// anything else, or no IP at all.
+    /// [`parse_guest`] without the short way that it has for plain frames: what decides, and what that is held against.
     ///
     /// # Errors
-    /// A header is cut off, a length contradicts the bytes there are, a version is wrong, or IPv6 extension headers are out of
-    /// order.
-    pub fn parse_guest = Ethernet [Vlan [Vlan]] (
+    /// As [`parse_guest`].
+    pub fn parse_any_guest = Ethernet [Vlan [Vlan]] (
         Ipv4 (Tcp | Udp | Icmpv4)?
         | Ipv6 (Tcp | Udp | Icmpv6)?
         | Arp
@@ -19,12 +41,11 @@ crate::stack_parser! {
 
 crate::stack_parser! {
     #[header(crate = crate, head = parse_geneve_head)]
-    /// Parses a frame of the underlay: Ethernet, IPv6, UDP to port 6081, Geneve, and in it a frame as [`parse_guest`] takes it,
-    /// with one VLAN tag at most.
+    /// [`parse_geneve`] without the short way that it has for plain frames.
     ///
     /// # Errors
-    /// As [`parse_guest`]; what is not Geneve; a Geneve option that is malformed, or must be understood and is not.
-    pub fn parse_geneve = Ethernet Ipv6 Udp Geneve Ethernet [Vlan] (
+    /// As [`parse_geneve`].
+    pub fn parse_any_geneve = Ethernet Ipv6 Udp Geneve Ethernet [Vlan] (
         Ipv4 (Tcp | Udp | Icmpv4)?
         | Ipv6 (Tcp | Udp | Icmpv6)?
         | Arp

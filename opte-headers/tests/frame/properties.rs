@@ -2,7 +2,7 @@
 
 use crate::build::*;
 use crate::oracle;
-use opte_headers::frame::{parse_geneve, parse_guest};
+use opte_headers::frame::{parse_any_geneve, parse_any_guest, parse_geneve, parse_guest};
 use opte_headers::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -108,6 +108,66 @@ pub(crate) fn damaged(frames: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Frames for the short way.
+fn plain() -> Vec<Vec<u8>> {
+    let (tcp, udp) = ([tcp(), vec![7; 9]].concat(), udp(53, &[5; 30]));
+    let v4 = |protocol, body: &[u8]| {
+        let header = Ipv4 {
+            protocol,
+            ..Ipv4::default()
+        };
+        ethernet(Ethertype::IPV4, &ipv4(header, body))
+    };
+    let v6 = ethernet(Ethertype::IPV6, &ipv6(IpProtocol::TCP, &tcp));
+    let mut frames = vec![
+        v4(IpProtocol::TCP, &tcp),
+        v4(IpProtocol::UDP, &udp),
+        v6.clone(),
+        ethernet(Ethertype::IPV6, &ipv6(IpProtocol::UDP, &udp)),
+    ];
+    frames.extend(like_v4(&v6));
+    frames
+}
+
+/// The same frame of IPv6 with an address that stands for one of IPv4, and with one that nearly does.
+fn like_v4(frame: &[u8]) -> [Vec<u8>; 4] {
+    [(22, 0), (22, 9), (38, 0), (38, 9)].map(|(address, first)| {
+        let mut frame = frame.to_vec();
+        frame[address..address + 10].fill(0);
+        frame[address] = first;
+        frame[address + 10..address + 12].fill(0xff);
+        frame
+    })
+}
+
+/// Plain frames in a tunnel.
+fn plain_tunnels() -> Vec<Vec<u8>> {
+    let all = plain();
+    let mut frames: Vec<_> = all.iter().map(|inner| geneve(&[], false, inner)).collect();
+    frames.extend(like_v4(&frames[0]));
+    frames
+}
+
+/// Frames of which a byte or two differ a little, where they say something, and of any length: most are still what they were.
+fn scratched(frames: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let changes = vec(
+        (
+            any::<Index>(),
+            select(&[1, 2, 4, 8, 16, 32, 64, 128, 255][..]),
+        ),
+        0..3,
+    );
+    (select(frames), changes, 0..4usize, 0..12usize).prop_map(|(mut frame, changes, cut, more)| {
+        for (at, bits) in changes {
+            let at = at.index(frame.len());
+            frame[at] ^= bits;
+        }
+        frame.truncate(frame.len() - cut.saturating_sub(2) * 5);
+        frame.resize(frame.len() + more.saturating_sub(6), 0);
+        frame
+    })
+}
+
 /// The same frame, so long that it is not for the quick parser.
 fn long(frame: &[u8]) -> Vec<u8> {
     let mut long = vec![0; 70_000];
@@ -127,14 +187,31 @@ proptest! {
 
     #[test]
     fn quick_and_thorough_agree(frame in damaged(frames())) {
-        if let Ok(parsed) = parse_guest(&frame) {
-            let mut thorough = parse_guest(&long(&frame)).unwrap();
+        if let Ok(parsed) = parse_any_guest(&frame) {
+            let mut thorough = parse_any_guest(&long(&frame)).unwrap();
             if parsed.l3().is_none() {
                 // What is not IP has no length of its own.
                 thorough.frame_len = parsed.frame_len;
             }
             prop_assert_eq!(thorough, parsed);
         }
+    }
+
+    #[test]
+    fn plain_frames_are_parsed_as_any(frame in scratched(plain())) {
+        prop_assert_eq!(parse_guest(&frame), parse_any_guest(&frame));
+    }
+
+    #[test]
+    fn plain_frames_in_a_tunnel_are_parsed_as_any(frame in scratched(plain_tunnels())) {
+        prop_assert_eq!(parse_geneve(&frame), parse_any_geneve(&frame));
+    }
+
+    #[test]
+    fn any_frame_is_parsed_as_any(frame in damaged(frames())) {
+        prop_assert_eq!(parse_guest(&frame), parse_any_guest(&frame));
+        let within = geneve(&[], true, &frame);
+        prop_assert_eq!(parse_geneve(&within), parse_any_geneve(&within));
     }
 
     #[test]
