@@ -26,6 +26,7 @@ rows! {
     "uft_hit_out_udp_8000_flows_1400_bytes" Instructions 300.0 hit_out_udp_8000_long;
     "uft_hit_out_udp_8000_flows_time" Nanoseconds 45.0 hit_out_udp_8000;
     "uft_hit_out_udp_8000_flows_1400_bytes_time" Nanoseconds 45.0 hit_out_udp_8000_long;
+    "uft_hit_out_udp_1000000_flows" Instructions 300.0 hit_out_udp_1000000;
     "uft_hit_out_udp_1000000_flows_time" Nanoseconds 100.0 hit_out_udp_1000000;
     "uft_lookup_1000000_flows_against_1000" Times 3.0 hits_against;
     "first_packet" Instructions 5000.0 first_packet;

@@ -43,15 +43,15 @@ pub enum Unit {
     Allocations,
     /// Bytes that stay allocated.
     Bytes,
-    /// Nanoseconds, the mean of a run, the least of several.
+    /// Nanoseconds, the mean, of each step the least time of several runs.
     Nanoseconds,
-    /// Microseconds, the longest single operation, the least of several runs.
+    /// Microseconds, the longest single operation, of each the least time of several runs.
     LongestMicroseconds,
     /// Microseconds for all of it, the least of several runs: see [`Meter::found`].
     Microseconds,
     /// How many times as long a second series of operations takes as the first: see [`Meter::against`].
     Times,
-    /// Operations in a second, the most of several runs. The budget is the least.
+    /// Operations in a second, of each step the least time of several runs. The budget is the least.
     PerSecond,
     /// How many times as much is got done. The budget is the least.
     TimesFaster,

@@ -73,12 +73,12 @@ pub mod by_hand {
         u16::from_be_bytes([bytes[at], bytes[at + 1]])
     }
 
-    /// The frame that starts at `start` and ends with `frame`.
+    /// The frame that starts at `start` and ends with `frame`. Each family has code of its own to the end, so that addresses are
+    /// moved once.
     #[inline(always)]
-    fn guest(frame: &[u8], start: usize) -> Option<Found> {
-        let network = start + 14;
+    fn guest(frame: &[u8], start: usize, vni: [u8; 3]) -> Option<Found> {
         let (ethernet, packet) = frame.get(start..)?.split_first_chunk::<14>()?;
-        let (key, header, body) = match be16(ethernet, 12) {
+        match be16(ethernet, 12) {
             0x0800 => {
                 let (ip, rest) = packet.split_first_chunk::<20>()?;
                 // Options and fragments are for a slower path.
@@ -86,9 +86,14 @@ pub mod by_hand {
                     return None;
                 }
                 let body = rest.get(..usize::from(be16(ip, 2)).checked_sub(20)?)?;
+                let (ports, len) = transport(ip[9], body)?;
                 let source = [ip[12], ip[13], ip[14], ip[15]];
                 let destination = [ip[16], ip[17], ip[18], ip[19]];
-                (v4(source, destination, ip[9], (0, 0)), 20, body)
+                let key = FlowKey {
+                    vni,
+                    ..v4(source, destination, ip[9], ports)
+                };
+                Some(found(key, start + 14, start + 34, len, body))
             }
             0x86dd => {
                 let (ip, rest) = packet.split_first_chunk::<40>()?;
@@ -98,11 +103,21 @@ pub mod by_hand {
                 if ip[0] >> 4 != 6 || is_mapped(source) || is_mapped(destination) {
                     return None;
                 }
-                (v6(source, destination, ip[6], (0, 0)), 40, body)
+                let (ports, len) = transport(ip[6], body)?;
+                let key = FlowKey {
+                    vni,
+                    ..v6(source, destination, ip[6], ports)
+                };
+                Some(found(key, start + 14, start + 54, len, body))
             }
-            _ => return None,
-        };
-        let len = match key.protocol {
+            _ => None,
+        }
+    }
+
+    /// Ports, and the header's length.
+    #[inline(always)]
+    fn transport(protocol: u8, body: &[u8]) -> Option<((u16, u16), usize)> {
+        let len = match protocol {
             6 => {
                 let len = usize::from(body.first_chunk::<20>()?[12] >> 4) * 4;
                 if len < 20 || len > body.len() {
@@ -119,18 +134,18 @@ pub mod by_hand {
             }
             _ => return None,
         };
-        let transport = network + header;
-        Some(Found {
-            key: FlowKey {
-                source_port: be16(body, 0),
-                destination_port: be16(body, 2),
-                ..key
-            },
+        Some(((be16(body, 0), be16(body, 2)), len))
+    }
+
+    #[inline(always)]
+    fn found(key: FlowKey, network: usize, transport: usize, len: usize, body: &[u8]) -> Found {
+        Found {
+            key,
             network: network as u16,
             transport: transport as u16,
             payload: (transport + len) as u16,
             end: (transport + body.len()) as u16,
-        })
+        }
     }
 
     /// The network and what is in the tunnel, of what follows UDP.
@@ -165,7 +180,7 @@ pub mod by_hand {
         if frame.len() > usize::from(u16::MAX) {
             return None;
         }
-        guest(frame, 0)
+        guest(frame, 0, [0; 3])
     }
 
     #[inline(never)]
@@ -184,11 +199,7 @@ pub mod by_hand {
         }
         let (vni, inner) = geneve(rest.get(..udp - 8)?)?;
         let end = 54 + udp;
-        let found = guest(frame.get(..end)?, end - inner.len())?;
-        Some(Found {
-            key: FlowKey { vni, ..found.key },
-            ..found
-        })
+        guest(frame.get(..end)?, end - inner.len(), vni)
     }
 }
 
