@@ -6,12 +6,14 @@ use arbitrary_int::prelude::*;
 use core::net::Ipv4Addr;
 use opte_headers::checksum::Sum;
 use opte_headers::frame::{
-    Control, EditError, Editor, HeadError, ParsedStack, SegmentError, Stacked, parse_segments,
+    Control, EditError, Editor, Entered, HeadError, ParsedStack, SegmentError, Stacked, Step, Walk,
+    parse_segments,
 };
 use opte_headers::program::Sums;
 use opte_headers::{
     Cause, Ethernet, EthernetGet, Ethertype, Follows, Header, HeaderKind, IpProtocol, Ipv4,
-    Ipv4Get, Ipv6, ParseError, Parsed, Tcp, TcpGet, Udp, UdpGet, Vlan, ipv4, stack_parser, udp,
+    Ipv4Get, Ipv6, NoSelector, ParseError, Parsed, Tcp, TcpGet, Udp, UdpGet, Vlan, ipv4,
+    stack_parser, udp,
 };
 
 /// MPLS label stack entry (RFC 3032, section 2.1): another one follows, unless this is the bottom.
@@ -77,6 +79,56 @@ fn is_ipv4(bytes: &[u8], _: &Parsed) -> bool {
 
 fn is_ipv6(bytes: &[u8], _: &Parsed) -> bool {
     bytes.first().is_some_and(|first| first >> 4 == 6)
+}
+
+/// PPPoE session (RFC 2516, section 4): a header that goes its way through a frame by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[header(follows(Ethernet = Ethertype(0x8864)), carries(Ppp))]
+pub struct Pppoe {
+    #[header(const = 1)]
+    pub version: u4,
+    #[header(const = 1)]
+    pub kind: u4,
+    pub code: u8,
+    pub session: u16,
+    #[header(length(of = payload))]
+    pub length: u16,
+}
+
+impl Stacked for Pppoe {
+    /// Bounds what follows by the length, refuses discovery, and lets session 0xffff be.
+    fn enter<'a, const QUICK: bool>(bytes: &'a [u8], walk: &mut Walk<QUICK>) -> Entered<'a, Self> {
+        let (view, rest) = Self::parse(bytes)?;
+        let len = usize::from(view.length());
+        if view.code() != 0 {
+            return Err(ParseError::illegal("Pppoe", "code", view.code().into()));
+        }
+        let Some(body) = walk.body(rest, len) else {
+            return Err(ParseError::bad_length("Pppoe", "length", len, rest.len()));
+        };
+        walk.push(Self::NAME, Self::KIND, Self::MIN_LEN)?;
+        walk.end_in(len);
+        match view.session() {
+            0xffff => Ok(Step::accept(NoSelector)),
+            _ => Ok(Step::then(NoSelector, body)),
+        }
+    }
+}
+
+/// PPP in a session, its protocol alone.
+#[derive(Clone, Debug, PartialEq, Eq, Header)]
+#[header(carries(Ipv4 = 0x21, Ipv6 = 0x57))]
+pub struct Ppp {
+    #[header(next, hex)]
+    pub protocol: u16,
+}
+
+impl Stacked for Ppp {}
+
+stack_parser! {
+    /// IP in a session.
+    #[header(head = parse_session_head)]
+    pub fn parse_session -> InSession = Ethernet Pppoe (Ppp (Ipv4 (Tcp | Udp)? | Ipv6)?)?;
 }
 
 /// What the laboratory has been told.
@@ -340,6 +392,52 @@ fn in_segments() {
             room: 50
         }
     );
+}
+
+#[test]
+fn a_header_that_goes_its_own_way() {
+    let session = |code, session, protocol: u16, length: Option<u16>, body: &[u8]| {
+        let header = Pppoe {
+            code,
+            session,
+            length: length.unwrap_or(2 + body.len() as u16),
+            ..Pppoe::default()
+        };
+        let ppp = bytes(&Ppp { protocol });
+        [ethernet(0x8864), bytes(&header), ppp, body.to_vec()].concat()
+    };
+    let packet = ipv4(IpProtocol::TCP, &tcp());
+    let frame = [session(0, 7, 0x21, None, &packet), vec![0; 9]].concat();
+    let parsed = parse_session(&frame).unwrap();
+    assert_eq!(parsed.key.destination_port, 80);
+    assert_eq!(parsed.frame_len as usize, frame.len() - 9);
+    let headers = parsed.headers(&frame).unwrap();
+    assert!(headers.pppoe.session() == 7 && headers.tcp.is_some());
+    for at in 0..frame.len() {
+        let segments = [&frame[..at], &frame[at..]];
+        let mut buffer = [0; 80];
+        let found = parse_segments(&segments[..], &mut buffer, parse_session_head).unwrap();
+        assert_eq!(found.parsed, parsed);
+    }
+
+    // The packet is longer than the session has it.
+    let short = session(0, 7, 0x21, Some(30), &packet);
+    let error = ParseError::bad_length("Ipv4", "total_len", 40, 28);
+    assert_eq!(parse_session(&short), Err(error));
+    let long = session(0, 7, 0x21, Some(43), &packet);
+    let error = ParseError::bad_length("Pppoe", "length", 43, 42);
+    assert_eq!(parse_session(&long), Err(error));
+    let discovery = session(9, 0, 0x21, None, &packet);
+    let error = ParseError::illegal("Pppoe", "code", 9);
+    assert_eq!(parse_session(&discovery), Err(error));
+    // Control protocols of PPP, and a session that no one looks into.
+    for frame in [
+        session(0, 7, 0xc021, None, &packet),
+        session(0, 0xffff, 0x21, None, &packet),
+    ] {
+        let parsed = parse_session(&frame).unwrap();
+        assert!(parsed.pppoe(&frame).is_some() && parsed.ipv4(&frame).is_none());
+    }
 }
 
 /// All checksums computed anew.

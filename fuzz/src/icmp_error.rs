@@ -1,8 +1,10 @@
 //! Packets in ICMP errors: what is made of their start is what is made of the whole, and they are translated there and back.
 
 use crate::input::Input;
-use opte_headers::FlowKey;
-use opte_headers::frame::{Embedded, parse_embedded_ipv4, parse_embedded_ipv6, parse_guest};
+use opte_headers::frame::{
+    Embedded, KeyKind, parse_embedded_ipv4, parse_embedded_ipv6, parse_guest,
+};
+use opte_headers::{FlowKey, HeaderKind};
 
 /// The first byte says where to cut, the next ones where to translate to, the others are a frame.
 pub fn check(bytes: &[u8]) {
@@ -25,13 +27,11 @@ pub fn check(bytes: &[u8]) {
         destination_port: ports[1],
         ..from
     };
-    if from.kind == opte_headers::frame::KeyKind::ICMP
-        || error.embedded.l4().is_none()
-        || !matches!(from.protocol, 1 | 6 | 17 | 58)
-    {
-        (to.source_port, to.destination_port) = (from.source_port, from.destination_port);
-    } else if from.icmp().is_some() {
+    let shown = error.embedded.shape.at(1);
+    if from.icmp().is_some() && from.kind != KeyKind::ICMP {
         to.destination_port = to.source_port;
+    } else if !matches!(shown, HeaderKind::Tcp | HeaderKind::Udp) {
+        (to.source_port, to.destination_port) = (from.source_port, from.destination_port);
     }
     to.source[12..].copy_from_slice(&addresses[0]);
     to.destination[12..].copy_from_slice(&addresses[1]);

@@ -346,21 +346,24 @@ const fn same(a: &str, b: &str) -> bool {
 /// Why the head of a frame was not parsed: whether more of it would help, where `walk` has come to.
 #[cold]
 pub fn head_error(error: ParseError, walk: &Walk<false>) -> HeadError {
-    match error.cause {
+    let cause = match error.cause {
         Cause::Truncated { needed, available } if needed <= available + walk.beyond() => {
-            HeadError::Short {
+            return HeadError::Short {
                 needed: walk.at() + needed,
-            }
-        }
-        Cause::Truncated { needed, available } => {
-            let cause = Cause::Truncated {
-                needed,
-                available: available + walk.beyond(),
             };
-            HeadError::Parse(ParseError { cause, ..error })
         }
-        _ => HeadError::Parse(error),
-    }
+        // As if the whole frame were here.
+        Cause::Truncated { needed, available } => Cause::Truncated {
+            needed,
+            available: available + walk.beyond(),
+        },
+        Cause::BadLength { claimed, available } => Cause::BadLength {
+            claimed,
+            available: available + walk.beyond(),
+        },
+        other => other,
+    };
+    HeadError::Parse(ParseError { cause, ..error })
 }
 
 /// Ends the compilation with a message; only ever evaluated while compiling.

@@ -96,7 +96,7 @@ impl IcmpError {
     ///
     /// The IP header around the message is another matter: [`Editor`](super::Editor), or a [`Program`](crate::Program).
     /// Where the embedded packet shows no ports (a later fragment, a protocol without, ICMP but echo), those of `to` are not looked
-    /// at.
+    /// at; nor where they cannot change (SCTP, whose CRC covers them).
     ///
     /// # Errors
     /// `to` is a flow of another kind, or the bytes are not those of the error. Nothing is changed then.

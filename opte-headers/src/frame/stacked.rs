@@ -102,7 +102,7 @@ impl Stacked for Ipv4 {
                 Self::NAME,
                 "total_len",
                 total,
-                bytes.len() + walk.beyond(),
+                bytes.len(),
             ));
         };
         let index = walk.push(Self::NAME, Self::KIND, len)?;
@@ -178,7 +178,7 @@ impl Stacked for Ipv6 {
                 Self::NAME,
                 "payload_len",
                 len,
-                rest.len() + walk.beyond(),
+                rest.len(),
             ));
         };
         let (source, destination) = (view.source().octets(), view.destination().octets());
@@ -313,7 +313,7 @@ impl Stacked for Udp {
                         Self::NAME,
                         "length",
                         len,
-                        bytes.len() + walk.beyond(),
+                        bytes.len(),
                     ));
                 }
                 rest

@@ -121,7 +121,7 @@ impl<const QUICK: bool> Walk<QUICK> {
         }
     }
 
-    /// Bytes of the packet behind those that are here.
+    /// Bytes of the packet behind those that are here. An error counts what is here; these are added to it.
     pub const fn beyond(&self) -> usize {
         self.beyond
     }
@@ -179,7 +179,10 @@ impl<const QUICK: bool> Walk<QUICK> {
         };
         match offset {
             Ok(offset) if self.parsed.offsets.push(offset) => {}
-            _ => return Err(ParseError::bad_length(name, "", at, usize::from(u16::MAX))),
+            _ => {
+                let error = ParseError::bad_length(name, "", at, usize::from(u16::MAX));
+                return Err(self.blame(error));
+            }
         }
         self.parsed.shape.set(index, kind);
         self.at = at + len;
