@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use opte::Direction;
 use opte::network::{Handled, Network};
+use opte::port::Router;
 use opte_headers::frame::{Parsed, parse_guest};
 use opte_headers::{
     Arp, ArpGet, ArpOperation, Ethernet, EthernetGet, Ethertype, FlowKey, Header, MacAddr,
@@ -18,6 +19,8 @@ pub struct LanNat {
     guest_mac: MacAddr,
     public_mac: MacAddr,
     public_ip: Ipv4Addr,
+    gateway_mac: MacAddr,
+    gateway_ip: Ipv4Addr,
 }
 
 /// Discriminator in [`FlowKey::flags`]: the guest's side of the frame has the MAC address that it must have, the guest's own or,
@@ -30,6 +33,8 @@ impl LanNat {
             guest_mac: cfg.guest_mac,
             public_mac: cfg.public_mac,
             public_ip: cfg.public_ip,
+            gateway_mac: cfg.gateway_mac,
+            gateway_ip: cfg.gateway_ip,
         }
     }
 
@@ -89,6 +94,18 @@ impl Network for LanNat {
 
     fn return_key(&self, _: Direction, after: &FlowKey, (): &()) -> FlowKey {
         after.mirror().with_flags(OWN_MAC)
+    }
+
+    fn router(&self, ipv6: bool) -> Option<Router> {
+        (!ipv6).then_some(Router {
+            mac: self.gateway_mac,
+            address: self.gateway_ip.into(),
+        })
+    }
+
+    fn leaves_link(&self, key: &FlowKey) -> bool {
+        // The guest's link has nobody else on it.
+        key.destination_ip() != self.gateway_ip
     }
 
     fn handle_packet(

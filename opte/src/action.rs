@@ -22,6 +22,8 @@ pub enum Action<N: Network> {
     StatefulAllow,
     /// Drops the packet.
     Deny,
+    /// Drops the packet and tells its sender: a TCP segment is answered by a reset, others by an ICMP error.
+    Reject,
     /// Changes the metadata of the walk.
     Meta(Arc<dyn MetaAction<N>>),
     /// Transforms the packet, each direction by rules of its own.
@@ -37,7 +39,7 @@ pub enum Action<N: Network> {
 impl<N: Network> Action<N> {
     /// Whether the action is to deny; such rules stand before others of the same priority.
     pub fn is_deny(&self) -> bool {
-        matches!(self, Action::Deny)
+        matches!(self, Action::Deny | Action::Reject)
     }
 }
 
@@ -222,6 +224,7 @@ impl<N: Network> Clone for Action<N> {
             Action::Allow => Action::Allow,
             Action::StatefulAllow => Action::StatefulAllow,
             Action::Deny => Action::Deny,
+            Action::Reject => Action::Reject,
             Action::Meta(action) => Action::Meta(Arc::clone(action)),
             Action::Static(action) => Action::Static(Arc::clone(action)),
             Action::Stateful(action) => Action::Stateful(Arc::clone(action)),
@@ -237,6 +240,7 @@ impl<N: Network> fmt::Display for Action<N> {
             Action::Allow => f.write_str("Allow"),
             Action::StatefulAllow => f.write_str("Stateful Allow"),
             Action::Deny => f.write_str("Deny"),
+            Action::Reject => f.write_str("Reject"),
             Action::Meta(action) => write!(f, "Meta: {action}"),
             Action::Static(action) => write!(f, "Static: {action}"),
             Action::Stateful(action) => write!(f, "Stateful: {action}"),

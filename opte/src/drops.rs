@@ -41,6 +41,8 @@ drop_reasons! {
     PortNotRunning = "port_not_running",
     /// A rule of a layer denied the packet.
     LayerRuleDeny = "layer_rule_deny",
+    /// A rule of a layer rejected the packet; its sender was not told, because too many were, or must not be.
+    LayerRuleReject = "layer_rule_reject",
     /// No rule of a layer matched and its default is to deny.
     LayerDefaultDeny = "layer_default_deny",
     /// The action of a matching rule denied the packet.
@@ -63,6 +65,10 @@ drop_reasons! {
     ProgramCapacity = "program_capacity",
     /// The program does not fit the frame (too little head-room, a header missing).
     ProgramApply = "program_apply",
+    /// The packet may not be sent any farther, and its sender was not told.
+    HopLimitExceeded = "hop_limit_exceeded",
+    /// The tunnel was congested, and the packet's sender would not understand it (RFC 6040).
+    EcnNotCapable = "ecn_not_capable",
     /// An ICMP error about a packet of no flow there is, or to somebody else than the packet's sender.
     IcmpUnrelated = "icmp_unrelated",
     /// Fragments of one packet bring the same bytes, or disagree over where it ends (RFC 5722): none of it passes any more.

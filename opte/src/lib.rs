@@ -43,6 +43,7 @@ pub mod services;
 pub mod sync;
 pub mod tcp;
 pub mod time;
+pub mod traffic_class;
 
 pub use direction::Direction;
 pub use drops::DropReason;

@@ -5,6 +5,7 @@ use opte_headers::frame::Parsed;
 
 use crate::Direction;
 use crate::flow::Key;
+use crate::port::Router;
 
 /// A network definition: the frames it takes, what identifies a flow, what its layers tell one another.
 ///
@@ -39,6 +40,31 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// [`MetaPredicate::value`](crate::predicate::MetaPredicate::value).
     fn meta_value(_meta: &Self::Meta, _number: usize) -> Option<u64> {
         None
+    }
+
+    /// The router that the guest sees, of one address family, in whose name the port reports what is wrong with the guest's
+    /// packets. Without one nothing is reported.
+    fn router(&self, _ipv6: bool) -> Option<Router> {
+        None
+    }
+
+    /// Whether the guest's packets with this key are sent on from the guest's own link, by that router: so that they may have come too
+    /// far.
+    fn leaves_link(&self, _key: &Self::Key) -> bool {
+        false
+    }
+
+    /// Writes to the front of `reply` what stands there before a frame of `len` bytes that answers this one (a tunnel back);
+    /// gives how many bytes that is. None if there is no way back.
+    fn answer_head(
+        &self,
+        _dir: Direction,
+        _parsed: &Parsed,
+        _frame: &[u8],
+        _len: usize,
+        _reply: &mut [u8],
+    ) -> Option<usize> {
+        Some(0)
     }
 
     /// Decides over a packet that a rule left to the network ([`Action::HandlePacket`](crate::action::Action::HandlePacket)).

@@ -84,7 +84,7 @@ pub(crate) enum Command {
     },
     /// Replace all firewall rules by those on standard input, one a line.
     ///
-    /// A rule is dir=in|out action=allow|deny priority=N [hosts=any|ip=IP|subnet=CIDR|vni=N]
+    /// A rule is dir=in|out action=allow|deny|reject priority=N [hosts=any|ip=IP|subnet=CIDR|vni=N]
     /// [protocol=any|arp|tcp|udp|icmp[:TYPE[,CODE[-CODE]]]|icmp6[:..]|N] [port=any|N[-N][,..]]. Blank lines and what follows a # are
     /// passed over.
     SetFwRules(OfPort),
@@ -199,7 +199,7 @@ pub(crate) struct Rule {
     /// The destination ports: any or N[-N][,..].
     #[arg(long)]
     pub(crate) ports: Ports,
-    /// What the rule does: allow or deny.
+    /// What the rule does: allow, deny or reject.
     #[arg(long)]
     pub(crate) action: FirewallAction,
     /// The lower number decides first.

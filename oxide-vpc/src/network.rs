@@ -1,13 +1,19 @@
 //! What the engine knows of a VPC: how its frames are parsed, what identifies a flow, what its layers tell one another.
 
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
+use opte::api::{Ipv4Cidr, Ipv6Cidr};
 use opte::network::{Handled, Network};
+use opte::port::Router;
 use opte_headers::frame::{Parsed, TunnelOptions, parse_geneve, parse_guest};
-use opte_headers::{Ethernet, EthernetGet, FlowKey, Header, MacAddr, ParseError, Vni};
+use opte_headers::{
+    Ethernet, EthernetGet, Ethertype, FlowKey, Geneve, GeneveGet, Header, IpProtocol, Ipv6,
+    Ipv6Get, MacAddr, ParseError, Udp, UdpGet, Vni,
+};
 
-use crate::api::{BOUNDARY_SERVICES_VNI, RouterTarget};
+use crate::api::{BOUNDARY_SERVICES_VNI, RouterTarget, VpcCfg};
+use crate::layer::overlay::HOP_LIMIT;
 
 /// The network of the boundary, through which packets leave and enter the overlay.
 pub const BOUNDARY_VNI: Vni = vni(BOUNDARY_SERVICES_VNI);
@@ -51,6 +57,9 @@ pub(crate) mod meta_value {
 pub struct VpcNetwork {
     vni: Vni,
     guest_mac: MacAddr,
+    router_mac: MacAddr,
+    link_v4: Option<(Ipv4Cidr, Ipv4Addr)>,
+    link_v6: Option<(Ipv6Cidr, Ipv6Addr)>,
 }
 
 /// What the layers of one walk tell one another.
@@ -78,9 +87,15 @@ pub struct Tunnel {
 }
 
 impl VpcNetwork {
-    /// The network `vni` as seen by the guest with this MAC address.
-    pub const fn new(vni: Vni, guest_mac: MacAddr) -> Self {
-        Self { vni, guest_mac }
+    /// The network as seen by the guest with this configuration.
+    pub fn new(cfg: &VpcCfg) -> Self {
+        Self {
+            vni: cfg.vni,
+            guest_mac: cfg.guest_mac,
+            router_mac: cfg.gateway_mac,
+            link_v4: cfg.ipv4().map(|v4| (v4.vpc_subnet, v4.gateway_ip)),
+            link_v6: cfg.ipv6().map(|v6| (v6.vpc_subnet, v6.gateway_ip)),
+        }
     }
 
     /// The VPC's identifier.
@@ -170,6 +185,77 @@ impl Network for VpcNetwork {
             meta_value::PEER => meta.peer.map(|vni| u64::from(vni.as_u32())),
             _ => None,
         }
+    }
+
+    fn router(&self, ipv6: bool) -> Option<Router> {
+        let v4 = self.link_v4.map(|(_, router)| IpAddr::V4(router));
+        let v6 = self.link_v6.map(|(_, router)| IpAddr::V6(router));
+        let address = if ipv6 { v6 } else { v4 }?;
+        Some(Router {
+            mac: self.router_mac,
+            address,
+        })
+    }
+
+    fn leaves_link(&self, key: &FlowKey) -> bool {
+        match key.destination_ip() {
+            IpAddr::V4(v4) => self.link_v4.is_some_and(|(link, _)| !link.contains(v4)),
+            IpAddr::V6(v6) => self.link_v6.is_some_and(|(link, _)| !link.contains(v6)),
+        }
+    }
+
+    /// Back through the tunnel that the frame came by.
+    fn answer_head(
+        &self,
+        dir: Direction,
+        parsed: &Parsed,
+        frame: &[u8],
+        len: usize,
+        reply: &mut [u8],
+    ) -> Option<usize> {
+        if dir == Direction::Out {
+            return Some(0);
+        }
+        let (ethernet, rest) = Ethernet::parse(frame).ok()?;
+        let (ip, rest) = Ipv6::parse(rest).ok()?;
+        let (udp, rest) = Udp::parse(rest).ok()?;
+        let (geneve, _) = Geneve::parse(rest).ok()?;
+        let vni = if parsed.tunnel.contains(TunnelOptions::EXTERNAL) {
+            BOUNDARY_VNI
+        } else {
+            geneve.vni()
+        };
+        let geneve = Geneve {
+            vni,
+            ..Geneve::default()
+        };
+        let length = (Udp::MIN_LEN + Geneve::MIN_LEN + len) as u16;
+        let udp = Udp {
+            source: udp.source(),
+            destination: Geneve::PORT,
+            length,
+            ..Udp::default()
+        };
+        let ip = Ipv6 {
+            source: ip.destination(),
+            destination: ip.source(),
+            payload_len: length,
+            next_header: IpProtocol::UDP,
+            hop_limit: HOP_LIMIT,
+            // RFC 6438: the same entropy as in the port.
+            flow_label: udp.source().into(),
+            ..Ipv6::default()
+        };
+        let ethernet = Ethernet {
+            destination: ethernet.source(),
+            source: ethernet.destination(),
+            ethertype: Ethertype::IPV6,
+        };
+        let mut at = ethernet.emit(reply).ok()?;
+        at += ip.emit(reply.get_mut(at..)?).ok()?;
+        at += udp.emit(reply.get_mut(at..)?).ok()?;
+        at += geneve.emit(reply.get_mut(at..)?).ok()?;
+        Some(at)
     }
 
     fn handle_packet(&self, _: Direction, _: &Parsed, _: &[u8], _: &mut [u8]) -> Handled {

@@ -73,7 +73,7 @@ impl VpcPort {
         host: &Host,
     ) -> Result<Self, OpteError> {
         cfg.validate()?;
-        let network = VpcNetwork::new(cfg.vni, cfg.guest_mac);
+        let network = VpcNetwork::new(&cfg);
         let v2p = &host.mappings.v2p;
         let reach = Arc::new(Reach {
             vni: cfg.vni,

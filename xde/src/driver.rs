@@ -93,6 +93,10 @@ impl<P: Platform> Driver<P> {
     }
 
     pub(crate) fn replace_switch(&self, switch: Switch<P::Link>) {
+        let path_mtu = switch.path_mtu();
+        for engine in switch.ports().filter_map(|port| port.engine.as_ref()) {
+            engine.set_path_mtu(path_mtu);
+        }
         *self.switch.write() = Arc::new(switch);
     }
 
@@ -310,7 +314,10 @@ impl<P: Platform> Driver<P> {
                 outbox.pool.put(frame);
                 match origin {
                     Origin::Underlay(link) => self.emit(link, reply, None, outbox),
-                    Origin::Port(from) => self.deliver(from, reply, outbox),
+                    // It is in a tunnel, as what it answers was.
+                    Origin::Port(from) => {
+                        self.inbound(now, switch, from, Origin::Port(port), reply, outbox);
+                    }
                 }
             }
             Some(Verdict::Drop(_) | Verdict::Held) | None => outbox.pool.put(frame),

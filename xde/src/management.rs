@@ -79,6 +79,10 @@ impl Engine for VpcPort {
         self.port().take_released()
     }
 
+    fn set_path_mtu(&self, mtu: Option<u16>) {
+        self.port().set_path_mtu(mtu);
+    }
+
     fn expire(&self, now: Moment, slice: u32) -> Expired {
         self.port().expire(now, slice)
     }

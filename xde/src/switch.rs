@@ -17,6 +17,10 @@ use opte_headers::{MacAddr, Vni};
 use crate::counters::Counters;
 use crate::platform::{PortId, UnderlayLink};
 
+/// Bytes that a tunnel puts around a guest's packet, from the outer IP header on: IPv6, UDP, Geneve with an option for the segment size,
+/// and the guest's Ethernet header.
+const TUNNEL: u32 = 40 + 8 + 8 + 8 + 14;
+
 /// The engine of a port, whatever its network is.
 pub trait Engine: Send + Sync {
     /// As [`Port::process`].
@@ -30,6 +34,9 @@ pub trait Engine: Send + Sync {
 
     /// As [`Port::take_released`].
     fn take_released(&self) -> Vec<Released>;
+
+    /// As [`Port::set_path_mtu`].
+    fn set_path_mtu(&self, mtu: Option<u16>);
 
     /// As [`Port::expire`].
     fn expire(&self, now: Moment, slice: u32) -> Expired;
@@ -48,6 +55,10 @@ impl<N: Network> Engine for Port<N> {
 
     fn take_released(&self) -> Vec<Released> {
         Port::take_released(self)
+    }
+
+    fn set_path_mtu(&self, mtu: Option<u16>) {
+        Port::set_path_mtu(self, mtu);
     }
 
     fn expire(&self, now: Moment, slice: u32) -> Expired {
@@ -156,6 +167,12 @@ impl<L> Switch<L> {
     #[inline]
     pub fn passthrough(&self) -> &[Arc<SwitchPort<L>>] {
         &self.passthrough
+    }
+
+    /// Bytes of the greatest packet of a guest that fits all of the underlay's links in its tunnel; none without links.
+    pub fn path_mtu(&self) -> Option<u16> {
+        let least = self.underlay.iter().map(|link| link.mtu).min()?;
+        Some(u16::try_from(least.saturating_sub(TUNNEL)).unwrap_or(u16::MAX))
     }
 
     /// The underlay's links.

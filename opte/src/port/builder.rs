@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
+use super::edge::MssClamp;
+use super::icmp::{Bucket, ErrorLimits};
 use super::worker::Places;
 use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
 use crate::direction::PerDirection;
@@ -16,6 +18,7 @@ use crate::network::Network;
 use crate::provider::{Log, NoLog, Random};
 use crate::sync::KMutex;
 use crate::sync::atomic::{AtomicU8, AtomicU32};
+use crate::traffic_class::DscpModel;
 
 /// A port in the making: its layers in outbound order, its limits, and what it follows.
 pub struct PortBuilder<N: Network> {
@@ -29,6 +32,9 @@ pub struct PortBuilder<N: Network> {
     pub(super) midstream: Midstream,
     pub(super) followed: Vec<Epoch>,
     pub(super) fragments: FragmentLimits,
+    pub(super) dscp: DscpModel,
+    pub(super) mss_clamp: MssClamp,
+    pub(super) errors: ErrorLimits,
 }
 
 /// How much a port may hold.
@@ -89,6 +95,9 @@ impl<N: Network> PortBuilder<N> {
             midstream: Midstream::OUTBOUND_ONLY,
             followed: Vec::new(),
             fragments: FragmentLimits::default(),
+            dscp: DscpModel::default(),
+            mss_clamp: MssClamp::default(),
+            errors: ErrorLimits::default(),
         }
     }
 
@@ -121,6 +130,27 @@ impl<N: Network> PortBuilder<N> {
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
+        self
+    }
+
+    /// What its tunnels do with the DSCP.
+    #[must_use]
+    pub fn dscp(mut self, model: DscpModel) -> Self {
+        self.dscp = model;
+        self
+    }
+
+    /// What is done to the segment sizes that connections begin with.
+    #[must_use]
+    pub fn mss_clamp(mut self, clamp: MssClamp) -> Self {
+        self.mss_clamp = clamp;
+        self
+    }
+
+    /// How many ICMP errors and resets it sends.
+    #[must_use]
+    pub fn errors(mut self, limits: ErrorLimits) -> Self {
+        self.errors = limits;
         self
     }
 
@@ -162,6 +192,9 @@ impl<N: Network> PortBuilder<N> {
             random: self.random,
             log: self.log,
             midstream: self.midstream,
+            dscp: self.dscp,
+            mss_clamp: self.mss_clamp,
+            path_mtu: AtomicU32::new(u32::MAX),
             followed: self.followed,
             state: AtomicU8::new(PortState::Ready as u8),
             changes: AtomicU32::new(0),
@@ -178,6 +211,7 @@ impl<N: Network> PortBuilder<N> {
                     outbound: FragmentTable::new(self.fragments),
                 },
                 released: Vec::new(),
+                errors: Bucket::new(self.errors),
             }),
         };
         let present = port.epoch();

@@ -14,6 +14,7 @@ use crate::fragment::{FirstFragment, Held, Piece};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::time::Moment;
+use crate::traffic_class;
 use crate::{Direction, DropReason};
 
 impl<N: Network> Port<N> {
@@ -21,6 +22,12 @@ impl<N: Network> Port<N> {
     /// which they came, of either direction.
     pub fn take_released(&self) -> Vec<Released> {
         mem::take(&mut self.inner.lock().released)
+    }
+
+    /// The traffic class of a guest's packet.
+    fn inner_class(&self, packet: &Packet<'_>) -> u8 {
+        let parsed = self.network.parse(Direction::Out, packet.frame());
+        parsed.map_or(0, |parsed| traffic_class::of_inner(&parsed, packet))
     }
 
     /// What a fragment has in common with the others of its packet, as the key of a later one.
@@ -134,7 +141,14 @@ impl<N: Network> Inner<N> {
             let Some(mut packet) = Packet::new(&mut buffer, start, end) else {
                 continue;
             };
+            let class = match dir {
+                Direction::Out => port.inner_class(&packet),
+                Direction::In => 0,
+            };
             let followed = self.follow(port, counts, (dir, now), (key, hash), &mut packet);
+            if packet.head_room() < start {
+                traffic_class::encapsulated(port.dscp, class, &mut packet);
+            }
             let range = packet.range();
             if let Err(reason) = followed {
                 counts.dropped(dir, reason);

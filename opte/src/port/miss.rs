@@ -2,6 +2,7 @@
 
 use opte_headers::frame::{Fragment, HeaderKind, KeyKind, Parsed};
 
+use super::icmp::Problem;
 use super::process::{Arrival, entropy, segment_of};
 use super::walk::{End, Frame, Walk};
 use super::worker::Claimed;
@@ -33,6 +34,10 @@ impl<N: Network> Worker<'_, N> {
         }
         match inner.process(self.port, &self.counts, arrival, packet, reply) {
             Ok(verdict) => verdict,
+            Err(reason @ DropReason::LayerRuleReject) => {
+                drop(inner);
+                self.refuse(Some(Problem::Prohibited), reason, arrival, packet, reply)
+            }
             Err(reason) => self.dropped(arrival.dir, reason),
         }
     }

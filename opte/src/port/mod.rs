@@ -4,9 +4,11 @@ mod builder;
 mod control;
 mod counters;
 mod dump;
+mod edge;
 mod error;
 mod fragment;
 mod hit;
+mod icmp;
 mod miss;
 mod process;
 mod related;
@@ -22,7 +24,9 @@ use alloc::vec::Vec;
 pub use builder::{Limits, Midstream, PortBuilder, Position};
 pub use control::RuleChange;
 pub use counters::{PortCounters, Traffic};
+pub use edge::MssClamp;
 pub use error::PortError;
+pub use icmp::{ErrorLimits, Router};
 pub use state::PortState;
 pub use trace::{Fate, Step, Trace};
 pub use verdict::{Released, Verdict};
@@ -37,6 +41,7 @@ use crate::network::Network;
 use crate::provider::{Log, Random};
 use crate::sync::KMutex;
 use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use crate::traffic_class::DscpModel;
 use worker::Places;
 
 /// Layers that a port can have.
@@ -49,6 +54,10 @@ pub struct Port<N: Network> {
     random: Arc<dyn Random>,
     log: Arc<dyn Log>,
     midstream: Midstream,
+    dscp: DscpModel,
+    mss_clamp: MssClamp,
+    /// Bytes of the greatest packet that fits the way, from its IP header on.
+    path_mtu: AtomicU32,
     /// What flows depend on beside the port's own rules.
     followed: Vec<Epoch>,
     /// [`PortState`], changed under the lock.
@@ -74,6 +83,8 @@ struct Inner<N: Network> {
     fragments: PerDirection<FragmentTable<N::Key>>,
     /// Fragments that go on, until the driver takes them.
     released: Vec<Released>,
+    /// How many errors may be sent.
+    errors: icmp::Bucket,
 }
 
 impl<N: Network> Port<N> {

@@ -117,7 +117,7 @@ impl<N: Network> Worker<'_, N> {
             key: &key,
             hash,
         };
-        self.found(found, arrival, packet, reply)
+        self.arrived(found, arrival, packet, reply)
     }
 
     /// As [`Port::process_burst`].
@@ -180,7 +180,7 @@ impl<N: Network> Worker<'_, N> {
                             key,
                             hash: *hash,
                         };
-                        self.found(found, arrival, packet, reply)
+                        self.arrived(found, arrival, packet, reply)
                     }
                     Some(Err(error)) => self.dropped(dir, DropReason::from(error)),
                     None => continue,

@@ -84,6 +84,31 @@ const HEAD_ROOM: usize = 128;
 const REPLY: usize = 2048;
 
 impl<N: Network> Port<N> {
+    /// Whether a packet would go on; or else be answered by the network's services, or held.
+    ///
+    /// # Errors
+    /// Why it would be dropped.
+    pub(super) fn foresee(
+        &self,
+        arrival: Arrival<'_, N::Key>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Result<bool, DropReason> {
+        let mut trace = Trace {
+            flow: None,
+            known: false,
+            steps: Vec::new(),
+            program: String::new(),
+            fate: Fate::Held,
+        };
+        let mut inner = self.inner.lock();
+        if self.state() != PortState::Running {
+            return Err(DropReason::PortNotRunning);
+        }
+        let passed = inner.trace(self, arrival, packet, reply, &mut trace)?;
+        Ok(matches!(passed, Passed::By(..) | Passed::With(..)))
+    }
+
     /// Tells what would become of a frame that goes `dir` and comes at `now`. It walks the same code as the frame would, and
     /// changes nothing: no flow, no counter, no port of a share.
     pub fn trace(&self, dir: Direction, now: Moment, frame: &[u8]) -> Trace {

@@ -170,7 +170,7 @@ impl<N: Network> Walk<N> {
                 _ => None,
             },
             Action::Static(action) => self.transform(&**action).ok(),
-            Action::Deny | Action::Hairpin(_) | Action::HandlePacket => None,
+            Action::Deny | Action::Reject | Action::Hairpin(_) | Action::HandlePacket => None,
         }
     }
 
@@ -285,6 +285,7 @@ impl<N: Network> Walk<N> {
             Action::Allow => {}
             Action::StatefulAllow => self.decisions.allow(at),
             Action::Deny => return Err(Stop::Drop(DropReason::LayerRuleDeny)),
+            Action::Reject => return Err(Stop::Drop(DropReason::LayerRuleReject)),
             Action::Meta(action) => allowed(action.modify(dir, &self.key, &mut self.meta)?)?,
             Action::Static(action) => self.transform(&**action)?,
             Action::Stateful(action) => {

@@ -43,6 +43,8 @@ pub enum FirewallAction {
     Allow,
     /// Drops the packet.
     Deny,
+    /// Drops the packet and tells its sender: by a TCP reset, or an ICMP error.
+    Reject,
 }
 
 /// The other end of a packet. Written `any`, `ip=<address>`, `subnet=<prefix>`, `vni=<number>`.
@@ -179,6 +181,7 @@ impl fmt::Display for FirewallAction {
         f.write_str(match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::Reject => "reject",
         })
     }
 }
@@ -256,6 +259,7 @@ impl FromStr for FirewallAction {
         match text.to_ascii_lowercase().as_str() {
             "allow" => Ok(Self::Allow),
             "deny" => Ok(Self::Deny),
+            "reject" => Ok(Self::Reject),
             _ => Err(RuleFilterError::Action {
                 text: text.to_string(),
             }),
@@ -428,7 +432,9 @@ pub enum RuleFilterError {
 impl fmt::Display for RuleFilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Action { text } => write!(f, "unknown action: {text} (expected allow or deny)"),
+            Self::Action { text } => {
+                write!(f, "unknown action: {text} (expected allow, deny or reject)")
+            }
             Self::Hosts { text } => {
                 write!(
                     f,

@@ -1,6 +1,6 @@
 //! Firewall rules as text, one a line.
 //!
-//! `dir=in|out action=allow|deny priority=<number> [hosts=any|ip=<ip>|subnet=<cidr>|vni=<number>]
+//! `dir=in|out action=allow|deny|reject priority=<number> [hosts=any|ip=<ip>|subnet=<cidr>|vni=<number>]
 //! [protocol=any|arp|icmp[:..]|icmp6[:..]|tcp|udp|<number>] [port=any|<port>[-<port>][,..]]`, tokens in any order, with any white
 //! space between them, in capitals or not. In a file, blank lines and what follows a `#` are passed over.
 
@@ -240,7 +240,7 @@ mod tests {
             ),
             (
                 "dir=in action=pass priority=1",
-                "unknown action: pass (expected allow or deny)",
+                "unknown action: pass (expected allow, deny or reject)",
             ),
             (
                 "dir=in action=allow priority=65536",
@@ -309,26 +309,28 @@ mod tests {
             hosts,
             protocol,
             ports,
-            any::<bool>(),
+            prop::sample::select(&ACTIONS[..]),
             any::<u16>(),
         )
             .prop_map(
-                |(is_in, hosts, protocol, ports, allow, priority)| FirewallRule {
+                |(is_in, hosts, protocol, ports, action, priority)| FirewallRule {
                     direction: if is_in { Direction::In } else { Direction::Out },
                     filters: RuleFilters {
                         hosts,
                         protocol,
                         ports,
                     },
-                    action: if allow {
-                        FirewallAction::Allow
-                    } else {
-                        FirewallAction::Deny
-                    },
+                    action,
                     priority,
                 },
             )
     }
+
+    const ACTIONS: [FirewallAction; 3] = [
+        FirewallAction::Allow,
+        FirewallAction::Deny,
+        FirewallAction::Reject,
+    ];
 
     proptest! {
         #[test]

@@ -34,6 +34,7 @@ pub(crate) fn rule(rule: &FirewallRule) -> Rule<VpcNetwork> {
     let action = match rule.action {
         FirewallAction::Allow => Action::StatefulAllow,
         FirewallAction::Deny => Action::Deny,
+        FirewallAction::Reject => Action::Reject,
     };
     Rule::new(rule.priority, predicates, action)
 }

@@ -296,7 +296,8 @@ impl fmt::Display for Decap {
     }
 }
 
-const HOP_LIMIT: u8 = 128;
+/// Hops that a tunnelled packet may make.
+pub(crate) const HOP_LIMIT: u8 = 128;
 
 /// The source ports that flows are spread over: those that no service has (RFC 8926, section 3.3).
 const DYNAMIC_PORTS: u16 = 0xc000;
