@@ -83,7 +83,8 @@ const ECN: u8 = 0b11;
 fn of_ip(start: Option<&[u8]>) -> u8 {
     match start {
         Some(&[first, second]) if first >> 4 == 6 => first << 4 | second >> 4,
-        Some(&[_, second]) => second,
+        Some(&[first, second]) if first >> 4 == 4 => second,
+        // ARP.
         _ => 0,
     }
 }
