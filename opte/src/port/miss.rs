@@ -15,6 +15,9 @@ use crate::tcp::{Connection, Segment};
 use crate::time::Moment;
 use crate::{Direction, DropReason};
 
+/// How often a first packet walks, until its answers are no other flow's.
+pub(super) const ATTEMPTS: u8 = 8;
+
 /// The walk of a flow's first packet, and the flow's other direction.
 type Decided<N> = (Walk<N>, Option<NewSide<<N as Network>::Key>>);
 
@@ -306,7 +309,6 @@ impl<N: Network> Inner<N> {
         packet: &Packet<'_>,
         reply: &mut [u8],
     ) -> Result<Decided<N>, End> {
-        const ATTEMPTS: u8 = 8;
         let Arrival {
             dir,
             now,
@@ -348,16 +350,28 @@ impl<N: Network> Inner<N> {
 
     /// Whether a flow there is has this key. One that is over leaves it.
     fn is_taken(&mut self, dir: Direction, key: &N::Key, port: &Port<N>, now: Moment) -> bool {
-        let hash = port.flows.hash(key.words());
-        let Some(found) = self.flows.find(dir, hash, key) else {
-            return false;
-        };
-        let flow = self.flows.get(found.id);
-        let over = flow.is_none_or(|flow| flow.is_revoked() || flow.deadline() <= now);
-        if over {
-            self.flows.remove(found.id);
+        match self.occupant(dir, key, port, now) {
+            None => false,
+            Some((_, false)) => true,
+            Some((id, true)) => {
+                self.flows.remove(id);
+                false
+            }
         }
-        !over
+    }
+
+    /// The flow that has this key, and whether it is over.
+    pub(super) fn occupant(
+        &self,
+        dir: Direction,
+        key: &N::Key,
+        port: &Port<N>,
+        now: Moment,
+    ) -> Option<(u32, bool)> {
+        let id = self.flows.find(dir, port.flows.hash(key.words()), key)?.id;
+        let flow = self.flows.get(id);
+        let over = flow.is_none_or(|flow| flow.is_revoked() || flow.deadline() <= now);
+        Some((id, over))
     }
 
     /// The other direction of the flow whose first packet has walked.

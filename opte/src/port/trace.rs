@@ -13,6 +13,7 @@ use super::process::Arrival;
 use super::related::Related;
 use super::walk::{End, Frame, Walk};
 use super::{Inner, Port, PortState, is_since};
+use crate::action::Context;
 use crate::api::FlowId;
 use crate::flow::{Found, Key};
 use crate::network::Network;
@@ -200,12 +201,13 @@ impl<N: Network> Inner<N> {
             return self.trace_related(port, arrival, packet, related, trace);
         }
         let found = self.flows.find(arrival.dir, arrival.hash, arrival.key);
+        let mut stays = false;
         if let Some(Found { id, .. }) = found
             && self
                 .flows
                 .get(id)
                 .is_some_and(|flow| flow.deadline() > arrival.now)
-            && let Some(passed) = self.trace_known(port, id, arrival, packet, trace)
+            && let Some(passed) = self.trace_known(port, id, arrival, packet, trace, &mut stays)
         {
             trace.known = true;
             return passed;
@@ -220,26 +222,36 @@ impl<N: Network> Inner<N> {
             return Err(DropReason::FlowTableFull);
         }
         let l3 = arrival.parsed.l3_index().unwrap_or_default();
-        let mut walk = Walk::observed(arrival.dir, *arrival.key, l3);
-        let frame = Frame {
-            parsed: arrival.parsed,
-            bytes: packet.frame(),
-            reply,
-        };
-        let context = port.dry(arrival.now);
-        let end = walk.forward(
-            &port.network,
-            &mut self.layers,
-            |_| None,
-            Some(frame),
-            context,
-        );
-        trace.steps = walk.take_steps();
-        match end {
-            End::Pass => Ok(Passed::By(Box::new(walk.program), arrival.hash)),
-            End::Reply(len) => Ok(Passed::Reply(len)),
-            End::Drop(reason) => Err(reason),
+        for attempt in 0..super::miss::ATTEMPTS {
+            let mut walk = Walk::observed(arrival.dir, *arrival.key, l3);
+            let frame = Frame {
+                parsed: arrival.parsed,
+                bytes: packet.frame(),
+                reply: &mut *reply,
+            };
+            let context = Context {
+                attempt,
+                ..port.dry(arrival.now)
+            };
+            let layers = &mut self.layers;
+            let end = walk.forward(&port.network, layers, |_| None, Some(frame), context);
+            trace.steps = walk.take_steps();
+            match end {
+                End::Pass => {}
+                End::Reply(len) => return Ok(Passed::Reply(len)),
+                End::Drop(reason) => return Err(reason),
+            }
+            let of_flow = walk.of_flow && arrival.key.is_flow();
+            let back = of_flow.then(|| self.back_of(port, &walk)).flatten();
+            let other = back.and_then(|back| {
+                self.occupant(arrival.dir.opposite(), &back.key, port, arrival.now)
+            });
+            let gone = found.filter(|_| !stays).map(|found| found.id);
+            if other.is_none_or(|(id, over)| over || Some(id) == gone) {
+                return Ok(Passed::By(Box::new(walk.program), arrival.hash));
+            }
         }
+        Err(DropReason::FlowCollision)
     }
 
     /// An ICMP error.
@@ -261,7 +273,8 @@ impl<N: Network> Inner<N> {
         let flow = id.and_then(|id| self.flows.get(id));
         let live = flow.is_some_and(|flow| flow.deadline() > arrival.now);
         let passed = id.filter(|_| live);
-        let passed = passed.and_then(|id| self.trace_known(port, id, of_flow, packet, trace));
+        let passed =
+            passed.and_then(|id| self.trace_known(port, id, of_flow, packet, trace, &mut false));
         match passed.ok_or(DropReason::IcmpUnrelated)?? {
             Passed::By(program, _) => {
                 trace.flow = Some(related.key.id());
@@ -289,8 +302,8 @@ impl<N: Network> Inner<N> {
             ..arrival
         };
         let found = self.flows.find(arrival.dir, hash, &key);
-        let passed =
-            found.and_then(|found| self.trace_known(port, found.id, arrival, packet, trace));
+        let passed = found
+            .and_then(|found| self.trace_known(port, found.id, arrival, packet, trace, &mut false));
         trace.flow = Some(key.id());
         trace.known = true;
         match passed.ok_or(DropReason::FragmentOrphan)?? {
@@ -303,7 +316,7 @@ impl<N: Network> Inner<N> {
         }
     }
 
-    /// A packet of a flow there is; `None` if it would begin another one.
+    /// A packet of a flow there is; `None` if it would begin another one, and then `stays` if that flow is not over.
     fn trace_known(
         &mut self,
         port: &Port<N>,
@@ -311,6 +324,7 @@ impl<N: Network> Inner<N> {
         arrival: Arrival<'_, N::Key>,
         packet: &Packet<'_>,
         trace: &mut Trace,
+        stays: &mut bool,
     ) -> Option<Result<Passed<N::Key>, DropReason>> {
         let flow = self.flows.get(id)?;
         let mut program = flow.side(arrival.dir).program?;
@@ -338,6 +352,7 @@ impl<N: Network> Inner<N> {
             match end {
                 End::Pass if walk.of_flow && arrival.dir == first => program = walk.program,
                 End::Pass if walk.of_flow => {
+                    *stays = true;
                     let back = self.back_of(port, &walk)?;
                     if back.key != *arrival.key {
                         return None;

@@ -224,7 +224,14 @@ impl Plain {
         };
         if walked.of_flow && key.ip.is_some() {
             let back = self.back_key(dir, &walked);
-            let back = back.filter(|key| self.find(dir.opposite(), key).is_none());
+            let other = back.and_then(|key| self.find(dir.opposite(), &key));
+            if let Some(other) = other {
+                // No action of these networks has another translation to offer.
+                if !self.flows[other].revoked && self.flows[other].expires > self.now {
+                    return Fate::Drop(DropReason::FlowCollision);
+                }
+                self.flows.remove(other);
+            }
             let mut seen = [false; 2];
             seen[dir as usize] = true;
             self.flows.push(Flow {
