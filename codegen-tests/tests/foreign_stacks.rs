@@ -69,6 +69,7 @@ impl Stacked for Greeting {}
 
 stack_parser! {
     /// IP over MPLS, with up to three labels.
+    #[header(head = parse_mpls_head)]
     pub fn parse_mpls -> Labelled = Ethernet [Vlan] Mpls [second: Mpls [third: Mpls]] (Ipv4 if is_ipv4 (Tcp | Udp)? | Ipv6 if is_ipv6 (Tcp)?);
 }
 
@@ -311,6 +312,22 @@ fn what_is_carried_is_told_by_its_first_nibble() {
     let parsed = parse_mpls(&frame).unwrap();
     assert!(parsed.vlan(&frame).is_some() && parsed.udp(&frame).is_some());
     assert_eq!(parsed.key.destination_port, 53);
+}
+
+/// What a condition looks at is pulled up before it is asked.
+#[test]
+fn conditions_in_segments() {
+    let packet = ipv4(IpProtocol::TCP, &tcp());
+    let frame = [ethernet(0x8847), label(5, true), packet].concat();
+    let whole = parse_mpls(&frame).unwrap();
+    for at in 0..frame.len() {
+        let segments = [&frame[..at], &frame[at..]];
+        let mut buffer = [0; 80];
+        let found = parse_segments(&segments[..], &mut buffer, parse_mpls_head).unwrap();
+        assert_eq!(found.parsed, whole);
+    }
+    let error = parse_mpls_head(&frame[..18], frame.len());
+    assert_eq!(error, Err(HeadError::Short { needed: 38 }));
 }
 
 #[test]

@@ -73,13 +73,16 @@ pub struct NoSelector;
 /// This header may stand right behind `Parent`.
 ///
 /// From `#[header(follows(Parent = VALUE))]` on this header, or `#[header(carries(This = VALUE))]` on the parent.
+///
+/// By hand where the derive cannot know: a second header under the same value, which a condition in the stack tells from the
+/// first, or one under any value of a `next` field (`SELECTOR: None`), as on a port that is set at run time.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot follow `{Parent}`",
     label = "`{Parent}` has no way to carry `{Self}`",
     note = "if it may, say so on `{Self}`: `#[header(follows({Parent} = VALUE))]`, VALUE as in the field marked `next`"
 )]
 pub trait Follows<Parent: Header>: Header {
-    /// What the parent's `next` field then holds; `None` where the parent has no such field.
+    /// What the parent's `next` field then holds; `None` where the parent has no such field, or any value will do.
     const SELECTOR: Option<<Parent as Header>::Selector>;
 
     /// Whether the parent's `next` field, with this value, says that this header follows.

@@ -364,10 +364,16 @@ impl Parser {
             let follows = quote_spanned! {child.span()=>
                 <#child as #krate::Follows<#parent>>::follows(selector)
             };
-            let guard = place
-                .guard
-                .as_ref()
-                .map(|guard| quote_spanned!(guard.span()=> && #guard(bytes, &walk.parsed #gives)));
+            let guard = place.guard.as_ref().map(|guard| {
+                let asked = quote_spanned!(guard.span()=> #guard(bytes, &walk.parsed #gives));
+                match care {
+                    Care::Quick => quote!(&& #asked),
+                    Care::Thorough => quote!(&& {
+                        walk.reaches::<#child>(bytes)?;
+                        #asked
+                    }),
+                }
+            });
             tree = quote!(if #follows #guard { #enter } else { #tree });
         }
         tree

@@ -142,6 +142,24 @@ impl<const QUICK: bool> Walk<QUICK> {
         }
     }
 
+    /// That the fixed part of a header is among the bytes that are here, if the packet has so many: before it is looked at.
+    ///
+    /// # Errors
+    /// `Truncated`; only where more of the frame helps.
+    #[inline]
+    pub const fn reaches<H: Header>(&self, bytes: &[u8]) -> Result<(), ParseError> {
+        let packet = bytes.len() + self.beyond;
+        let needed = if packet < H::MIN_LEN {
+            packet
+        } else {
+            H::MIN_LEN
+        };
+        if bytes.len() < needed {
+            return Err(ParseError::truncated(H::NAME, "", needed, bytes.len()));
+        }
+        Ok(())
+    }
+
     /// This error is of bytes that are here: more of the frame would not help.
     #[cold]
     pub const fn blame(&mut self, error: ParseError) -> ParseError {

@@ -50,7 +50,7 @@
 //! | `(A B \| C)` | a choice |
 //! | `(A \| B)?` | a choice at the end; if it is none of them, the frame is accepted all the same |
 //! | `name: A` | a name, where the header's own is taken already |
-//! | `A if guard` | A only if `guard(bytes, so_far)` says so: `fn(&[u8], &Parsed) -> bool`, of the bytes at A |
+//! | `A if guard` | A only if `guard(bytes, so_far)` says so: `fn(&[u8], &Parsed) -> bool`, of the bytes at A, no more of them than its fixed part |
 //! | `A => control` | behind A, `control(view, so_far)` says to go on, to accept the frame here, or to refuse it: `fn(&AView<&[u8]>, &Parsed) -> Result<Control, ParseError>` |
 //! | `fn name(settings: &Settings)` | the parser, its guards and its controls get settings too, last |
 //! | `-> Form` | the type of the result; without, it is [`Parsed`](crate::Parsed) |
