@@ -14,6 +14,7 @@ use opte::layer::Layer;
 use opte::nat::{End, NatMapping, Share, Transport, set_destination, set_source};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
+use opte::saved::Saved;
 use opte::services::{Hairpinned, arp, dhcp4};
 use opte_headers::program::Program;
 use opte_headers::transform::{Set, Transform};
@@ -204,11 +205,31 @@ impl StatefulAction<LanNat> for Snat {
             },
             Direction::In => self.share.accept(key, context)?,
         };
-        Ok(AllowOrDeny::Allow(Arc::new(SnatFlow {
+        Ok(AllowOrDeny::Allow(Arc::new(self.flow(key, mapping))))
+    }
+
+    fn restore(
+        &self,
+        dir: Direction,
+        key: &FlowKey,
+        (): &mut (),
+        saved: &Saved,
+        context: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<LanNat>>>, ActionError> {
+        Ok(match self.share.restore(dir, key, saved, context) {
+            AllowOrDeny::Allow(mapping) => AllowOrDeny::Allow(Arc::new(self.flow(key, mapping))),
+            AllowOrDeny::Deny => AllowOrDeny::Deny,
+        })
+    }
+}
+
+impl Snat {
+    fn flow(&self, key: &FlowKey, mapping: NatMapping) -> SnatFlow {
+        SnatFlow {
             public: self.share.address(),
             mapping,
             transport: Transport::of(key),
-        })))
+        }
     }
 }
 
@@ -232,6 +253,14 @@ impl Descriptor<LanNat> for SnatFlow {
             }
             Direction::In => set_destination(self.mapping.private(), self.transport),
         }?)
+    }
+
+    fn save(&self) -> Option<Saved> {
+        self.mapping.save()
+    }
+
+    fn discard(&self) {
+        self.mapping.discard();
     }
 
     fn name(&self) -> &'static str {

@@ -76,6 +76,10 @@ impl Network for LanNat {
     type Key = FlowKey;
     type Meta = ();
 
+    fn name(&self) -> &str {
+        "lan-nat"
+    }
+
     fn parse(&self, _: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
         parse_guest(frame)
     }

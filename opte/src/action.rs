@@ -8,6 +8,7 @@ use opte_headers::program::{Program, ProgramError};
 
 use crate::network::Network;
 use crate::provider::Random;
+use crate::saved::Saved;
 use crate::time::Moment;
 use crate::{Direction, DropReason};
 
@@ -162,6 +163,19 @@ pub trait StatefulAction<N: Network>: fmt::Display + Send + Sync {
         context: Context<'_>,
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<N>>>, ActionError>;
 
+    /// The descriptor again that another of this network's ports had for the same flow, and [saved](Descriptor::save). It is
+    /// to do to packets what that one did, or else not to be had.
+    fn restore(
+        &self,
+        _dir: Direction,
+        _key: &N::Key,
+        _meta: &mut N::Meta,
+        _saved: &Saved,
+        _context: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<N>>>, ActionError> {
+        Ok(AllowOrDeny::Deny)
+    }
+
     /// Whether a live flow that matches this action now may keep the descriptor that it got from a rule before.
     fn retains(
         &self,
@@ -193,6 +207,14 @@ pub trait Descriptor<N: Network>: Send + Sync {
     fn is_valid(&self) -> bool {
         true
     }
+
+    /// What [`StatefulAction::restore`] makes it of again; `None`, and its flow is not saved, if nothing does.
+    fn save(&self) -> Option<Saved> {
+        None
+    }
+
+    /// Says that no packet has been or will be transformed by it: what it holds need not rest.
+    fn discard(&self) {}
 
     /// Its name in dumps, such as `NAT`.
     fn name(&self) -> &'static str;

@@ -39,6 +39,7 @@ pub mod port;
 pub mod predicate;
 pub mod provider;
 pub mod rule;
+pub mod saved;
 pub mod services;
 pub mod sync;
 pub mod tcp;

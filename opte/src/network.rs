@@ -16,6 +16,11 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// What the layers of one walk tell one another. It starts as `Default` and never outlives the walk.
     type Meta: Clone + Default + Send + Sync + 'static;
 
+    /// Its name, by which saved state tells whose it is.
+    fn name(&self) -> &str {
+        ""
+    }
+
     /// Parses a frame that goes `dir` through a port.
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError>;
 

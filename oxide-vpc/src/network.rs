@@ -114,6 +114,10 @@ impl Network for VpcNetwork {
     type Meta = Meta;
 
     #[inline(always)]
+    fn name(&self) -> &str {
+        "oxide-vpc"
+    }
+
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
         match dir {
             Direction::Out => parse_guest(frame),

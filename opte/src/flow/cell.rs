@@ -399,6 +399,25 @@ impl Cell {
         Counts::of_word(taken)
     }
 
+    /// Counts so much at once, as far as the cell holds it well; says what is left.
+    pub(super) fn restore_counts(&self, dir: Direction, counts: Counts) -> Counts {
+        let fits = counts.packets < HALF / PACKET && counts.bytes < BYTES / 2;
+        let held = match fits {
+            true => counts,
+            // One packet stays with the cell, so that the flow is known to have had one.
+            false => Counts {
+                packets: 1,
+                bytes: 0,
+            },
+        };
+        let word = held.packets << 40 | held.bytes;
+        self.side_cell(dir).counts.store(word, Ordering::Relaxed);
+        Counts {
+            packets: counts.packets.saturating_sub(held.packets),
+            bytes: counts.bytes.saturating_sub(held.bytes),
+        }
+    }
+
     pub(super) fn clear_counts(&self) {
         for side in [&self.inbound, &self.outbound] {
             side.counts.store(0, Ordering::Relaxed);

@@ -24,7 +24,7 @@ pub(crate) enum Proto {
 impl Proto {
     /// Of its number.
     #[inline(always)]
-    pub(super) fn of(number: u32) -> Self {
+    pub(crate) fn of(number: u32) -> Self {
         match number & 3 {
             0 => Self::Tcp,
             1 => Self::Udp,

@@ -93,7 +93,7 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// Whether there is a free record, or may be one.
-    fn has_place(&self) -> bool {
+    pub(super) fn has_place(&self) -> bool {
         self.free != NONE || self.end < self.limit && self.may_take(Self::CHUNK_BYTES)
     }
 

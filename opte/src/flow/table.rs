@@ -458,7 +458,7 @@ impl<N: Network> FlowTable<N> {
         expired
     }
 
-    fn set_timer(&mut self, id: u32, slot: u16, now: Moment, deadline: Moment) {
+    pub(super) fn set_timer(&mut self, id: u32, slot: u16, now: Moment, deadline: Moment) {
         let cells = &self.store.cells;
         self.wheel.remove(cells, id, slot);
         let timer_slot = self.wheel.insert(cells, id, now, deadline);
@@ -469,7 +469,7 @@ impl<N: Network> FlowTable<N> {
         }
     }
 
-    fn set_class(&mut self, id: u32, class: Class, now: Moment) {
+    pub(super) fn set_class(&mut self, id: u32, class: Class, now: Moment) {
         let store = Arc::clone(&self.store);
         let Some(cell) = store.cells.get(id) else {
             return;

@@ -4,7 +4,7 @@ use opte_headers::program::Program;
 
 use super::cell::{Cell, Counts, Kind};
 use super::key::Key;
-use super::record::{Class, Decision, Decisions};
+use super::record::{Class, Decision, Decisions, Proto};
 use super::table::FlowTable;
 use crate::Direction;
 use crate::network::Network;
@@ -87,6 +87,10 @@ impl<'a, N: Network> Flow<'a, N> {
     /// When it expires unless a packet comes.
     pub(crate) fn deadline(&self) -> Moment {
         self.cell.deadline()
+    }
+
+    pub(crate) fn proto(&self) -> Proto {
+        self.kind.proto
     }
 
     /// Which way its first packet went.

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use crate::action::Context;
@@ -45,6 +46,8 @@ pub struct NatLease {
     remotes: KMutex<Remotes>,
     /// Not taken from the pool, only shown: nothing goes back.
     imagined: bool,
+    /// No packet has gone out from it: it need not rest.
+    unused: AtomicBool,
 }
 
 /// How a pool fares.
@@ -147,19 +150,59 @@ impl NatPool {
                 }
             },
         };
-        let lease = Arc::new(NatLease {
-            pool: Arc::clone(self),
-            private,
-            port,
-            remotes: KMutex::new(Remotes::None),
-            imagined: context.dry_run,
-        });
+        let lease = Arc::new(self.leased(private, port, context));
         if context.dry_run {
             return Some(lease);
         }
         inner.mapped.insert(private, port);
         inner.leases.insert(port, Arc::downgrade(&lease));
         Some(lease)
+    }
+
+    /// The external port that a private address and port had in another pool of the same ports; `None` if it is not to be
+    /// had, or the private endpoint has another one already.
+    pub(super) fn lease_again(
+        self: &Arc<Self>,
+        private: (IpAddr, u16),
+        port: u16,
+        context: Context<'_>,
+    ) -> Option<Arc<NatLease>> {
+        let mut inner = self.inner.lock();
+        let present = inner.mapped.get(&private).copied();
+        if let Some(lease) = present.and_then(|port| inner.leases.get(&port)?.upgrade()) {
+            return (lease.port == port).then_some(lease);
+        }
+        if !self.ports.contains(&port) {
+            return None;
+        }
+        inner.wake(context.now, self.hold_down, *self.ports.start());
+        let bit = inner.take(port - self.ports.start())?;
+        if context.dry_run {
+            inner.free(bit);
+        } else {
+            inner.mapped.insert(private, port);
+        }
+        let lease = Arc::new(self.leased(private, port, context));
+        if !context.dry_run {
+            inner.leases.insert(port, Arc::downgrade(&lease));
+        }
+        Some(lease)
+    }
+
+    fn leased(
+        self: &Arc<Self>,
+        private: (IpAddr, u16),
+        port: u16,
+        context: Context<'_>,
+    ) -> NatLease {
+        NatLease {
+            pool: Arc::clone(self),
+            private,
+            port,
+            remotes: KMutex::new(Remotes::None),
+            imagined: context.dry_run,
+            unused: AtomicBool::new(false),
+        }
     }
 
     /// The lease of a port, if it has one.
@@ -265,6 +308,11 @@ impl NatLease {
         self.port
     }
 
+    /// Says that no packet has gone out from the port: it need not rest when it goes back.
+    pub(super) fn discard(&self) {
+        self.unused.store(true, Ordering::Relaxed);
+    }
+
     /// The private address and port.
     pub fn private(&self) -> (IpAddr, u16) {
         self.private
@@ -326,7 +374,11 @@ impl Drop for NatLease {
             inner.mapped.remove(&self.private);
         }
         inner.leases.remove(&self.port);
-        inner.returned.push(self.port);
+        if self.unused.load(Ordering::Relaxed) {
+            inner.free(self.port - self.pool.ports.start());
+        } else {
+            inner.returned.push(self.port);
+        }
     }
 }
 

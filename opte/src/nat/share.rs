@@ -7,12 +7,14 @@ use core::time::Duration;
 
 use opte_headers::frame::KeyKind;
 use opte_headers::{FlowKey, IpProtocol};
+use serde::{Deserialize, Serialize};
 
 use super::pool::{HOLD_DOWN, NatLease, NatPool};
 use super::rewrite::End;
-use crate::DropReason;
 use crate::action::{ActionError, AllowOrDeny, Context};
 use crate::api::PortRange;
+use crate::saved::Saved;
+use crate::{Direction, DropReason};
 
 /// Some ports of an external address, for each protocol that has ports: TCP, UDP, and the echo of ICMP with its identifiers.
 #[derive(Debug)]
@@ -62,9 +64,17 @@ impl Default for NatBehaviour {
 /// The hold of one flow on the mapping of a private endpoint.
 #[derive(Debug)]
 pub struct NatMapping {
+    public: IpAddr,
     lease: Arc<NatLease>,
     /// The far end, where it is noted.
     remote: Option<IpAddr>,
+}
+
+/// A mapping as it is saved.
+#[derive(Serialize, Deserialize)]
+struct SavedMapping {
+    public: (IpAddr, u16),
+    private: (IpAddr, u16),
 }
 
 impl Share {
@@ -149,6 +159,35 @@ impl Share {
         Ok(self.mapping(lease, remote, context))
     }
 
+    /// The mapping again that a flow had whose first packet went `dir`, when it was [saved](NatMapping::save). Denied if it
+    /// was one of another address, or is not to be had.
+    pub fn restore(
+        &self,
+        dir: Direction,
+        key: &FlowKey,
+        saved: &Saved,
+        context: Context<'_>,
+    ) -> AllowOrDeny<NatMapping> {
+        let Some(SavedMapping { public, private }) = saved.read() else {
+            return AllowOrDeny::Deny;
+        };
+        let (source, destination) = (
+            (key.source_ip(), key.source_port),
+            (key.destination_ip(), key.destination_port),
+        );
+        let (of_key, remote) = match dir {
+            Direction::Out => (source == private, destination.0),
+            Direction::In => (destination == public, source.0),
+        };
+        let pool = self
+            .pool(key)
+            .filter(|_| of_key && public.0 == self.address);
+        match pool.and_then(|pool| pool.lease_again(private, public.1, context)) {
+            Some(lease) => AllowOrDeny::Allow(self.mapping(lease, remote, context)),
+            None => AllowOrDeny::Deny,
+        }
+    }
+
     fn pool(&self, key: &FlowKey) -> Option<&Arc<NatPool>> {
         match (key.ip_protocol(), key.kind) {
             (IpProtocol::TCP, KeyKind::PLAIN) => Some(&self.tcp),
@@ -165,6 +204,7 @@ impl Share {
             lease.begin(remote);
         }
         NatMapping {
+            public: self.address,
             lease,
             remote: noted.then_some(remote),
         }
@@ -175,6 +215,19 @@ impl NatMapping {
     /// The external port.
     pub fn port(&self) -> u16 {
         self.lease.port()
+    }
+
+    /// What [`Share::restore`] makes the same mapping of.
+    pub fn save(&self) -> Option<Saved> {
+        Saved::of(&SavedMapping {
+            public: (self.public, self.lease.port()),
+            private: self.lease.private(),
+        })
+    }
+
+    /// Says that no packet has been or will be translated by it: the port need not rest if nobody else holds it.
+    pub fn discard(&self) {
+        self.lease.discard();
     }
 
     /// The private address and port.

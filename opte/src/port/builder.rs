@@ -198,6 +198,7 @@ impl<N: Network> PortBuilder<N> {
             followed: self.followed,
             state: AtomicU8::new(PortState::Ready as u8),
             changes: AtomicU32::new(0),
+            starts: AtomicU32::new(0),
             flows: Arc::clone(flows.store()),
             places: Places::new(),
             commands: KMutex::new(()),
@@ -206,6 +207,7 @@ impl<N: Network> PortBuilder<N> {
                 flows,
                 cleared: 0,
                 forgotten: [0; MAX_LAYERS],
+                restoring: None,
                 fragments: PerDirection {
                     inbound: FragmentTable::new(self.fragments),
                     outbound: FragmentTable::new(self.fragments),

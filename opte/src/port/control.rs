@@ -10,6 +10,7 @@ use crate::flow::Expired;
 use crate::network::Network;
 use crate::provider::Level;
 use crate::rule::{Rule, RuleId};
+use crate::sync::atomic::Ordering;
 use crate::time::Moment;
 
 /// A change of a layer's rules.
@@ -47,7 +48,9 @@ impl<N: Network> Port<N> {
     /// Lets packets through.
     pub fn start(&self) {
         let _one = self.commands.lock();
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        inner.give_up_restoring();
+        self.starts.fetch_add(1, Ordering::Release);
         self.set_state(PortState::Running);
         drop(inner);
         self.note("started");
@@ -70,6 +73,7 @@ impl<N: Network> Port<N> {
         let _one = self.commands.lock();
         let worker = self.worker();
         let mut inner = self.inner.lock();
+        inner.give_up_restoring();
         self.set_state(PortState::Ready);
         inner.forget_fragments(&worker.counts);
         drop(inner);
@@ -85,7 +89,7 @@ impl<N: Network> Port<N> {
             .log(Level::Note, format_args!("port {}: {what}", self.name));
     }
 
-    fn must_be(&self, states: &[PortState]) -> Result<(), PortError> {
+    pub(super) fn must_be(&self, states: &[PortState]) -> Result<(), PortError> {
         let state = self.state();
         if states.contains(&state) {
             Ok(())
@@ -99,7 +103,7 @@ impl<N: Network> Port<N> {
     pub fn change_rules(&self, changes: Vec<RuleChange<N>>) -> Result<Vec<RuleId>, PortError> {
         let _one = self.commands.lock();
         let mut inner = self.inner.lock();
-        self.must_be(&[PortState::Ready, PortState::Running])?;
+        self.must_be(&[PortState::Ready, PortState::Running, PortState::Restored])?;
         let mut removed = Vec::new();
         for change in &changes {
             let (RuleChange::Add { layer, .. }

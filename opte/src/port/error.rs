@@ -19,6 +19,8 @@ pub enum PortError {
     RuleNotFound(RuleId),
     /// A port has at most [`MAX_LAYERS`](super::MAX_LAYERS) layers.
     TooManyLayers,
+    /// The port has been started since the first page of its state was saved.
+    Stale,
     /// A port needs a limit of at least one flow.
     NoFlows,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for PortError {
             PortError::TooManyLayers => {
                 write!(f, "a port has at most {} layers", super::MAX_LAYERS)
             }
+            PortError::Stale => f.write_str("the port has been started since"),
             PortError::NoFlows => f.write_str("the limit of flows must be at least one"),
         }
     }

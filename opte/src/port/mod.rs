@@ -12,6 +12,7 @@ mod icmp;
 mod miss;
 mod process;
 mod related;
+pub mod saved;
 mod state;
 mod trace;
 mod verdict;
@@ -27,6 +28,7 @@ pub use counters::{PortCounters, Traffic};
 pub use edge::MssClamp;
 pub use error::PortError;
 pub use icmp::{ErrorLimits, Router};
+pub use saved::{RestoreError, Restored, SavedPage};
 pub use state::PortState;
 pub use trace::{Fate, Step, Trace};
 pub use verdict::{Released, Verdict};
@@ -64,6 +66,8 @@ pub struct Port<N: Network> {
     state: AtomicU8,
     /// Changes of the port's own rules, made under the lock.
     changes: AtomicU32,
+    /// How often it was started, changed under the lock.
+    starts: AtomicU32,
     /// The flows, for packets of known ones.
     flows: Arc<FlowStore>,
     places: Places,
@@ -80,6 +84,8 @@ struct Inner<N: Network> {
     cleared: u32,
     /// For each layer: what it decided before this generation is forgotten.
     forgotten: [u32; MAX_LAYERS],
+    /// A restoration that is under way.
+    restoring: Option<saved::Restoring>,
     fragments: PerDirection<FragmentTable<N::Key>>,
     /// Fragments that go on, until the driver takes them.
     released: Vec<Released>,

@@ -14,6 +14,8 @@ pub enum PortState {
     Running,
     /// Keeps its flows, drops packets and refuses changes, so that it can be looked at or saved.
     Paused,
+    /// Holds the flows that another port had saved, and is not yet started.
+    Restored,
 }
 
 impl PortState {
@@ -23,6 +25,7 @@ impl PortState {
         match number {
             1 => PortState::Running,
             2 => PortState::Paused,
+            3 => PortState::Restored,
             _ => PortState::Ready,
         }
     }
@@ -34,6 +37,7 @@ impl fmt::Display for PortState {
             PortState::Ready => "ready",
             PortState::Running => "running",
             PortState::Paused => "paused",
+            PortState::Restored => "restored",
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::flow::{Decision, Decisions, Key};
 use crate::layer::Layer;
 use crate::network::{Handled, Network};
 use crate::rule::{DefaultAction, Match, RuleTable, Subject};
+use crate::saved::Saved;
 use crate::{Direction, DropReason};
 
 /// A packet on its way through the layers.
@@ -34,6 +35,8 @@ pub(super) struct Walk<N: Network> {
     counts: bool,
     /// What the layers did, if anybody asks.
     steps: Option<Vec<Step>>,
+    /// What layers had for the flow, by their numbers, if it was saved.
+    saved: Vec<(u8, Saved)>,
 }
 
 /// How a walk ended.
@@ -85,6 +88,7 @@ impl<N: Network> Walk<N> {
             subject: None,
             counts: true,
             steps: None,
+            saved: Vec::new(),
         }
     }
 
@@ -100,6 +104,14 @@ impl<N: Network> Walk<N> {
     pub(super) fn observed(dir: Direction, key: N::Key, l3: u8) -> Self {
         Self {
             steps: Some(Vec::new()),
+            ..Self::uncounted(dir, key, l3)
+        }
+    }
+
+    /// The first packet of a flow that was saved with these states of layers; not counted.
+    pub(super) fn restored(dir: Direction, key: N::Key, l3: u8, saved: Vec<(u8, Saved)>) -> Self {
+        Self {
+            saved,
             ..Self::uncounted(dir, key, l3)
         }
     }
@@ -293,7 +305,12 @@ impl<N: Network> Walk<N> {
                     Some(held) if action.retains(dir, &self.key, &self.meta, &**held) => {
                         held.clone()
                     }
-                    _ => allowed(action.descriptor(dir, &self.key, &mut self.meta, context)?)?,
+                    _ => allowed(match self.saved_at(at) {
+                        Some(saved) => {
+                            action.restore(dir, &self.key, &mut self.meta, &saved, context)?
+                        }
+                        None => action.descriptor(dir, &self.key, &mut self.meta, context)?,
+                    })?,
                 };
                 descriptor.mark(dir, &mut self.meta);
                 self.transform_by(&*descriptor)?;
@@ -325,6 +342,13 @@ impl<N: Network> Walk<N> {
             }
         }
         Ok(Done::NextLayer)
+    }
+
+    /// What the layer at this place had for the flow, if it was saved.
+    fn saved_at(&self, layer: usize) -> Option<Saved> {
+        let mut saved = self.saved.iter();
+        let (_, saved) = saved.find(|(at, _)| usize::from(*at) == layer)?;
+        Some(*saved)
     }
 
     /// Transforms the packet by a static action.

@@ -1,5 +1,7 @@
 //! A connection, followed segment by segment.
 
+mod saved;
+
 use super::segment::{Segment, at_most};
 use super::state::TcpState;
 use crate::direction::PerDirection;

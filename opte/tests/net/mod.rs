@@ -20,6 +20,7 @@ use opte::port::{Limits, Port, PortBuilder, Position, Verdict};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::provider::SeededRandom;
 use opte::rule::{DefaultAction, Rule};
+use opte::saved::Saved;
 use opte::time::Moment;
 use opte::{Direction, Epoch, Layer, Packet};
 use opte_headers::checksum::Sum;
@@ -49,6 +50,10 @@ pub struct Meta {
 impl Network for Net {
     type Key = FlowKey;
     type Meta = Meta;
+
+    fn name(&self) -> &str {
+        "test"
+    }
 
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {
         match dir {
@@ -177,6 +182,27 @@ impl StatefulAction<Net> for SourceNat {
         })
     }
 
+    fn restore(
+        &self,
+        dir: Direction,
+        key: &FlowKey,
+        _: &mut Meta,
+        saved: &Saved,
+        context: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<Net>>>, ActionError> {
+        Ok(match self.0.restore(dir, key, saved, context) {
+            AllowOrDeny::Deny => AllowOrDeny::Deny,
+            AllowOrDeny::Allow(lease) => AllowOrDeny::Allow(Arc::new(Nat {
+                share: self.0.clone(),
+                lease,
+                private: key.source_ip(),
+                private_port: key.source_port,
+                transport: Transport::of(key),
+                valid: true,
+            })),
+        })
+    }
+
     fn retains(&self, _: Direction, _: &FlowKey, _: &Meta, held: &dyn Descriptor<Net>) -> bool {
         held.is_valid()
     }
@@ -201,6 +227,14 @@ impl Descriptor<Net> for Nat {
 
     fn is_valid(&self) -> bool {
         self.valid
+    }
+
+    fn save(&self) -> Option<Saved> {
+        self.lease.save()
+    }
+
+    fn discard(&self) {
+        self.lease.discard();
     }
 
     fn name(&self) -> &'static str {

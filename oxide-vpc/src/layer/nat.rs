@@ -15,9 +15,11 @@ use opte::layer::Layer;
 use opte::nat::{End, NatMapping, NatPoolUsage, Share, Transport, set_destination, set_source};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
+use opte::saved::Saved;
 use opte::sync::KRwLock;
 use opte_headers::program::{Program, ProgramError};
 use opte_headers::{Ethertype, FlowKey};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::router::ToGateway;
@@ -285,6 +287,38 @@ impl StatefulAction<VpcNetwork> for OneToOne {
         }
         Ok(AllowOrDeny::Allow(Arc::<OneToOneFlow>::clone(flow)))
     }
+
+    fn restore(
+        &self,
+        dir: Direction,
+        key: &FlowKey,
+        _: &mut Meta,
+        saved: &Saved,
+        _: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
+        let flow = saved.read().and_then(|saved: SavedOneToOne| {
+            let flow = self.flow(saved.public, Transport::of(key))?;
+            Some((flow, saved.shown))
+        });
+        Ok(match flow {
+            None => AllowOrDeny::Deny,
+            Some((flow, None)) => AllowOrDeny::Allow(Arc::<OneToOneFlow>::clone(flow)),
+            Some((flow, Some(shown))) if dir == Direction::In => {
+                let far = End::port(key.source_ip(), key.source_port);
+                let flow = Arc::clone(flow);
+                AllowOrDeny::Allow(Arc::new(Disguised { flow, far, shown }))
+            }
+            Some(_) => AllowOrDeny::Deny,
+        })
+    }
+}
+
+/// The state of a flow of [`OneToOne`] as it is saved.
+#[derive(Serialize, Deserialize)]
+struct SavedOneToOne {
+    public: IpAddr,
+    /// What the guest sees in the place of the far end's port, where that is another.
+    shown: Option<u16>,
 }
 
 impl fmt::Display for OneToOne {
@@ -324,6 +358,13 @@ impl Descriptor<VpcNetwork> for OneToOneFlow {
 
     fn is_valid(&self) -> bool {
         self.external.has(self.public)
+    }
+
+    fn save(&self) -> Option<Saved> {
+        Saved::of(&SavedOneToOne {
+            public: self.public,
+            shown: None,
+        })
     }
 
     fn name(&self) -> &'static str {
@@ -374,6 +415,13 @@ impl Descriptor<VpcNetwork> for Disguised {
         self.flow.is_valid()
     }
 
+    fn save(&self) -> Option<Saved> {
+        Saved::of(&SavedOneToOne {
+            public: self.flow.public,
+            shown: Some(self.shown),
+        })
+    }
+
     fn name(&self) -> &'static str {
         "NAT"
     }
@@ -402,12 +450,32 @@ impl StatefulAction<VpcNetwork> for Snat {
             Direction::In => self.share.accept(key, context)?,
         };
         meta.external_source |= dir == Direction::Out;
-        Ok(AllowOrDeny::Allow(Arc::new(SnatFlow {
+        Ok(AllowOrDeny::Allow(Arc::new(self.flow(key, mapping))))
+    }
+
+    fn restore(
+        &self,
+        dir: Direction,
+        key: &FlowKey,
+        _: &mut Meta,
+        saved: &Saved,
+        context: Context<'_>,
+    ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
+        Ok(match self.share.restore(dir, key, saved, context) {
+            AllowOrDeny::Allow(mapping) => AllowOrDeny::Allow(Arc::new(self.flow(key, mapping))),
+            AllowOrDeny::Deny => AllowOrDeny::Deny,
+        })
+    }
+}
+
+impl Snat {
+    fn flow(&self, key: &FlowKey, mapping: NatMapping) -> SnatFlow {
+        SnatFlow {
             mapping,
             transport: Transport::of(key),
             share: Arc::clone(&self.share),
             external: Arc::clone(&self.external),
-        })))
+        }
     }
 }
 
@@ -441,6 +509,14 @@ impl Descriptor<VpcNetwork> for SnatFlow {
 
     fn is_valid(&self) -> bool {
         self.external.shares(&self.share)
+    }
+
+    fn save(&self) -> Option<Saved> {
+        self.mapping.save()
+    }
+
+    fn discard(&self) {
+        self.mapping.discard();
     }
 
     fn name(&self) -> &'static str {

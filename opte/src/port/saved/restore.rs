@@ -1,0 +1,224 @@
+//! Restoring a port.
+
+use alloc::string::{String, ToString};
+
+use super::record::{LAYOUT, Record};
+use super::{Head, Kind, RestoreError, Tail, open};
+use crate::flow::{Decisions, Key, NewFlow, NewSide, Past};
+use crate::network::Network;
+use crate::port::walk::{End, Walk};
+use crate::port::{Inner, Port, PortState};
+use crate::time::Moment;
+
+/// How far a restoration has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Flows that are back.
+    pub flows: u32,
+    /// Flows that the rules of now do not let pass, or whose NAT port is not to be had.
+    pub refused: u32,
+    /// Whether that was the last page: the port is [`PortState::Restored`].
+    pub complete: bool,
+}
+
+/// A restoration that is not complete.
+pub(in crate::port) struct Restoring {
+    /// The number of the page that is due.
+    page: u32,
+    /// Flows there are to be.
+    flows: u32,
+    so_far: Restored,
+}
+
+impl<N: Network> Port<N> {
+    /// Takes one page of saved state in, all pages in their order. The port is ready and has no flows; with the last page it
+    /// is [`PortState::Restored`], and [`Port::start`] lets packets through.
+    ///
+    /// Every flow is judged by the rules of now, and comes back if they let it pass, with its counters, TCP connection, NAT
+    /// port and the time it had left; what is done to its packets is found anew.
+    ///
+    /// # Errors
+    /// What is wrong with the page. The port then has no flows, as before the first page, and what they held is as it was.
+    pub fn restore(&self, now: Moment, page: &[u8]) -> Result<Restored, RestoreError> {
+        let _one = self.commands.lock();
+        let mut inner = self.inner.lock();
+        let state = self.state();
+        if state != PortState::Ready {
+            return Err(RestoreError::BadState(state));
+        }
+        let outcome = inner.restore(self, now, page);
+        match outcome {
+            Ok(Restored { complete: true, .. }) => {
+                inner.restoring = None;
+                self.set_state(PortState::Restored);
+            }
+            Ok(_) => {}
+            Err(_) => inner.give_up_restoring(),
+        }
+        outcome
+    }
+}
+
+impl<N: Network> Inner<N> {
+    /// Takes out what an incomplete restoration has brought.
+    pub(in crate::port) fn give_up_restoring(&mut self) {
+        if self.restoring.take().is_none() {
+            return;
+        }
+        for id in 0..self.flows.end() {
+            let decisions = self.flows.set_decisions(id, Decisions::new());
+            (0..self.layers.len())
+                .filter_map(|at| decisions.descriptor(at))
+                .for_each(|descriptor| descriptor.discard());
+            self.flows.remove(id);
+        }
+    }
+
+    fn restore(
+        &mut self,
+        port: &Port<N>,
+        now: Moment,
+        page: &[u8],
+    ) -> Result<Restored, RestoreError> {
+        let (number, kind, body) = open(page)?;
+        let expected = self
+            .restoring
+            .as_ref()
+            .map_or(0, |restoring| restoring.page);
+        if number != expected {
+            return Err(RestoreError::Page {
+                expected,
+                found: number,
+            });
+        }
+        let corrupt = RestoreError::Corrupt { page: number };
+        match (kind, self.restoring.take()) {
+            (Kind::Head, None) => self.begin(port, postcard::from_bytes(body).ok(), corrupt),
+            (Kind::Flows, Some(mut restoring)) => {
+                let done = self.flows_of(port, now, body, &mut restoring);
+                let so_far = restoring.so_far;
+                restoring.page += 1;
+                self.restoring = Some(restoring);
+                done.unwrap_or(Err(corrupt)).map(|()| so_far)
+            }
+            (Kind::End, Some(restoring)) => {
+                let (so_far, tail) = (restoring.so_far, postcard::from_bytes::<Tail>(body));
+                self.restoring = Some(restoring);
+                match tail {
+                    Ok(tail) if tail.flows == so_far.flows + so_far.refused => Ok(Restored {
+                        complete: true,
+                        ..so_far
+                    }),
+                    _ => Err(corrupt),
+                }
+            }
+            (_, restoring) => {
+                self.restoring = restoring;
+                Err(corrupt)
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        port: &Port<N>,
+        head: Option<Head>,
+        corrupt: RestoreError,
+    ) -> Result<Restored, RestoreError> {
+        let head = head.ok_or(corrupt)?;
+        let network = port.network.name();
+        if head.network != network {
+            return Err(RestoreError::Network {
+                expected: network.to_string(),
+                found: head.network,
+            });
+        }
+        let layers = self.layer_names();
+        if head.layers != layers {
+            return Err(RestoreError::Layers {
+                expected: layers,
+                found: head.layers,
+            });
+        }
+        if head.layout != LAYOUT {
+            return Err(RestoreError::Layout {
+                expected: String::from(LAYOUT),
+                found: head.layout,
+            });
+        }
+        if head.flows > self.flows.limit() {
+            return Err(RestoreError::TooManyFlows {
+                limit: self.flows.limit(),
+                found: head.flows,
+            });
+        }
+        if self.flows.len() != 0 {
+            return Err(RestoreError::BadState(PortState::Ready));
+        }
+        self.restoring = Some(Restoring {
+            page: 1,
+            flows: head.flows,
+            so_far: Restored::default(),
+        });
+        Ok(Restored::default())
+    }
+
+    /// The flows of a page; `None` if that is not what is in it.
+    fn flows_of(
+        &mut self,
+        port: &Port<N>,
+        now: Moment,
+        mut body: &[u8],
+        restoring: &mut Restoring,
+    ) -> Option<Result<(), RestoreError>> {
+        while !body.is_empty() {
+            let (record, rest) = Record::read(body)?;
+            body = rest;
+            let key = N::Key::from_words(record.key);
+            let so_far = &mut restoring.so_far;
+            let surplus = so_far.flows + so_far.refused >= restoring.flows;
+            if surplus || key.words() != record.key || !key.is_flow() {
+                return None;
+            }
+            if !self.flows.has_free_place() {
+                return Some(Err(RestoreError::NoMemory));
+            }
+            match self.flow_of(port, now, key, record) {
+                true => so_far.flows += 1,
+                false => so_far.refused += 1,
+            }
+        }
+        Some(Ok(()))
+    }
+
+    /// Enters one flow again, if the rules let it pass; says whether they do.
+    fn flow_of(&mut self, port: &Port<N>, now: Moment, key: N::Key, record: Record) -> bool {
+        let Record { first, l3, .. } = record;
+        let mut walk = Walk::restored(first, key, l3, record.states);
+        let context = port.context(now);
+        let end = walk.forward(&port.network, &mut self.layers, |_| None, None, context);
+        if end != End::Pass || !walk.of_flow {
+            return false;
+        }
+        let back = self.back_of(port, &walk).filter(|_| record.both);
+        let new = NewFlow {
+            first,
+            proto: record.proto,
+            connection: record.connection,
+            epoch: port.epoch(),
+            forward: NewSide {
+                key,
+                l3,
+                program: walk.program,
+            },
+            back,
+            decisions: walk.decisions,
+        };
+        let past = Past {
+            packets: record.packets,
+            bytes: record.bytes,
+            left: record.left,
+        };
+        self.flows.restore(now, new, &past)
+    }
+}
