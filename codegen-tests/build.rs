@@ -34,7 +34,7 @@ fn layout(out: &mut String, random: &mut Random, number: usize, little_endian: b
     widths.insert(0, 1 + number % 7);
     widths.insert(1, 64 - random.below(30));
     let bits: usize = widths.iter().sum();
-    if bits % 8 != 0 {
+    if !bits.is_multiple_of(8) {
         widths.push(8 - bits % 8);
     }
     let bytes = widths.iter().sum::<usize>() / 8;

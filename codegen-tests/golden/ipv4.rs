@@ -3,7 +3,7 @@
 pub mod ipv4 {
     /// The field `version` of `Ipv4`.
     ///
-    /// 4.
+    /// Always 4.
     ///
     /// 4 bits at bit 0.
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
@@ -111,6 +111,8 @@ pub mod ipv4 {
 impl ::opte_headers::Field for ipv4::Version {
     type Header = Ipv4;
     type Value = u4;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "version";
     const BIT_OFFSET: usize = 0usize;
 }
@@ -118,6 +120,8 @@ impl ::opte_headers::Field for ipv4::Version {
 impl ::opte_headers::Field for ipv4::Ihl {
     type Header = Ipv4;
     type Value = u4;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "ihl";
     const BIT_OFFSET: usize = 4usize;
 }
@@ -125,24 +129,26 @@ impl ::opte_headers::Field for ipv4::Ihl {
 impl ::opte_headers::Field for ipv4::Dscp {
     type Header = Ipv4;
     type Value = u6;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "dscp";
     const BIT_OFFSET: usize = 8usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::Dscp {}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Ecn {
     type Header = Ipv4;
     type Value = Ecn;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "ecn";
     const BIT_OFFSET: usize = 14usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::Ecn {}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::TotalLen {
     type Header = Ipv4;
     type Value = u16;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "total_len";
     const BIT_OFFSET: usize = 16usize;
 }
@@ -150,15 +156,17 @@ impl ::opte_headers::Field for ipv4::TotalLen {
 impl ::opte_headers::Field for ipv4::Identification {
     type Header = Ipv4;
     type Value = u16;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "identification";
     const BIT_OFFSET: usize = 32usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::Identification {}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Reserved {
     type Header = Ipv4;
     type Value = u1;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "reserved";
     const BIT_OFFSET: usize = 48usize;
 }
@@ -166,53 +174,53 @@ impl ::opte_headers::Field for ipv4::Reserved {
 impl ::opte_headers::Field for ipv4::DontFragment {
     type Header = Ipv4;
     type Value = bool;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "dont_fragment";
     const BIT_OFFSET: usize = 49usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::DontFragment {}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::MoreFragments {
     type Header = Ipv4;
     type Value = bool;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "more_fragments";
     const BIT_OFFSET: usize = 50usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::MoreFragments {}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::FragmentOffset {
     type Header = Ipv4;
     type Value = u13;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "fragment_offset";
     const BIT_OFFSET: usize = 51usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::FragmentOffset {}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Ttl {
     type Header = Ipv4;
     type Value = u8;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "ttl";
     const BIT_OFFSET: usize = 64usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::Ttl {}
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Protocol {
     type Header = Ipv4;
     type Value = IpProtocol;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::InKey<::opte_headers::derive::part::Protocol>;
     const NAME: &'static str = "protocol";
     const BIT_OFFSET: usize = 72usize;
-}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for ipv4::Protocol {
-    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Protocol;
 }
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Checksum {
     type Header = Ipv4;
     type Value = u16;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "checksum";
     const BIT_OFFSET: usize = 80usize;
 }
@@ -220,27 +228,19 @@ impl ::opte_headers::Field for ipv4::Checksum {
 impl ::opte_headers::Field for ipv4::Source {
     type Header = Ipv4;
     type Value = Ipv4Addr;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::InKey<::opte_headers::derive::part::Source>;
     const NAME: &'static str = "source";
     const BIT_OFFSET: usize = 96usize;
-}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::Source {}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for ipv4::Source {
-    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Source;
 }
 #[automatically_derived]
 impl ::opte_headers::Field for ipv4::Destination {
     type Header = Ipv4;
     type Value = Ipv4Addr;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::InKey<::opte_headers::derive::part::Destination>;
     const NAME: &'static str = "destination";
     const BIT_OFFSET: usize = 128usize;
-}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for ipv4::Destination {}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for ipv4::Destination {
-    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Destination;
 }
 /// A view of [`Ipv4`] in bytes, checked when it was made.
 ///
@@ -264,6 +264,10 @@ impl ::opte_headers::InFlowKey for ipv4::Destination {
 /// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 /// /                          options ...                          /
 /// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+///
+/// r: reserved, bit 48
+/// d: dont_fragment, bit 49
+/// m: more_fragments, bit 50
 /// ```
 pub struct Ipv4View<__B: ::opte_headers::bytes::Bytes> {
     fixed: ::opte_headers::bytes::Fixed<__B, { 20usize }>,
@@ -368,7 +372,7 @@ impl ::core::marker::Copy for Ipv4View<&[u8]> {}
 /// The fields of [`Ipv4`], read from the struct or from a view.
 #[allow(dead_code)]
 pub trait Ipv4Get {
-    /// 4.
+    /// Always 4.
     fn version(&self) -> u4;
     /// Length of the header in units of four bytes.
     fn ihl(&self) -> u4;

@@ -34,32 +34,28 @@ pub mod udp {
 impl ::opte_headers::Field for udp::Source {
     type Header = Udp;
     type Value = u16;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::InKey<::opte_headers::derive::part::SourcePort>;
     const NAME: &'static str = "source";
     const BIT_OFFSET: usize = 0usize;
-}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for udp::Source {}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for udp::Source {
-    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::SourcePort;
 }
 #[automatically_derived]
 impl ::opte_headers::Field for udp::Destination {
     type Header = Udp;
     type Value = u16;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::InKey<
+        ::opte_headers::derive::part::DestinationPort,
+    >;
     const NAME: &'static str = "destination";
     const BIT_OFFSET: usize = 16usize;
-}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for udp::Destination {}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for udp::Destination {
-    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::DestinationPort;
 }
 #[automatically_derived]
 impl ::opte_headers::Field for udp::Length {
     type Header = Udp;
     type Value = u16;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "length";
     const BIT_OFFSET: usize = 32usize;
 }
@@ -67,6 +63,8 @@ impl ::opte_headers::Field for udp::Length {
 impl ::opte_headers::Field for udp::Checksum {
     type Header = Udp;
     type Value = u16;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "checksum";
     const BIT_OFFSET: usize = 48usize;
 }

@@ -34,15 +34,17 @@ pub mod vxlan {
 impl ::opte_headers::Field for vxlan::Flags {
     type Header = Vxlan;
     type Value = VxlanFlags;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "flags";
     const BIT_OFFSET: usize = 0usize;
 }
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for vxlan::Flags {}
 #[automatically_derived]
 impl ::opte_headers::Field for vxlan::Reserved1 {
     type Header = Vxlan;
     type Value = u24;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "reserved1";
     const BIT_OFFSET: usize = 8usize;
 }
@@ -50,19 +52,17 @@ impl ::opte_headers::Field for vxlan::Reserved1 {
 impl ::opte_headers::Field for vxlan::Vni {
     type Header = Vxlan;
     type Value = Vni;
+    type Set = ::opte_headers::derive::Open;
+    type Key = ::opte_headers::derive::InKey<::opte_headers::derive::part::Vni>;
     const NAME: &'static str = "vni";
     const BIT_OFFSET: usize = 32usize;
-}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::Settable for vxlan::Vni {}
-#[diagnostic::do_not_recommend]
-impl ::opte_headers::InFlowKey for vxlan::Vni {
-    const PART: ::opte_headers::KeyPart = ::opte_headers::KeyPart::Vni;
 }
 #[automatically_derived]
 impl ::opte_headers::Field for vxlan::Reserved2 {
     type Header = Vxlan;
     type Value = u8;
+    type Set = ::opte_headers::derive::Closed;
+    type Key = ::opte_headers::derive::NoKey;
     const NAME: &'static str = "reserved2";
     const BIT_OFFSET: usize = 56usize;
 }

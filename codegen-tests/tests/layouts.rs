@@ -169,8 +169,23 @@ struct Little {
     signed: i24,
 }
 
+/// Network order but for one field.
+#[derive(Clone, Debug, PartialEq, Header)]
+struct Mixed {
+    #[header(le)]
+    little: u24,
+    big: u24,
+}
+
 #[test]
 fn known_bits() {
+    let mixed = Mixed {
+        little: u24::new(0x01_0203),
+        big: u24::new(0x01_0203),
+    };
+    let mut out = [0; 6];
+    assert_eq!(mixed.emit(&mut out), Ok(6));
+    assert_eq!(out, [3, 2, 1, 1, 2, 3]);
     let odd = Odd {
         first: u3::new(0b101),
         odd: u37::new(0x10_0000_0001),

@@ -3,9 +3,52 @@
 use crate::bytes::{Bytes, Fixed};
 use crate::error::{Cause, EmitError, ParseError};
 use crate::frame::{HeadError, HeaderKind, Walk};
-use crate::header::{Field, Header, NoSelector};
+use crate::header::{Field, Header, KeyPart, NoSelector};
 use crate::tail::Tail;
 use crate::wire::{FieldValue, Wire};
+
+/// A field that may be set.
+#[derive(Clone, Copy, Debug)]
+pub enum Open {}
+
+/// A field that may not be set.
+#[derive(Clone, Copy, Debug)]
+pub enum Closed {}
+
+/// A field that is no part of the flow key.
+#[derive(Clone, Copy, Debug)]
+pub enum NoKey {}
+
+/// A field that is a part of the flow key.
+#[derive(Clone, Copy, Debug)]
+pub struct InKey<P>(core::convert::Infallible, core::marker::PhantomData<P>);
+
+/// Which part of the flow key.
+pub trait Part {
+    /// It.
+    const PART: KeyPart;
+}
+
+/// Types for the parts of the flow key.
+pub mod part {
+    use super::{KeyPart, Part};
+
+    macro_rules! parts {
+        ($($name:ident)*) => {$(
+            /// The part of this name.
+            #[derive(Clone, Copy, Debug)]
+            pub enum $name {}
+
+            impl Part for $name {
+                const PART: KeyPart = KeyPart::$name;
+            }
+        )*};
+    }
+
+    parts! {
+        Source Destination SourcePort DestinationPort Protocol Vni IcmpType IcmpCode Identifier
+    }
+}
 
 /// Reads a field from the fixed part.
 #[inline(always)]

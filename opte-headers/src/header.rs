@@ -1,5 +1,6 @@
 //! The traits that `#[derive(Header)]` implements, and what a header tells of itself to those who compose headers.
 
+use crate::derive;
 use crate::error::{EmitError, ParseError};
 use crate::wire::{FieldValue, Wire};
 
@@ -98,6 +99,12 @@ pub trait Field: Copy + 'static {
     type Header: Header;
     /// The field's type.
     type Value: FieldValue;
+    /// Whether a transformation may set the field: `derive::Open` or `derive::Closed`.
+    #[doc(hidden)]
+    type Set;
+    /// The part of the flow key that the field is: `derive::InKey` or `derive::NoKey`.
+    #[doc(hidden)]
+    type Key;
     /// The field's name.
     const NAME: &'static str;
     /// First bit, counted from the start of the header, most significant bit of the first byte first (for little-endian
@@ -122,6 +129,9 @@ pub trait Field: Copy + 'static {
 )]
 pub trait Settable: Field {}
 
+#[diagnostic::do_not_recommend]
+impl<F: Field<Set = derive::Open>> Settable for F {}
+
 /// A field that is part of the flow key, so that what depends on it may be cached with the flow:
 /// [`FlowKey::get`](crate::FlowKey::get).
 #[diagnostic::on_unimplemented(
@@ -133,6 +143,11 @@ pub trait Settable: Field {}
 pub trait InFlowKey: Field {
     /// Which part it is.
     const PART: KeyPart;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Field<Key = derive::InKey<P>>, P: derive::Part> InFlowKey for F {
+    const PART: KeyPart = P::PART;
 }
 
 /// The parts of a flow key.

@@ -1,5 +1,5 @@
 //! Every header: what is parsed is emitted again, byte for byte; any bytes are parsed or refused with the header's name; what
-//! is written to a field is read from it, and nothing beside it changes.
+//! is written to a field is read from it, and nothing beside it changes. Views are `Send` and `Sync`.
 
 #![allow(missing_docs)]
 
@@ -41,6 +41,16 @@ macro_rules! headers {
     ($($name:ident: $header:ty, $kind:ident, [$($at:literal & $mask:literal | $value:literal),*];)*) => {$(
         mod $name {
             use super::*;
+
+            // Views go from thread to thread: they are slices, without raw pointers and without `unsafe impl`.
+            const _: () = {
+                const fn thread_safe<T: Send + Sync + Unpin + std::panic::RefUnwindSafe>() {}
+                const fn copied<T: Copy>() {}
+                thread_safe::<$header>();
+                thread_safe::<<$header as Header>::View<'static>>();
+                thread_safe::<<$header as Header>::ViewMut<'static>>();
+                copied::<<$header as Header>::View<'static>>();
+            };
 
             fn plausible() -> impl Strategy<Value = Vec<u8>> {
                 vec(any::<u8>(), extent!($kind)).prop_map(|mut bytes| {

@@ -328,3 +328,28 @@ proptest! {
         }
     }
 }
+
+extern crate opte_headers as renamed;
+
+/// Where opte-headers has another name, and serde none.
+mod elsewhere {
+    #[derive(Clone, Debug, PartialEq, renamed::Header)]
+    #[header(crate = ::renamed, serde, arbitrary)]
+    pub(super) struct Own {
+        #[header(const = 1)]
+        version: u8,
+        pub(super) port: u16,
+        #[header(bytes(rest))]
+        pub(super) body: renamed::TailBytes<9>,
+    }
+}
+
+proptest! {
+    #[test]
+    fn under_another_name(own: elsewhere::Own) {
+        for again in both_ways(&own) {
+            prop_assert_eq!(&again.port, &own.port);
+            prop_assert_eq!(&again.body, &own.body);
+        }
+    }
+}

@@ -33,7 +33,7 @@ pub type Dhcp6Options = Options<Dhcp6Option<'static>, 512>;
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(len = 10)]
 pub struct DuidLinkLayer {
-    /// 3.
+    /// Always 3.
     #[header(const = 3)]
     pub ty: u16,
     /// Ethernet.

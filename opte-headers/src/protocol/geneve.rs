@@ -11,7 +11,7 @@ use arbitrary_int::prelude::*;
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Udp = Geneve::PORT), carries(Ethernet = Ethertype::ETHERNET), len = 8)]
 pub struct Geneve {
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub version: u2,
     /// Length of the options in units of four bytes.

@@ -43,7 +43,7 @@ pub struct Gre {
     /// Zero.
     #[header(reserved)]
     pub reserved: u7,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub version: u3,
     /// What follows.

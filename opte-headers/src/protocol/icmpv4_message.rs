@@ -12,7 +12,7 @@ use core::net::Ipv4Addr;
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4Unreachable {
-    /// 3.
+    /// Always 3.
     #[header(const = 3)]
     pub ty: u8,
     /// What cannot be reached, or why.
@@ -39,7 +39,7 @@ pub struct Icmpv4Unreachable {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4TimeExceeded {
-    /// 11.
+    /// Always 11.
     #[header(const = 11)]
     pub ty: u8,
     /// 0 in transit, 1 in reassembly.
@@ -66,7 +66,7 @@ pub struct Icmpv4TimeExceeded {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4ParameterProblem {
-    /// 12.
+    /// Always 12.
     #[header(const = 12)]
     pub ty: u8,
     /// 0: the pointer says where; 1: an option is missing; 2: bad length.
@@ -92,7 +92,7 @@ pub struct Icmpv4ParameterProblem {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4Redirect {
-    /// 5.
+    /// Always 5.
     #[header(const = 5)]
     pub ty: u8,
     /// 0 for the network, 1 for the host.
@@ -113,10 +113,10 @@ pub struct Icmpv4Redirect {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4EchoRequest {
-    /// 8.
+    /// Always 8.
     #[header(const = 8)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Of header and data.
@@ -135,10 +135,10 @@ pub struct Icmpv4EchoRequest {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv4 = IpProtocol::ICMP), len = 8)]
 pub struct Icmpv4EchoReply {
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Of header and data.

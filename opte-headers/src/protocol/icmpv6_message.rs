@@ -11,7 +11,7 @@ use arbitrary_int::u24;
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6Unreachable {
-    /// 1.
+    /// Always 1.
     #[header(const = 1)]
     pub ty: u8,
     /// What cannot be reached, or why.
@@ -36,7 +36,7 @@ pub struct Icmpv6Unreachable {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6PacketTooBig {
-    /// 2.
+    /// Always 2.
     #[header(const = 2)]
     pub ty: u8,
     /// Zero as sent, not looked at by receivers.
@@ -58,7 +58,7 @@ pub struct Icmpv6PacketTooBig {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6TimeExceeded {
-    /// 3.
+    /// Always 3.
     #[header(const = 3)]
     pub ty: u8,
     /// 0 in transit, 1 in reassembly.
@@ -82,7 +82,7 @@ pub struct Icmpv6TimeExceeded {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6ParameterProblem {
-    /// 4.
+    /// Always 4.
     #[header(const = 4)]
     pub ty: u8,
     /// 0: a bad field; 1: an unknown next header; 2: an unknown option.
@@ -103,10 +103,10 @@ pub struct Icmpv6ParameterProblem {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6EchoRequest {
-    /// 128.
+    /// Always 128.
     #[header(const = 128)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Of pseudo-header, header and data.
@@ -125,10 +125,10 @@ pub struct Icmpv6EchoRequest {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct Icmpv6EchoReply {
-    /// 129.
+    /// Always 129.
     #[header(const = 129)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Of pseudo-header, header and data.

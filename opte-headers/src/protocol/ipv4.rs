@@ -12,7 +12,7 @@ use core::net::Ipv4Addr;
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ethernet = Ethertype::IPV4, Vlan = Ethertype::IPV4, Geneve = Ethertype::IPV4), len = 20)]
 pub struct Ipv4 {
-    /// 4.
+    /// Always 4.
     #[header(const = 4)]
     pub version: u4,
     /// Length of the header in units of four bytes.

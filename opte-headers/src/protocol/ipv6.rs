@@ -11,7 +11,7 @@ use core::net::Ipv6Addr;
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ethernet = Ethertype::IPV6, Vlan = Ethertype::IPV6, Geneve = Ethertype::IPV6), len = 40)]
 pub struct Ipv6 {
-    /// 6.
+    /// Always 6.
     #[header(const = 6)]
     pub version: u4,
     /// Differentiated services code point (RFC 2474).

@@ -16,7 +16,7 @@ pub struct Mld {
     /// 130: query, 131: report, 132: done.
     #[header(default = Mld::QUERY)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Over the pseudo-header and the message.
@@ -46,10 +46,10 @@ impl Mld {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 28)]
 pub struct MldQuery {
-    /// 130.
+    /// Always 130.
     #[header(const = 130)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Over the pseudo-header and the message.
@@ -85,7 +85,7 @@ pub struct MldQuery {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6HopByHop = IpProtocol::ICMPV6, Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct MldReport {
-    /// 143.
+    /// Always 143.
     #[header(const = 143)]
     pub ty: u8,
     /// Zero.

@@ -12,10 +12,10 @@ use core::net::Ipv6Addr;
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 8)]
 pub struct RouterSolicitation {
-    /// 133.
+    /// Always 133.
     #[header(const = 133)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Over the pseudo-header and the message.
@@ -35,10 +35,10 @@ pub struct RouterSolicitation {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 16)]
 pub struct RouterAdvertisement {
-    /// 134.
+    /// Always 134.
     #[header(const = 134)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Over the pseudo-header and the message.
@@ -66,10 +66,10 @@ pub struct RouterAdvertisement {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 24)]
 pub struct NeighbourSolicitation {
-    /// 135.
+    /// Always 135.
     #[header(const = 135)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Over the pseudo-header and the message.
@@ -91,10 +91,10 @@ pub struct NeighbourSolicitation {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 24)]
 pub struct NeighbourAdvertisement {
-    /// 136.
+    /// Always 136.
     #[header(const = 136)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Over the pseudo-header and the message.
@@ -119,10 +119,10 @@ pub struct NeighbourAdvertisement {
 #[cfg_attr(feature = "serde", header(serde))]
 #[header(follows(Ipv6 = IpProtocol::ICMPV6), len = 40)]
 pub struct Icmpv6Redirect {
-    /// 137.
+    /// Always 137.
     #[header(const = 137)]
     pub ty: u8,
-    /// 0.
+    /// Always 0.
     #[header(const = 0)]
     pub code: u8,
     /// Over the pseudo-header and the message.

@@ -42,7 +42,42 @@ pub(crate) fn lines(plan: &Plan<'_>) -> Option<Vec<String>> {
         }
         None => lines.push(format!(" {}+", "+-".repeat(last))),
     }
+    lines.extend(legend(&fields));
     Some(lines)
+}
+
+/// The names that have no room in the picture, as they stand there and in full.
+fn legend(fields: &[(usize, usize, String)]) -> Vec<String> {
+    let cut = fields.iter().filter_map(|(offset, bits, name)| {
+        let shown = label(*offset, *bits, name);
+        (shown.len() < name.len()).then(|| format!(" {shown}: {name}, bit {offset}"))
+    });
+    let lines: Vec<_> = cut.collect();
+    match lines.is_empty() {
+        true => lines,
+        false => [String::new()].into_iter().chain(lines).collect(),
+    }
+}
+
+/// As much of a field's name as its widest row has room for.
+fn label(offset: usize, bits: usize, name: &str) -> String {
+    let (first, last) = widest(offset, bits);
+    name.chars().take(2 * (last - first) - 1).collect()
+}
+
+/// The bits of a field in the row where its name stands: the middle one of whole rows, or the wider one of two parts.
+fn widest(offset: usize, bits: usize) -> (usize, usize) {
+    let end = offset + bits;
+    let row = |row: usize| (offset.max(row), end.min(row + ROW));
+    let middle = row((offset + (bits - 1) / 2) / ROW * ROW);
+    let rows = (offset / ROW * ROW..end).step_by(ROW).map(row);
+    rows.fold(middle, |best, other| {
+        if other.1 - other.0 > best.1 - best.0 {
+            other
+        } else {
+            best
+        }
+    })
 }
 
 /// The line above the row that starts at bit `from`: open where one field goes on from the row before.
@@ -90,9 +125,10 @@ fn labels(fields: &[(usize, usize, String)], row: usize, end: usize) -> String {
             continue;
         }
         let room = 2 * (last - first) - 1;
-        let middle = (offset + (bits - 1) / 2) / ROW * ROW;
-        let label = if middle == row { name.as_str() } else { "" };
-        let label: String = label.chars().take(room).collect();
+        let label = match widest(*offset, *bits).0 == first {
+            true => label(*offset, *bits, name),
+            false => String::new(),
+        };
         let _ = write!(line, "{label:^room$}|");
     }
     line
@@ -129,6 +165,26 @@ mod tests {
         let picture = drawn("struct Sample { mac: MacAddr, port: u16, flags: u8 }");
         assert_eq!(picture, &SHORT[1..]);
     }
+
+    #[test]
+    fn names_without_room() {
+        let picture =
+            drawn("struct Sample { version: u3, p: bool, class: u28, across: u40, rest: u24 }");
+        assert_eq!(picture, &CUT[1..]);
+    }
+
+    const CUT: &str = "
+  0                   1                   2                   3
+  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |versi|p|                         class                         |
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |                            across                             |
+ +               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ |               |                     rest                      |
+ +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+
+ versi: version, bit 0";
 
     const SAMPLE: &str = "
   0                   1                   2                   3

@@ -13,8 +13,7 @@ pub(super) fn width(ty: &Type) -> Option<usize> {
             if name == "bool" {
                 return Some(1);
             }
-            let digits = name.strip_prefix(['u', 'i'])?;
-            digits.parse().ok().filter(|bits| (1..=64).contains(bits))
+            width_by_name(&name)
         }
         Type::Array(array) => match (&*array.elem, &array.len) {
             (Type::Path(elem), Expr::Lit(len)) if elem.path.is_ident("u8") => match &len.lit {
@@ -32,10 +31,23 @@ pub(super) fn width(ty: &Type) -> Option<usize> {
 pub(super) fn customary_width(ty: &Type) -> Option<usize> {
     let Type::Path(path) = ty else { return None };
     let name = path.path.segments.last()?.ident.to_string();
-    CUSTOMARY
-        .iter()
-        .find(|(known, _)| *known == name)
+    let customary = CUSTOMARY.iter().find(|(known, _)| *known == name);
+    customary
         .map(|(_, bits)| *bits)
+        .or_else(|| width_by_name(&name))
+}
+
+/// Bits of an integer by its name: `u13`, `i64`.
+fn width_by_name(name: &str) -> Option<usize> {
+    let digits = name.strip_prefix(['u', 'i'])?;
+    digits.parse().ok().filter(|bits| (1..=64).contains(bits))
+}
+
+/// Bits of an integer that is no machine integer: values of it are made by `new`.
+pub(super) fn unusual_width(ty: &Type) -> Option<usize> {
+    let Type::Path(path) = ty else { return None };
+    let name = path.path.segments.last()?.ident.to_string();
+    width_by_name(&name).filter(|bits| !matches!(bits, 8 | 16 | 32 | 64))
 }
 
 /// Whether a type known by name is an array of bytes on the wire, which starts on a whole byte.

@@ -34,6 +34,13 @@ pub(super) fn of_view(plan: &Plan<'_>) -> TokenStream {
     ];
     lines.extend(plan.docs.iter().cloned());
     lines.extend([String::new(), String::from(" # Layout"), String::new()]);
+    let is_little = |fixed: &Fixed<'_>| fixed.little_endian;
+    if plan.fields.iter().all(is_little) {
+        lines.push(String::from(
+            " Little-endian: bits are counted from the least significant one of each byte.",
+        ));
+        lines.push(String::new());
+    }
     match diagram::lines(plan) {
         Some(diagram) => {
             lines.push(String::from(" ```text"));

@@ -17,12 +17,13 @@ pub(super) fn literal(ty: &Type, value: &Expr) -> TokenStream {
     else {
         return quote_spanned!(value.span()=> #value);
     };
-    let number = match (types::width(ty), number.base10_parse::<u64>()) {
+    let width = types::width(ty).or_else(|| types::unusual_width(ty));
+    let number = match (width, number.base10_parse::<u64>()) {
         (Some(bits), Ok(value)) if bits < 64 && value >> bits != 0 => quote!(0),
         _ => quote!(#number),
     };
-    match types::width(ty) {
-        Some(8 | 16 | 32 | 64) | None => quote_spanned!(value.span()=> #number),
+    match types::unusual_width(ty) {
+        None => quote_spanned!(value.span()=> #number),
         Some(_) => quote_spanned!(value.span()=> const { <#ty>::new(#number) }),
     }
 }

@@ -38,29 +38,29 @@ pub(super) fn tokens(plan: &Plan<'_>) -> TokenStream {
                 const LITTLE_ENDIAN: bool = true;
             )
         });
-        let settable = fixed.is_settable().then(
-            || quote!(#[diagnostic::do_not_recommend] impl #krate::Settable for #module::#token {}),
-        );
-        let key = fixed.field.attrs.key.as_ref().map(|part| {
-            let part = names::token(part);
-            quote! {
-                #[diagnostic::do_not_recommend]
-                impl #krate::InFlowKey for #module::#token {
-                    const PART: #krate::KeyPart = #krate::KeyPart::#part;
-                }
+        let set = if fixed.is_settable() {
+            quote!(Open)
+        } else {
+            quote!(Closed)
+        };
+        let key = match &fixed.field.attrs.key {
+            Some(part) => {
+                let part = names::token(part);
+                quote!(InKey<#krate::derive::part::#part>)
             }
-        });
+            None => quote!(NoKey),
+        };
         quote! {
             #[automatically_derived]
             impl #krate::Field for #module::#token {
                 type Header = #ident;
                 type Value = #ty;
+                type Set = #krate::derive::#set;
+                type Key = #krate::derive::#key;
                 const NAME: &'static str = #name;
                 const BIT_OFFSET: usize = #offset;
                 #little_endian
             }
-            #settable
-            #key
         }
     });
     let doc = format!(" The fields of [`{ident}`](super::{ident}), as tokens.");
