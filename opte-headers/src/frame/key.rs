@@ -185,10 +185,16 @@ impl FlowKey {
     }
 
     /// The same key with other discriminators.
-    #[inline]
+    #[inline(always)]
     #[must_use]
-    pub const fn with_flags(self, flags: u8) -> Self {
-        Self { flags, ..self }
+    pub fn with_flags(self, flags: u8) -> Self {
+        // In words, as keys are looked at next: bytes written one by one cannot be read as a word at once.
+        let mut words: Words = zerocopy::transmute!(self);
+        let [.., last] = &mut words.whole;
+        let of_flags = u64::from_ne_bytes(FLAGS);
+        let given = u64::from_ne_bytes([flags; 8]) & of_flags;
+        *last = (u64::from_ne_bytes(*last) & !of_flags | given).to_ne_bytes();
+        zerocopy::transmute!(words)
     }
 
     /// ICMP or ICMPv6 type and code.
@@ -244,6 +250,10 @@ struct Words {
     whole: [[u8; 8]; 5],
     rest: [u8; 2],
 }
+
+/// Where the flags stand in the last whole word.
+const FLAGS: [u8; 8] = [0, 0, 0, 0, 0, 0xff, 0, 0];
+const _: () = assert!(core::mem::offset_of!(FlowKey, flags) == 32 + 5);
 
 /// Whether an address of the key is one of IPv4.
 #[inline]

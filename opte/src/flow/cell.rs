@@ -127,7 +127,6 @@ impl Kind {
             | u32::from(self.timer_slot) << 16
     }
 
-    #[inline(always)]
     fn of_word(word: u32) -> Option<Self> {
         if word == Self::FREE {
             return None;
@@ -142,6 +141,43 @@ impl Kind {
             },
             timer_slot: (word >> 16) as u16,
         })
+    }
+}
+
+/// [`Kind`], as packets look at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KindWord(u32);
+
+impl KindWord {
+    const CLASS: u32 = 0xf0;
+
+    /// There is no flow, or it is revoked.
+    #[inline(always)]
+    pub(super) fn passes_nothing(self) -> bool {
+        const { assert!(Class::Revoked as u32 == 0) };
+        self.0 & Self::CLASS == 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_tcp(self) -> bool {
+        self.0 >> 2 & 3 == Proto::Tcp as u32
+    }
+
+    #[inline(always)]
+    pub(super) fn is(self, class: Class) -> bool {
+        self.0 & Self::CLASS == (class as u32) << 4
+    }
+
+    /// The number of its class.
+    #[inline(always)]
+    pub(super) fn class(self) -> u32 {
+        (self.0 & Self::CLASS) >> 4
+    }
+
+    /// Whether packets prolong the flow, of one that passes something.
+    #[inline(always)]
+    pub(super) fn is_prolonged(self) -> bool {
+        !self.is(Class::TcpClosed)
     }
 }
 
@@ -332,9 +368,13 @@ impl Cell {
             .store(connection.unwrap_or(NO_CONNECTION), Ordering::Relaxed);
     }
 
-    #[inline(always)]
     pub(super) fn kind(&self) -> Option<Kind> {
         Kind::of_word(self.kind.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(super) fn kind_word(&self) -> KindWord {
+        KindWord(self.kind.load(Ordering::Relaxed))
     }
 
     pub(super) fn set_kind(&self, kind: Option<Kind>) {

@@ -12,7 +12,7 @@ pub(super) const CHUNK: u32 = 1 << BITS;
 
 /// A store that only grows. Its items are written where they lie, so they are made of atomics or locks.
 pub(super) struct Chunks<T> {
-    chunks: Box<[Once<Box<[T]>>]>,
+    chunks: Box<[Once<Box<[T; CHUNK as usize]>>]>,
 }
 
 impl<T> Chunks<T> {
@@ -37,7 +37,7 @@ impl<T> Chunks<T> {
     /// beyond the capacity.
     pub(super) fn grow(&self, id: u32, make: impl FnMut() -> T) -> Option<Range<u32>> {
         let place = self.chunks.get((id >> BITS) as usize)?;
-        let chunk = boxed(CHUNK as usize, make)?;
+        let chunk = boxed(CHUNK as usize, make)?.try_into().ok()?;
         place.call_once(|| chunk);
         let first = id & !(CHUNK - 1);
         Some(first..first + CHUNK)

@@ -51,8 +51,6 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(super) const COUNT: usize = 10;
-
     /// Of its number.
     #[inline(always)]
     pub(super) fn of(number: u32) -> Self {
@@ -113,11 +111,11 @@ pub(super) const RANKS: usize = 3;
 
 /// Nanoseconds that flows live without packets, by class.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lifetimes([u64; Class::COUNT]);
+pub(super) struct Lifetimes([u64; 16]);
 
 impl Lifetimes {
     pub(super) fn new(timeouts: &Timeouts) -> Self {
-        let mut lifetimes = [0; Class::COUNT];
+        let mut lifetimes = [0; 16];
         for (class, lifetime) in [
             (Class::Revoked, timeouts.tcp_closing),
             (Class::TcpClosed, timeouts.tcp_half_open),
@@ -139,8 +137,16 @@ impl Lifetimes {
 
     #[inline(always)]
     pub(super) fn of(&self, class: Class) -> u64 {
+        self.of_number(class as u32)
+    }
+
+    #[inline(always)]
+    pub(super) fn of_number(&self, class: u32) -> u64 {
         let Self(lifetimes) = self;
-        lifetimes.get(class as usize).copied().unwrap_or_default()
+        lifetimes
+            .get(class as usize % 16)
+            .copied()
+            .unwrap_or_default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The part of a flow table that packets use without a lock.
 
+use opte_headers::frame::Parsed;
 use opte_headers::program::{Bound, Translation};
 
 use super::cell::{Cell, KeyWords};
@@ -9,6 +10,7 @@ use super::index::Index;
 use super::programs::Programs;
 use super::record::{Class, Lifetimes, Proto};
 use super::timeouts::Timeouts;
+use crate::packet::Packet;
 use crate::sync::SpinLock;
 use crate::tcp::{Connection, Outcome, Segment};
 use crate::time::Moment;
@@ -37,9 +39,10 @@ pub(super) struct Tracked {
 
 /// A record that was found for a packet, as it stood then.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
+pub(crate) struct Found<'a> {
+    cell: &'a Cell,
     pub(crate) id: u32,
-    sequence: u32,
+    pub(crate) sequence: u32,
 }
 
 /// A packet as far as flows are concerned.
@@ -99,7 +102,7 @@ impl FlowStore {
 
     /// The flow whose packets that go `dir` have this key.
     #[inline(always)]
-    pub(crate) fn find(&self, dir: Direction, hash: u32, key: &KeyWords) -> Option<Found> {
+    pub(crate) fn find(&self, dir: Direction, hash: u32, key: &KeyWords) -> Option<Found<'_>> {
         let mut found = None;
         self.index.find(hash, |value| {
             found = self.is_of(value, dir, key);
@@ -123,22 +126,23 @@ impl FlowStore {
         dir: Direction,
         hash: u32,
         key: &KeyWords,
-    ) -> Option<Found> {
+    ) -> Option<Found<'_>> {
         match first.and_then(|value| self.is_of(value, dir, key)) {
             Some(found) => Some(found),
             None => self.find(dir, hash, key),
         }
     }
 
-    /// A packet that [`FlowStore::find`] found a flow for. `program` gives the program of a number, `segment` the packet's
-    /// TCP segment, if it is one.
+    /// A packet that [`FlowStore::find`] found a flow for. `others` gives the programs that are not found without the port's
+    /// lock.
     #[inline(always)]
     pub(crate) fn pass<'a>(
         &'a self,
-        found: Found,
+        found: Found<'_>,
         passer: Passer,
-        program: impl FnOnce(u32) -> Option<&'a Bound>,
-        segment: impl FnOnce() -> Option<Segment>,
+        parsed: &Parsed,
+        packet: &Packet<'_>,
+        others: impl FnOnce(u32) -> Option<&'a Bound>,
     ) -> Passing<'a> {
         let Passer {
             dir,
@@ -147,25 +151,26 @@ impl FlowStore {
             l3,
             len,
         } = passer;
-        let Some(cell) = self.cells.get(found.id) else {
-            return Passing::Unclear;
-        };
+        let cell = found.cell;
         let decided = cell.epoch();
         let (tail, deadline) = (cell.tail(dir), cell.deadline());
-        let Some(kind) = cell.kind() else {
-            return Passing::Unclear;
-        };
-        if decided != epoch || kind.class == Class::Revoked || deadline <= now || tail.l3() != l3 {
+        let kind = cell.kind_word();
+        if decided != epoch || kind.passes_nothing() || deadline <= now || tail.l3() != l3 {
             return Passing::Unclear;
         }
-        let Some(program) = program(tail.program()) else {
-            return Passing::Unclear;
+        let program = match self.programs.get(tail.program()) {
+            Some(program) => program,
+            None => match others(tail.program()) {
+                Some(program) => program,
+                None => return Passing::Unclear,
+            },
         };
         let translation = cell.translation(dir);
         let (settled, before);
-        if kind.proto == Proto::Tcp {
+        if kind.is_tcp() {
             let connection = cell.connection().and_then(|at| self.connections.get(at));
-            let (Some(connection), Some(segment)) = (connection, segment()) else {
+            let (Some(connection), Some(segment)) = (connection, Segment::of(parsed, packet))
+            else {
                 return Passing::Unclear;
             };
             let mut tracked = connection.lock();
@@ -179,7 +184,11 @@ impl FlowStore {
                 Outcome::Restart => return Passing::Restart,
             }
             before = cell.count(dir, len, true);
-            settled = Class::of_flow(Proto::Tcp, Some(&tracked.connection), false) == kind.class;
+            settled = if tracked.connection.is_smooth() {
+                kind.is(Class::TcpEstablished)
+            } else {
+                kind.is(Class::of_flow(Proto::Tcp, Some(&tracked.connection), false))
+            };
         } else {
             if !cell.is_still(found.sequence) {
                 return Passing::Unclear;
@@ -187,8 +196,8 @@ impl FlowStore {
             before = cell.count(dir, len, false);
             settled = !before.was_none();
         }
-        if settled && kind.class.is_prolonged() {
-            let lifetime = self.lifetimes.of(kind.class);
+        if settled && kind.is_prolonged() {
+            let lifetime = self.lifetimes.of_number(kind.class());
             cell.prolong(deadline, now.plus_nanos(lifetime));
         }
         Passing::Pass {
@@ -198,26 +207,13 @@ impl FlowStore {
         }
     }
 
-    /// The program of a number, if it is one of those found without a lock.
-    #[inline(always)]
-    pub(crate) fn program(&self, number: u32) -> Option<&Bound> {
-        self.programs.get(number)
-    }
-
     /// The record of a value of the index, if packets that go `dir` have this key.
     #[inline(always)]
-    fn is_of(&self, value: u32, dir: Direction, key: &KeyWords) -> Option<Found> {
+    fn is_of(&self, value: u32, dir: Direction, key: &KeyWords) -> Option<Found<'_>> {
         let (id, of) = of_value(value);
         let cell = self.cells.get(id)?;
         let sequence = cell.sequence();
-        (of == dir && cell.has_key(dir, key)).then_some(Found { id, sequence })
-    }
-}
-
-impl Found {
-    /// Whether the record is the same still.
-    pub(super) fn is_in(self, cell: &Cell) -> bool {
-        cell.is_still(self.sequence)
+        (of == dir && cell.has_key(dir, key)).then_some(Found { cell, id, sequence })
     }
 }
 

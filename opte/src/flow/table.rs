@@ -15,7 +15,7 @@ use super::list::List;
 use super::programs::Interner;
 use super::record::{Class, Decisions, Proto, RANK, RANKS};
 use super::room;
-use super::store::{FlowStore, Found, value_of};
+use super::store::{FlowStore, value_of};
 use super::timeouts::Timeouts;
 use super::wheel::Wheel;
 use crate::Direction;
@@ -179,8 +179,8 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// The flow whose packets that go `dir` have this key.
-    pub(crate) fn find(&self, dir: Direction, hash: u32, key: &N::Key) -> Option<Found> {
-        self.store.find(dir, hash, &key.words())
+    pub(crate) fn find(&self, dir: Direction, hash: u32, key: &N::Key) -> Option<u32> {
+        Some(self.store.find(dir, hash, &key.words())?.id)
     }
 
     /// The program of a number.
@@ -411,13 +411,12 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// Sets the flow's class and deadline by what it is now, and takes over what its cell has counted if that is much.
-    pub(crate) fn settle(&mut self, found: Found, now: Moment) {
+    pub(crate) fn settle(&mut self, (id, sequence): (u32, u32), now: Moment) {
         let store = Arc::clone(&self.store);
-        let id = found.id;
         let (Some(cell), Some(flow)) = (store.cells.get(id), self.get(id)) else {
             return;
         };
-        if !found.is_in(cell) || flow.is_revoked() {
+        if !cell.is_still(sequence) || flow.is_revoked() {
             return;
         }
         let class = flow.class_now();

@@ -36,7 +36,7 @@ impl<N: Network> Worker<'_, N> {
     #[inline(always)]
     pub(super) fn arrived(
         &mut self,
-        found: Option<Found>,
+        found: Option<Found<'_>>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
@@ -56,7 +56,7 @@ impl<N: Network> Worker<'_, N> {
     #[inline(always)]
     fn usual(
         &mut self,
-        found: Option<Found>,
+        found: Option<Found<'_>>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
@@ -78,7 +78,7 @@ impl<N: Network> Worker<'_, N> {
     #[inline(never)]
     fn unusual(
         &mut self,
-        found: Option<Found>,
+        found: Option<Found<'_>>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],

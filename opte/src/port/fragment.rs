@@ -184,7 +184,7 @@ impl<N: Network> Inner<N> {
             hash,
         };
         let found = self.flows.find(dir, hash, key);
-        let id = found.ok_or(DropReason::FragmentOrphan)?.id;
+        let id = found.ok_or(DropReason::FragmentOrphan)?;
         let epoch = port.epoch();
         let flow = self.flows.get(id).ok_or(DropReason::FragmentOrphan)?;
         if flow.is_doubtful(epoch, now) {

@@ -2,44 +2,54 @@
 
 use opte_headers::frame::Fragment;
 
-use super::process::{Arrival, entropy, segment_of};
-use super::{PortState, Verdict, Worker};
+use super::process::{Arrival, entropy};
+use super::{Port, PortState, Verdict, Worker};
 use crate::DropReason;
 use crate::flow::{Found, Passer, Passing};
 use crate::network::Network;
 use crate::packet::Packet;
+use crate::time::Moment;
 
 impl<N: Network> Worker<'_, N> {
     /// A packet for which a flow was found, or none.
     #[inline(always)]
     pub(super) fn found(
         &mut self,
-        found: Option<Found>,
+        found: Option<Found<'_>>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
         let port = self.port;
-        let Some(found) = found.filter(|_| arrival.parsed.fragment == Fragment::No) else {
+        let Arrival {
+            dir,
+            now,
+            parsed,
+            hash,
+            ..
+        } = arrival;
+        let Some(found) = found.filter(|_| parsed.fragment == Fragment::No) else {
             return self.missed(arrival, packet, reply);
         };
         if port.state() != PortState::Running {
-            return self.dropped(arrival.dir, DropReason::PortNotRunning);
+            return self.dropped(dir, DropReason::PortNotRunning);
         }
-        let Arrival { dir, now, hash, .. } = arrival;
-        let passer = arrival.passer(port.epoch(), packet);
-        let program = |number| port.flows.program(number);
-        let segment = || segment_of(arrival, packet);
-        match port.flows.pass(found, passer, program, segment) {
+        let passer = Passer {
+            dir,
+            now,
+            epoch: port.epoch(),
+            l3: parsed.l3_index().unwrap_or_default(),
+            len: packet.len(),
+        };
+        match port.flows.pass(found, passer, parsed, packet, |_| None) {
             Passing::Pass {
                 program,
                 translation,
                 unsettled,
             } => {
-                let applied =
-                    packet.apply_bound(program, &translation, arrival.parsed, entropy(hash));
+                let applied = packet.apply_bound(program, &translation, parsed, entropy(hash));
                 if unsettled {
-                    port.settle(found, now);
+                    port.settle((found.id, found.sequence), now);
                 }
                 if applied.is_err() {
                     self.counts.lost_hit(dir);
@@ -54,23 +64,10 @@ impl<N: Network> Worker<'_, N> {
     }
 }
 
-impl<K> Arrival<'_, K> {
-    #[inline(always)]
-    pub(super) fn passer(&self, epoch: u32, packet: &Packet<'_>) -> Passer {
-        Passer {
-            dir: self.dir,
-            now: self.now,
-            epoch,
-            l3: self.parsed.l3_index().unwrap_or_default(),
-            len: packet.len(),
-        }
-    }
-}
-
-impl<N: Network> super::Port<N> {
+impl<N: Network> Port<N> {
     #[cold]
     #[inline(never)]
-    fn settle(&self, found: Found, now: crate::time::Moment) {
+    fn settle(&self, found: (u32, u32), now: Moment) {
         self.inner.lock().flows.settle(found, now);
     }
 }

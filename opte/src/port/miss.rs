@@ -8,7 +8,7 @@ use super::walk::{End, Frame, Walk};
 use super::worker::Claimed;
 use super::{Inner, Port, PortState, Verdict, Worker, is_since};
 use crate::action::Context;
-use crate::flow::{Decisions, Found, Key, NewFlow, NewSide, Passing, Proto};
+use crate::flow::{Decisions, Key, NewFlow, NewSide, Passer, Passing, Proto};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::tcp::{Connection, Segment};
@@ -72,8 +72,8 @@ impl<N: Network> Inner<N> {
         reply: &mut [u8],
     ) -> Result<Verdict, DropReason> {
         let epoch = port.epoch();
-        if let Some(found) = self.flows.find(arrival.dir, arrival.hash, arrival.key)
-            && let Some(done) = self.known(port, counts, found, epoch, arrival, packet)
+        if let Some(id) = self.flows.find(arrival.dir, arrival.hash, arrival.key)
+            && let Some(done) = self.known(port, counts, id, epoch, arrival, packet)
         {
             return done.map(|()| Verdict::Forward { hash: arrival.hash });
         }
@@ -85,13 +85,18 @@ impl<N: Network> Inner<N> {
         &mut self,
         port: &Port<N>,
         counts: &Claimed<'_>,
-        found: Found,
+        id: u32,
         epoch: u32,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
     ) -> Option<Result<(), DropReason>> {
-        let Arrival { dir, now, hash, .. } = arrival;
-        let id = found.id;
+        let Arrival {
+            dir,
+            now,
+            parsed,
+            hash,
+            ..
+        } = arrival;
         let flow = self.flows.get(id)?;
         if flow.is_doubtful(epoch, now)
             && let Err(reason) = self.doubtful(port, counts, id, epoch, arrival, packet)?
@@ -99,13 +104,16 @@ impl<N: Network> Inner<N> {
             return Some(Err(reason));
         }
         // Whatever was written to the record since it was found, it is the packet's.
-        let found = self.flows.find(dir, hash, arrival.key)?;
-        let passer = arrival.passer(epoch, packet);
-        let flows = &self.flows;
-        let segment = || segment_of(arrival, packet);
-        let passing = flows
-            .store()
-            .pass(found, passer, |number| flows.program(number), segment);
+        let found = port.flows.find(dir, hash, &arrival.key.words())?;
+        let passer = Passer {
+            dir,
+            now,
+            epoch,
+            l3: parsed.l3_index().unwrap_or_default(),
+            len: packet.len(),
+        };
+        let others = |number| self.flows.program(number);
+        let passing = port.flows.pass(found, passer, parsed, packet, others);
         let (program, translation, unsettled) = match passing {
             Passing::Pass {
                 program,
@@ -122,7 +130,7 @@ impl<N: Network> Inner<N> {
         };
         let applied = packet.apply_bound(program, &translation, arrival.parsed, entropy(hash));
         if unsettled {
-            self.flows.settle(found, now);
+            self.flows.settle((found.id, found.sequence), now);
         }
         Some(match applied {
             Ok(()) => {
@@ -163,7 +171,7 @@ impl<N: Network> Inner<N> {
             return (side.key == *arrival.key && side.program.is_some()).then_some(Ok(()));
         }
         // A new connection between the same ends is judged by the rules of now.
-        let opens = segment_of(arrival, packet).is_some_and(|segment| {
+        let opens = segment_of(arrival.parsed, packet).is_some_and(|segment| {
             segment.flags & (Segment::SYN | Segment::ACK | Segment::RST | Segment::FIN)
                 == Segment::SYN
         });
@@ -251,7 +259,7 @@ impl<N: Network> Inner<N> {
         {
             return sent.map(|hash| Verdict::Forward { hash });
         }
-        let segment = segment_of(arrival, packet);
+        let segment = segment_of(arrival.parsed, packet);
         if let Some(segment) = &segment {
             Connection::may_open(segment, *port.midstream.get(dir))?;
         }
@@ -368,7 +376,7 @@ impl<N: Network> Inner<N> {
         port: &Port<N>,
         now: Moment,
     ) -> Option<(u32, bool)> {
-        let id = self.flows.find(dir, port.flows.hash(key.words()), key)?.id;
+        let id = self.flows.find(dir, port.flows.hash(key.words()), key)?;
         let flow = self.flows.get(id);
         let over = flow.is_none_or(|flow| flow.is_revoked() || flow.deadline() <= now);
         Some((id, over))

@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use opte_headers::frame::{HeaderKind, Parsed};
+use opte_headers::frame::Parsed;
 
 use super::{Port, Verdict, Worker};
 use crate::action::Context;
@@ -109,7 +109,6 @@ impl<N: Network> Worker<'_, N> {
         let key = port.network.key(dir, parsed, packet.frame());
         let words = key.words();
         let hash = port.flows.hash(words);
-        let found = port.flows.find(dir, hash, &words);
         let arrival = Arrival {
             dir,
             now,
@@ -117,7 +116,7 @@ impl<N: Network> Worker<'_, N> {
             key: &key,
             hash,
         };
-        self.arrived(found, arrival, packet, reply)
+        self.arrived(port.flows.find(dir, hash, &words), arrival, packet, reply)
     }
 
     /// As [`Port::process_burst`].
@@ -199,13 +198,9 @@ impl<N: Network> Worker<'_, N> {
 }
 
 /// The TCP segment of a packet, if it is one with its header.
-#[inline]
-pub(super) fn segment_of<K>(arrival: Arrival<'_, K>, packet: &Packet<'_>) -> Option<Segment> {
-    if arrival.parsed.l4_kind() != HeaderKind::Tcp {
-        return None;
-    }
-    let end = arrival.parsed.frame_len as usize;
-    Segment::parse(packet.bytes(arrival.parsed.l4()?, end)?)
+#[inline(always)]
+pub(super) fn segment_of(parsed: &Parsed, packet: &Packet<'_>) -> Option<Segment> {
+    Segment::of(parsed, packet)
 }
 
 /// The upper half of a hash: the table takes the lower first, so the two are spread apart.

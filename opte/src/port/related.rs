@@ -70,7 +70,7 @@ impl<N: Network> Inner<N> {
             ..arrival
         };
         let found = self.flows.find(dir, related.hash, &related.key);
-        let id = found.ok_or(DropReason::IcmpUnrelated)?.id;
+        let id = found.ok_or(DropReason::IcmpUnrelated)?;
         let flow = self.flows.get(id).ok_or(DropReason::IcmpUnrelated)?;
         if flow.is_doubtful(epoch, now) {
             self.doubtful(port, counts, id, epoch, of_flow, packet)

@@ -15,7 +15,7 @@ use super::walk::{End, Frame, Walk};
 use super::{Inner, Port, PortState, is_since};
 use crate::action::Context;
 use crate::api::FlowId;
-use crate::flow::{Found, Key};
+use crate::flow::Key;
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::rule::RuleId;
@@ -202,7 +202,7 @@ impl<N: Network> Inner<N> {
         }
         let found = self.flows.find(arrival.dir, arrival.hash, arrival.key);
         let mut stays = false;
-        if let Some(Found { id, .. }) = found
+        if let Some(id) = found
             && self
                 .flows
                 .get(id)
@@ -215,7 +215,7 @@ impl<N: Network> Inner<N> {
         port.network
             .admits(arrival.parsed)
             .map_err(|error| DropReason::from(&error))?;
-        if let Some(segment) = super::process::segment_of(arrival, packet) {
+        if let Some(segment) = super::process::segment_of(arrival.parsed, packet) {
             Connection::may_open(&segment, *port.midstream.get(arrival.dir))?;
         }
         if arrival.key.is_flow() && !self.flows.may_enter() {
@@ -246,7 +246,7 @@ impl<N: Network> Inner<N> {
             let other = back.and_then(|back| {
                 self.occupant(arrival.dir.opposite(), &back.key, port, arrival.now)
             });
-            let gone = found.filter(|_| !stays).map(|found| found.id);
+            let gone = found.filter(|_| !stays);
             if other.is_none_or(|(id, over)| over || Some(id) == gone) {
                 return Ok(Passed::By(Box::new(walk.program), arrival.hash));
             }
@@ -269,7 +269,7 @@ impl<N: Network> Inner<N> {
             ..arrival
         };
         let found = self.flows.find(arrival.dir, related.hash, &related.key);
-        let id = found.map(|found| found.id);
+        let id = found;
         let flow = id.and_then(|id| self.flows.get(id));
         let live = flow.is_some_and(|flow| flow.deadline() > arrival.now);
         let passed = id.filter(|_| live);
@@ -302,8 +302,8 @@ impl<N: Network> Inner<N> {
             ..arrival
         };
         let found = self.flows.find(arrival.dir, hash, &key);
-        let passed = found
-            .and_then(|found| self.trace_known(port, found.id, arrival, packet, trace, &mut false));
+        let passed =
+            found.and_then(|id| self.trace_known(port, id, arrival, packet, trace, &mut false));
         trace.flow = Some(key.id());
         trace.known = true;
         match passed.ok_or(DropReason::FragmentOrphan)?? {
@@ -368,7 +368,7 @@ impl<N: Network> Inner<N> {
         let flow = self.flows.get(id)?;
         if let (Some(mut connection), Some(segment)) = (
             flow.connection(),
-            super::process::segment_of(arrival, packet),
+            super::process::segment_of(arrival.parsed, packet),
         ) {
             match connection.segment(arrival.dir, &segment) {
                 Outcome::Pass => {}

@@ -39,7 +39,7 @@ impl<N: Network> fmt::Debug for Worker<'_, N> {
 
 /// Places to count in. Workers that find none free share one.
 pub(super) struct Places {
-    own: Box<[Place]>,
+    own: Box<[Place; OWN_PLACES]>,
     shared: Box<Place>,
 }
 
@@ -75,15 +75,25 @@ pub(super) struct Claimed<'a> {
 impl Places {
     pub(super) fn new() -> Self {
         Self {
-            own: (0..OWN_PLACES).map(|_| Place::default()).collect(),
+            own: Box::default(),
             shared: Box::default(),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn claim(&self) -> Claimed<'_> {
+        let [place, others @ ..] = &*self.own;
+        if place.taken.swap(true, Ordering::Acquire) {
+            return self.claim_of(others);
+        }
+        Claimed { place, alone: true }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_of<'a>(&'a self, places: &'a [Place]) -> Claimed<'a> {
         let free = |place: &&Place| !place.taken.swap(true, Ordering::Acquire);
-        match self.own.iter().find(free) {
+        match places.iter().find(free) {
             Some(place) => Claimed { place, alone: true },
             None => Claimed {
                 place: &self.shared,

@@ -17,6 +17,10 @@ pub struct Connection {
     opened: Direction,
     /// Which way the first FIN went.
     closed: Direction,
+    /// Established, and both ends have been heard and have acknowledged: nothing is to be asked of a segment but its numbers.
+    smooth: bool,
+    /// By how much the windows of either end are shifted then.
+    shifts: PerDirection<u8>,
 }
 
 /// What one end has sent.
@@ -84,6 +88,11 @@ impl Connection {
         state: TcpState::Closed,
         opened: Direction::In,
         closed: Direction::In,
+        smooth: false,
+        shifts: PerDirection {
+            inbound: 0,
+            outbound: 0,
+        },
     };
 
     /// Whether `segment` may be the first of a connection; `midstream` says whether one that is no SYN may.
@@ -112,6 +121,7 @@ impl Connection {
             state: TcpState::Established,
             opened: dir,
             closed: dir,
+            ..Self::NONE
         };
         if segment.has(Segment::SYN) {
             connection.state = opening_state(dir);
@@ -122,6 +132,7 @@ impl Connection {
         }
         connection.record(dir, segment);
         connection.close_if_finished(dir, segment);
+        connection.smoothen();
         connection
     }
 
@@ -151,16 +162,61 @@ impl Connection {
     #[inline(always)]
     pub fn segment(&mut self, dir: Direction, segment: &Segment) -> Outcome {
         const CONTROL: u8 = Segment::SYN | Segment::FIN | Segment::RST | Segment::ACK;
-        if self.state == TcpState::Established && segment.flags & CONTROL == Segment::ACK {
-            self.record(dir, segment);
+        if self.smooth && segment.flags & CONTROL == Segment::ACK {
+            self.go_on(dir, segment);
             return Outcome::Pass;
         }
         // A copy of its own: the segments above then never leave the registers.
         let segment = *segment;
-        self.control(dir, &segment)
+        let outcome = self.control(dir, &segment);
+        self.smoothen();
+        outcome
+    }
+
+    /// Whether the connection is established and both ends have been heard and have acknowledged.
+    #[inline(always)]
+    pub(crate) fn is_smooth(&self) -> bool {
+        self.smooth
+    }
+
+    /// What [`Connection::record`] does with a segment that acknowledges, of a smooth connection.
+    #[inline(always)]
+    fn go_on(&mut self, dir: Direction, segment: &Segment) {
+        let shift = *self.shifts.get(dir);
+        let (me, peer) = match dir {
+            Direction::In => (&mut self.ends.inbound, &self.ends.outbound),
+            Direction::Out => (&mut self.ends.outbound, &self.ends.inbound),
+        };
+        let end = segment.seq.wrapping_add(segment.payload);
+        let reach = peer.window.max(1 << 16);
+        let within = end.wrapping_sub(peer.acked).wrapping_add(reach) <= reach.saturating_mul(2);
+        if !within || !at_most(segment.ack, peer.next) {
+            return;
+        }
+        if !at_most(end, me.next) {
+            me.next = end;
+        }
+        if at_most(me.acked, segment.ack) {
+            me.acked = segment.ack;
+        }
+        me.window = u32::from(segment.window) << (shift & MAX_SCALE);
+    }
+
+    fn smoothen(&mut self) {
+        const KNOWN: u8 = End::SEEN | End::ACKED;
+        let End { flags: a, .. } = self.ends.inbound;
+        let End { flags: b, .. } = self.ends.outbound;
+        self.smooth = self.state == TcpState::Established && a & b & KNOWN == KNOWN;
+        // RFC 7323, section 2.2: both must have offered it.
+        let scaled = (a ^ b) & End::SCALES == 0;
+        for dir in Direction::BOTH {
+            let shift = if scaled { self.ends.get(dir).scale } else { 0 };
+            *self.shifts.get_mut(dir) = shift;
+        }
     }
 
     #[cold]
+    #[inline(never)]
     fn control(&mut self, dir: Direction, segment: &Segment) -> Outcome {
         let syn = segment.has(Segment::SYN);
         if syn && segment.flags & (Segment::FIN | Segment::RST) != 0 {

@@ -1,7 +1,10 @@
 //! What the tracker looks at in a segment.
 
+use opte_headers::frame::{HeaderKind, Parsed};
 use opte_headers::options::OptionList;
 use opte_headers::{Header, Tcp, TcpFlags, TcpGet, TcpOption};
+
+use crate::packet::Packet;
 
 /// The fields of a TCP segment that matter to its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,16 @@ impl Segment {
     pub const RST: u8 = TcpFlags::RST.bits();
     /// The acknowledgement number counts.
     pub const ACK: u8 = TcpFlags::ACK.bits();
+
+    /// The segment of a packet, if it is one with its header.
+    #[inline(always)]
+    pub(crate) fn of(parsed: &Parsed, packet: &Packet<'_>) -> Option<Self> {
+        if parsed.l4_kind() != HeaderKind::Tcp {
+            return None;
+        }
+        let end = parsed.frame_len as usize;
+        Self::parse(packet.bytes(parsed.l4()?, end)?)
+    }
 
     /// The segment whose header and payload are `transport`; `None` if the header is not whole.
     #[inline(always)]
