@@ -156,14 +156,12 @@ fn record_fragment<const QUICK: bool>(first: bool, walk: &mut Walk<QUICK>) -> bo
 /// A transport protocol that no header type stands for: a flow on addresses and protocol.
 /// Of SCTP the ports are in the key, where those of TCP and UDP are (RFC 9260, section 3.1).
 fn unknown_transport(bytes: &[u8], walk: &mut Walk<false>) -> Result<(), ParseError> {
-    let mut len = 0;
     if walk.parsed.key.protocol == IpProtocol::SCTP.0 {
         let (view, _) = Sctp::parse(bytes)?;
         let key = &mut walk.parsed.key;
         (key.source_port, key.destination_port) = (view.source(), view.destination());
-        len = Sctp::MIN_LEN;
     }
-    let index = walk.push("transport", HeaderKind::Other, len)?;
+    let index = walk.push("transport", HeaderKind::Other, 0)?;
     walk.set_l4(index);
     Ok(())
 }
