@@ -23,7 +23,11 @@ pub fn parse_guest(bytes: &[u8]) -> Result<Parsed, ParseError> {
 /// As [`parse_guest`]; what is not Geneve; a Geneve option that is malformed, or must be understood and is not.
 #[inline]
 pub fn parse_geneve(bytes: &[u8]) -> Result<Parsed, ParseError> {
-    plain::parse::<plain::Tunnel>(bytes)
+    if plain::has_options(bytes) {
+        plain::parse::<plain::Tunnel<true>>(bytes)
+    } else {
+        plain::parse::<plain::Tunnel<false>>(bytes)
+    }
 }
 
 crate::stack_parser! {

@@ -1,5 +1,5 @@
 //! The frames that nearly all are: TCP or UDP over IPv4 or IPv6 without options, extension headers, fragments or tags, in a
-//! Geneve tunnel without options or in none. They are told by a few comparisons of whole words, and all that does not depend on
+//! Geneve tunnel or in none. They are told by a few comparisons of whole words, and all that does not depend on
 //! the frame is a constant. Anything else, and anything at fault, is left to the parser of the stack.
 
 use super::HeaderKind;
@@ -11,6 +11,7 @@ use crate::error::ParseError;
 use crate::ethertype::Ethertype;
 use crate::header::{Field, Header};
 use crate::ip_protocol::IpProtocol;
+use crate::options::GeneveKind;
 use crate::protocol::{
     Ethernet, Geneve, Ipv4, Ipv6, Tcp, Udp, ethernet, geneve, ipv4, ipv6, tcp, udp,
 };
@@ -24,13 +25,16 @@ const L3: usize = Ethernet::MIN_LEN;
 const L4_OF_V4: usize = L3 + Ipv4::MIN_LEN;
 const L4_OF_V6: usize = L3 + Ipv6::MIN_LEN;
 
-/// Where the header of Geneve begins.
+/// Where the header of Geneve begins, and its options.
 const GENEVE: usize = L4_OF_V6 + Udp::MIN_LEN;
+const OPTIONS: usize = GENEVE + Geneve::MIN_LEN;
 
 /// What is around the innermost frame.
 pub(super) trait Around {
     /// How many bytes.
     const LEN: usize;
+    /// The options of the tunnel.
+    const OPTIONS: TunnelOptions = TunnelOptions(0);
 
     /// Whether it is as plain as the frame in it. The bytes of both are there.
     fn is_plain(around: &[u8]) -> bool;
@@ -48,8 +52,8 @@ pub(super) trait Around {
 /// Nothing: frames as guests send them.
 pub(super) enum Nothing {}
 
-/// A tunnel: frames of the underlay.
-pub(super) enum Tunnel {}
+/// A tunnel of Geneve: frames of the underlay, from outside the overlay or not. What says that they are is the one option.
+pub(super) enum Tunnel<const EXTERNAL: bool> {}
 
 impl Around for Nothing {
     const LEN: usize = 0;
@@ -75,8 +79,13 @@ impl Around for Nothing {
     }
 }
 
-impl Around for Tunnel {
-    const LEN: usize = GENEVE + Geneve::MIN_LEN;
+impl<const EXTERNAL: bool> Around for Tunnel<EXTERNAL> {
+    const LEN: usize = OPTIONS + if EXTERNAL { 4 } else { 0 };
+    const OPTIONS: TunnelOptions = TunnelOptions(if EXTERNAL {
+        TunnelOptions::EXTERNAL.0
+    } else {
+        0
+    });
 
     #[inline(always)]
     fn is_plain(around: &[u8]) -> bool {
@@ -84,7 +93,8 @@ impl Around for Tunnel {
         Word::of(around, V6.at).is(V6)
             && next == Some(&IpProtocol::UDP.0)
             && half(around, L4_OF_V6 + at::<udp::Destination>()) == Geneve::PORT
-            && Word::of(around, GENEVE).is(NO_OPTIONS)
+            && Word::of(around, GENEVE).is(if EXTERNAL { ONE_OPTION } else { NO_OPTIONS })
+            && (!EXTERNAL || Word::of(around, OPTIONS).is(OPTION))
     }
 
     #[inline(always)]
@@ -363,12 +373,28 @@ const fn whole_with(protocol: IpProtocol) -> Pattern {
     Pattern::new(L3 + at::<ipv4::FragmentOffset>(), mask, value)
 }
 
-/// Geneve of version 0 without options, and Ethernet in it.
-const NO_OPTIONS: Pattern = {
+/// Geneve of version 0 without options or with four bytes of them, and Ethernet in it.
+const NO_OPTIONS: Pattern = with_options(0);
+const ONE_OPTION: Pattern = with_options(1);
+
+const fn with_options(words: u8) -> Pattern {
     const { assert!(at::<geneve::Version>() == 0 && at::<geneve::Protocol>() == 2) }
     let [a, b] = Ethertype::ETHERNET.0.to_be_bytes();
-    Pattern::new(GENEVE, [0xff, 0, 0xff, 0xff], [0, 0, a, b])
+    Pattern::new(GENEVE, [0xff, 0, 0xff, 0xff], [words, 0, a, b])
+}
+
+/// The option of frames from outside, which has no body: class, type, and a length of five bits.
+const OPTION: Pattern = {
+    let [a, b] = GeneveKind::EXTERNAL.class.to_be_bytes();
+    let value = [a, b, GeneveKind::EXTERNAL.ty, 0];
+    Pattern::new(OPTIONS, [0xff, 0xff, 0xff, 0x1f], value)
 };
+
+/// Whether the header of Geneve, if it is one, has options.
+#[inline(always)]
+pub(super) fn has_options(bytes: &[u8]) -> bool {
+    bytes.get(GENEVE).is_some_and(|first| *first != 0)
+}
 
 const fn of_v4<A: Around>(protocol: u8) -> Parsed {
     let key = FlowKey {
@@ -425,7 +451,7 @@ const fn plain<A: Around>(
         ethertype,
         frame_len: 0,
         payload: 0,
-        tunnel: TunnelOptions(0),
+        tunnel: A::OPTIONS,
     }
 }
 

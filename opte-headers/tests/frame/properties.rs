@@ -145,6 +145,16 @@ fn plain_tunnels() -> Vec<Vec<u8>> {
     let all = plain();
     let mut frames: Vec<_> = all.iter().map(|inner| geneve(&[], false, inner)).collect();
     frames.extend(like_v4(&frames[0]));
+    // From outside the overlay, and with options that are not quite that.
+    let options: [&[u8]; 4] = [
+        &[1, 0x29, 0, 0],
+        &[1, 0x29, 0, 0xe0],
+        &[1, 0x29, 0x80, 0],
+        &[1, 0x29, 0, 0, 1, 0x29, 0, 0],
+    ];
+    for options in options {
+        frames.extend(all.iter().map(|inner| geneve(options, true, inner)));
+    }
     frames
 }
 
