@@ -26,7 +26,7 @@ impl Connection {
         let &[state, opened, closed] = rest else {
             return None;
         };
-        Some(Self {
+        let mut connection = Self {
             ends: PerDirection {
                 inbound: End::restore(inbound)?,
                 outbound: End::restore(outbound)?,
@@ -34,7 +34,10 @@ impl Connection {
             state: STATES.into_iter().find(|known| *known as u8 == state)?,
             opened: direction(opened)?,
             closed: direction(closed)?,
-        })
+            ..Self::NONE
+        };
+        connection.smoothen();
+        Some(connection)
     }
 }
 
