@@ -93,7 +93,9 @@ pub struct Lpm<V> {
     len: usize,
 }
 
+/// Aligned as cache lines are: a lookup in a large map meets few nodes that are in the cache.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 struct Node<V> {
     prefix: Prefix,
     zero: u32,

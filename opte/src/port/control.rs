@@ -1,15 +1,16 @@
 //! What a port is told.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::mem;
 
 use super::{Inner, Port, PortError, PortState};
 use crate::Direction;
+use crate::direction::PerDirection;
 use crate::flow::Expired;
 use crate::network::Network;
 use crate::provider::Level;
-use crate::rule::{Rule, RuleId};
+use crate::rule::{Rule, RuleId, RuleTable};
 use crate::sync::atomic::Ordering;
 use crate::time::Moment;
 
@@ -102,31 +103,70 @@ impl<N: Network> Port<N> {
     /// identifiers of the rules added by [`RuleChange::Add`]. Every flow is judged anew before its next packet.
     pub fn change_rules(&self, changes: Vec<RuleChange<N>>) -> Result<Vec<RuleId>, PortError> {
         let _one = self.commands.lock();
-        let mut inner = self.inner.lock();
         self.must_be(&[PortState::Ready, PortState::Running, PortState::Restored])?;
+        // What takes long is done while packets pass: whole tables are made beside those in use.
+        let steps = changes.into_iter().map(|change| self.prepare(change));
+        let steps: Vec<_> = steps.collect::<Result<_, _>>()?;
+        let mut inner = self.inner.lock();
         let mut removed = Vec::new();
-        for change in &changes {
-            let (RuleChange::Add { layer, .. }
-            | RuleChange::Remove { layer, .. }
-            | RuleChange::Set { layer, .. }) = change;
-            let at = inner.layer(layer)?;
-            if let RuleChange::Remove { dir, id, .. } = change {
-                let there = inner
-                    .layers
-                    .get(at)
-                    .is_some_and(|layer| layer.rules(*dir).contains(*id));
-                if !there || removed.contains(&(at, *dir, *id)) {
-                    return Err(PortError::RuleNotFound(*id));
+        for step in &steps {
+            if let Step::Remove { at, dir, id } = *step {
+                let layer = inner.layers.get(at);
+                let there = layer.is_some_and(|layer| layer.rules(dir).contains(id));
+                if !there || removed.contains(&(at, dir, id)) {
+                    return Err(PortError::RuleNotFound(id));
                 }
-                removed.push((at, *dir, *id));
+                removed.push((at, dir, id));
             }
         }
         let mut added = Vec::new();
-        for change in changes {
-            added.extend(inner.change(change));
+        let mut gone = Vec::new();
+        for step in steps {
+            added.extend(inner.make(step, &mut gone));
         }
         self.changed();
+        drop(inner);
+        drop(gone);
         Ok(added)
+    }
+
+    /// A change with its layer found and its tables made.
+    fn prepare(&self, change: RuleChange<N>) -> Result<Step<N>, PortError> {
+        Ok(match change {
+            RuleChange::Add { layer, dir, rule } => Step::Add {
+                at: self.inner.lock().layer(&layer)?,
+                dir,
+                rule,
+            },
+            RuleChange::Remove { layer, dir, id } => Step::Remove {
+                at: self.inner.lock().layer(&layer)?,
+                dir,
+                id,
+            },
+            RuleChange::Set {
+                layer,
+                inbound,
+                outbound,
+            } => {
+                let inner = self.inner.lock();
+                let at = inner.layer(&layer)?;
+                let Some(present) = inner.layers.get(at) else {
+                    return Err(PortError::LayerNotFound(layer));
+                };
+                let heir = |dir| present.rules(dir).heir();
+                let (mut into, mut out) = (heir(Direction::In), heir(Direction::Out));
+                drop(inner);
+                into.fill(inbound);
+                out.fill(outbound);
+                Step::Set {
+                    at,
+                    tables: Box::new(PerDirection {
+                        inbound: into,
+                        outbound: out,
+                    }),
+                }
+            }
+        })
     }
 
     /// Adds a rule to a layer.
@@ -207,23 +247,50 @@ impl<N: Network> Inner<N> {
         at.ok_or_else(|| PortError::LayerNotFound(String::from(name)))
     }
 
-    /// Makes a change that was found possible; says the identifier of an added rule.
-    fn change(&mut self, change: RuleChange<N>) -> Option<RuleId> {
-        let (RuleChange::Add { layer, .. }
-        | RuleChange::Remove { layer, .. }
-        | RuleChange::Set { layer, .. }) = &change;
-        let at = self.layer(layer).ok()?;
-        let layer = self.layers.get_mut(at)?;
-        match change {
-            RuleChange::Add { dir, rule, .. } => return Some(layer.add_rule(dir, rule)),
-            RuleChange::Remove { dir, id, .. } => mem::drop(layer.rules_mut(dir).remove(id)),
-            RuleChange::Set {
-                inbound, outbound, ..
-            } => {
-                layer.rules_mut(Direction::In).replace(inbound);
-                layer.rules_mut(Direction::Out).replace(outbound);
+    /// Makes a change that was found possible; says the identifier of an added rule. What it displaces is left to be dropped
+    /// later.
+    fn make(&mut self, step: Step<N>, gone: &mut Vec<Gone<N>>) -> Option<RuleId> {
+        match step {
+            Step::Add { at, dir, rule } => {
+                return Some(self.layers.get_mut(at)?.add_rule(dir, rule));
+            }
+            Step::Remove { at, dir, id } => {
+                let rule = self.layers.get_mut(at)?.rules_mut(dir).remove(id)?;
+                gone.push(Gone::Rule(rule));
+            }
+            Step::Set { at, mut tables } => {
+                let layer = self.layers.get_mut(at)?;
+                for dir in Direction::BOTH {
+                    layer.rules_mut(dir).give_way(tables.get_mut(dir));
+                }
+                gone.push(Gone::Tables(tables));
             }
         }
         None
     }
+}
+
+/// A change of rules that is ready to be made.
+enum Step<N: Network> {
+    Add {
+        at: usize,
+        dir: Direction,
+        rule: Rule<N>,
+    },
+    Remove {
+        at: usize,
+        dir: Direction,
+        id: RuleId,
+    },
+    Set {
+        at: usize,
+        tables: Box<PerDirection<RuleTable<N>>>,
+    },
+}
+
+/// What a change displaced.
+#[expect(dead_code, reason = "held to be dropped")]
+enum Gone<N: Network> {
+    Rule(Rule<N>),
+    Tables(Box<PerDirection<RuleTable<N>>>),
 }

@@ -13,6 +13,7 @@ use crate::direction::PerDirection;
 use crate::flow::{Decision, Key};
 use crate::layer::Layer;
 use crate::network::Network;
+use crate::rule::TableEntry;
 
 /// Flows that one page looks at, at most, so that packets do not wait for a long table with few flows.
 const LOOKED_AT: u32 = 4096;
@@ -58,10 +59,12 @@ impl<N: Network> Port<N> {
         };
         let mut cursor = page.cursor;
         if cursor < FLOWS {
-            let all = rules_of(layer).count();
-            response.rules = rules_of(layer)
+            let all = Direction::BOTH.map(|dir| layer.rules(dir).len());
+            let all: usize = all.into_iter().sum();
+            response.rules = entries_of(layer)
                 .skip(cursor as usize)
                 .take(page.limit())
+                .map(|(dir, entry)| described(dir, entry))
                 .collect();
             cursor += response.rules.len() as u64;
             if cursor < all as u64 {
@@ -203,22 +206,23 @@ impl<N: Network> Inner<N> {
     }
 }
 
-fn rules_of<N: Network>(layer: &Layer<N>) -> impl Iterator<Item = LayerRule> + '_ {
-    Direction::BOTH.into_iter().flat_map(move |dir| {
-        layer.rules(dir).entries().map(move |entry| LayerRule {
-            dir,
-            id: entry.id,
-            priority: entry.rule.priority(),
-            hits: entry.hits,
-            predicates: entry
-                .rule
-                .predicates()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            action: entry.rule.action().to_string(),
-        })
-    })
+fn entries_of<N: Network>(
+    layer: &Layer<N>,
+) -> impl Iterator<Item = (Direction, &TableEntry<N>)> + '_ {
+    let both = Direction::BOTH.into_iter();
+    both.flat_map(move |dir| layer.rules(dir).entries().map(move |entry| (dir, entry)))
+}
+
+fn described<N: Network>(dir: Direction, entry: &TableEntry<N>) -> LayerRule {
+    let predicates = entry.rule.predicates().iter();
+    LayerRule {
+        dir,
+        id: entry.id,
+        priority: entry.rule.priority(),
+        hits: entry.hits,
+        predicates: predicates.map(ToString::to_string).collect(),
+        action: entry.rule.action().to_string(),
+    }
 }
 
 fn default_of<N: Network>(layer: &Layer<N>, dir: Direction) -> DefaultRule {

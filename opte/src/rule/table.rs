@@ -37,6 +37,8 @@ pub struct RuleTable<N: Network> {
     few: Vec<(Gist, u32)>,
     default: DefaultAction,
     default_hits: u64,
+    /// Identifiers below it were given out before the table was made.
+    first_id: RuleId,
     next_id: RuleId,
 }
 
@@ -63,6 +65,7 @@ impl<N: Network> RuleTable<N> {
             few: Vec::new(),
             default,
             default_hits: 0,
+            first_id: 0,
             next_id: 0,
         }
     }
@@ -94,31 +97,48 @@ impl<N: Network> RuleTable<N> {
 
     /// Puts `rules` in the place of all there are. Identifiers go on.
     pub fn replace(&mut self, rules: impl IntoIterator<Item = Rule<N>>) {
-        let successor = self.successor(rules);
-        *self = successor;
+        let mut heir = self.heir();
+        heir.fill(rules);
+        self.give_way(&mut heir);
     }
 
-    /// A table with `rules` in the place of all there are, made beside this one, whose default it has, and whose
-    /// identifiers it goes on with.
+    /// An empty table with the default of this one, whose identifiers go on where those of this one end: to be
+    /// [filled](Self::fill) beside it, and then to [take its place](Self::give_way).
     #[must_use]
-    pub fn successor(&self, rules: impl IntoIterator<Item = Rule<N>>) -> Self {
-        let mut successor = Self {
-            default_hits: self.default_hits,
+    pub fn heir(&self) -> Self {
+        Self {
+            first_id: self.next_id,
             next_id: self.next_id,
             ..Self::new(self.default)
-        };
+        }
+    }
+
+    /// Adds rules. Of many at once none has to make room for another.
+    pub fn fill(&mut self, rules: impl IntoIterator<Item = Rule<N>>) {
         let mut entries = Vec::new();
         for rule in rules {
-            let id = successor.next_id;
-            successor.next_id += 1;
+            let id = self.next_id;
+            self.next_id += 1;
             entries.push(TableEntry { id, hits: 0, rule });
         }
-        // In order nothing has to move.
         entries.sort_by_key(rank_of);
         for entry in entries {
-            successor.enter(entry);
+            self.enter(entry);
         }
-        successor
+    }
+
+    /// Changes places with an heir. What was counted of packets without a rule stays.
+    pub fn give_way(&mut self, heir: &mut Self) {
+        if self.next_id > heir.first_id {
+            // Rules were added here meanwhile: no identifier is given twice.
+            let entries = core::mem::take(&mut heir.entries);
+            let mut entries: Vec<_> = entries.into_iter().flatten().collect();
+            entries.sort_by_key(|entry| entry.id);
+            *heir = self.heir();
+            heir.fill(entries.into_iter().map(|entry| entry.rule));
+        }
+        heir.default_hits = self.default_hits;
+        core::mem::swap(self, heir);
     }
 
     /// What the table says to every packet, if its first rule asks nothing or it has none.
