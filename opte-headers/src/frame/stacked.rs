@@ -268,7 +268,7 @@ fn extensions<'a, const QUICK: bool>(
         }
         // RFC 6564: next header, then the length in units of eight bytes without the first eight.
         let [following, units, ..] = *bytes else {
-            return Err(ParseError::truncated("Ipv6", "extension", 8, bytes.len()));
+            return Err(ParseError::truncated("Ipv6", "extension", 2, bytes.len()));
         };
         let len = 8 + 8 * usize::from(units);
         let Some(rest) = bytes.get(len..) else {

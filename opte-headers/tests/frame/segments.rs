@@ -95,7 +95,7 @@ proptest! {
         let whole = parse_guest(&frame).unwrap();
         // Of SCTP the ports are looked at, though its header is not among those of the stack.
         let sctp = if whole.protocol() == Some(IpProtocol::SCTP) { Sctp::MIN_LEN } else { 0 };
-        let headers = whole.payload as usize + sctp;
+        let headers = (whole.payload as usize + sctp).min(frame.len());
         let (head, rest) = frame.split_at(headers + end.index(frame.len() - headers + 1));
         let segments = [head, rest];
         let found = parse_segments(&segments[..], &mut [], parse_guest_head).unwrap();
@@ -127,6 +127,21 @@ proptest! {
         prop_assert_eq!(of_head, applied);
         let joined = [&head[of_head.start..], &frame[found.head.len()..]].concat();
         prop_assert_eq!(&joined, &whole[applied.start..]);
+    }
+}
+
+/// An extension header of which nothing is here, and of which all that there is does not tell enough.
+#[test]
+fn extension_headers_cut_off() {
+    let cut = ipv6(IpProtocol::DESTINATION_OPTIONS, &[58, 1]);
+    let frame = ethernet(Ethertype::IPV6, &cut);
+    let error = parse_guest(&frame).unwrap_err();
+    assert_eq!(error, ParseError::truncated("Ipv6", "extension", 16, 2));
+    for len in 14..56 {
+        let segments = [&frame[..len], &frame[len..]];
+        let mut buffer = [0; 256];
+        let found = parse_segments(&segments[..], &mut buffer, parse_guest_head);
+        assert_eq!(found, Err(SegmentError::Parse(error)), "{len}");
     }
 }
 
