@@ -1,32 +1,27 @@
-//! A frame to the key of its flow: `out` is Ethernet, IP, TCP or UDP; `geneve` the same in Ethernet, IPv6, UDP, Geneve.
+//! A frame to the key of its flow, written to where the caller wants it; the project and the code by hand give also where each
+//! header stands: `out` is Ethernet, IP, TCP or UDP; `geneve` the same in Ethernet, IPv6, UDP, Geneve.
 
 use opte_headers::FlowKey;
 use opte_headers::frame::KeyKind;
 
-/// A key of IPv4.
+/// Writes a key of IPv4.
 #[inline(always)]
-fn v4(source: [u8; 4], destination: [u8; 4], protocol: u8, ports: (u16, u16)) -> FlowKey {
-    v6(
-        FlowKey::octets_of_v4(source.into()),
-        FlowKey::octets_of_v4(destination.into()),
-        protocol,
-        ports,
-    )
+fn v4(key: &mut FlowKey, source: [u8; 4], destination: [u8; 4], protocol: u8, ports: (u16, u16)) {
+    let source = FlowKey::octets_of_v4(source.into());
+    let destination = FlowKey::octets_of_v4(destination.into());
+    v6(key, source, destination, protocol, ports);
 }
 
-/// A key of IPv6.
+/// Writes a key of IPv6.
 #[inline(always)]
-fn v6(source: [u8; 16], destination: [u8; 16], protocol: u8, ports: (u16, u16)) -> FlowKey {
-    FlowKey {
-        source,
-        destination,
-        source_port: ports.0,
-        destination_port: ports.1,
-        protocol,
-        flags: 0,
-        kind: KeyKind::PLAIN,
-        vni: [0; 3],
-    }
+fn v6(key: &mut FlowKey, source: [u8; 16], destination: [u8; 16], protocol: u8, ports: (u16, u16)) {
+    key.source = source;
+    key.destination = destination;
+    (key.source_port, key.destination_port) = ports;
+    key.protocol = protocol;
+    key.flags = 0;
+    key.kind = KeyKind::PLAIN;
+    key.vni = [0; 3];
 }
 
 /// An address of IPv6 that the key would take for one of IPv4.
@@ -56,6 +51,7 @@ pub mod by_hand {
     use opte_headers::FlowKey;
 
     #[allow(dead_code)]
+    #[derive(Default)]
     pub struct Found {
         pub key: FlowKey,
         /// Where the innermost network header starts.
@@ -76,7 +72,7 @@ pub mod by_hand {
     /// The frame that starts at `start` and ends with `frame`. Each family has code of its own to the end, so that addresses are
     /// moved once.
     #[inline(always)]
-    fn guest(frame: &[u8], start: usize, vni: [u8; 3]) -> Option<Found> {
+    fn guest(frame: &[u8], start: usize, vni: [u8; 3], out: &mut Found) -> Option<()> {
         let (ethernet, packet) = frame.get(start..)?.split_first_chunk::<14>()?;
         match be16(ethernet, 12) {
             0x0800 => {
@@ -89,11 +85,9 @@ pub mod by_hand {
                 let (ports, len) = transport(ip[9], body)?;
                 let source = [ip[12], ip[13], ip[14], ip[15]];
                 let destination = [ip[16], ip[17], ip[18], ip[19]];
-                let key = FlowKey {
-                    vni,
-                    ..v4(source, destination, ip[9], ports)
-                };
-                Some(found(key, start + 14, start + 34, len, body))
+                v4(&mut out.key, source, destination, ip[9], ports);
+                out.key.vni = vni;
+                places(out, start + 14, start + 34, len, body);
             }
             0x86dd => {
                 let (ip, rest) = packet.split_first_chunk::<40>()?;
@@ -104,14 +98,13 @@ pub mod by_hand {
                     return None;
                 }
                 let (ports, len) = transport(ip[6], body)?;
-                let key = FlowKey {
-                    vni,
-                    ..v6(source, destination, ip[6], ports)
-                };
-                Some(found(key, start + 14, start + 54, len, body))
+                v6(&mut out.key, source, destination, ip[6], ports);
+                out.key.vni = vni;
+                places(out, start + 14, start + 54, len, body);
             }
-            _ => None,
+            _ => return None,
         }
+        Some(())
     }
 
     /// Ports, and the header's length.
@@ -138,14 +131,11 @@ pub mod by_hand {
     }
 
     #[inline(always)]
-    fn found(key: FlowKey, network: usize, transport: usize, len: usize, body: &[u8]) -> Found {
-        Found {
-            key,
-            network: network as u16,
-            transport: transport as u16,
-            payload: (transport + len) as u16,
-            end: (transport + body.len()) as u16,
-        }
+    fn places(out: &mut Found, network: usize, transport: usize, len: usize, body: &[u8]) {
+        out.network = network as u16;
+        out.transport = transport as u16;
+        out.payload = (transport + len) as u16;
+        out.end = (transport + body.len()) as u16;
     }
 
     /// The network and what is in the tunnel, of what follows UDP.
@@ -176,15 +166,15 @@ pub mod by_hand {
     }
 
     #[inline(never)]
-    pub fn measured_out(frame: &[u8]) -> Option<Found> {
+    pub fn measured_out(frame: &[u8], out: &mut Found) -> Option<()> {
         if frame.len() > usize::from(u16::MAX) {
             return None;
         }
-        guest(frame, 0, [0; 3])
+        guest(frame, 0, [0; 3], out)
     }
 
     #[inline(never)]
-    pub fn measured_geneve(frame: &[u8]) -> Option<Found> {
+    pub fn measured_geneve(frame: &[u8], out: &mut Found) -> Option<()> {
         let (outer, rest) = frame.split_first_chunk::<62>()?;
         let ip = &outer[14..54];
         let (packet, udp) = (usize::from(be16(ip, 4)), usize::from(be16(outer, 58)));
@@ -199,7 +189,7 @@ pub mod by_hand {
         }
         let (vni, inner) = geneve(rest.get(..udp - 8)?)?;
         let end = 54 + udp;
-        guest(frame.get(..end)?, end - inner.len(), vni)
+        guest(frame.get(..end)?, end - inner.len(), vni, out)
     }
 }
 
@@ -216,7 +206,7 @@ pub mod ingot {
     use opte_headers::FlowKey;
 
     #[inline(always)]
-    fn key(network: &ValidNetwork<&[u8]>, transport: &ValidTransport<&[u8]>) -> FlowKey {
+    fn key(network: &ValidNetwork<&[u8]>, transport: &ValidTransport<&[u8]>, out: &mut FlowKey) {
         let ports = match transport {
             ValidTransport::Tcp(tcp) => (tcp.source(), tcp.destination()),
             ValidTransport::Udp(udp) => (udp.source(), udp.destination()),
@@ -225,12 +215,12 @@ pub mod ingot {
         match network {
             ValidNetwork::Ipv4(ip) => {
                 let (source, destination) = (ip.source().octets(), ip.destination().octets());
-                v4(source, destination, ip.protocol().0, ports)
+                v4(out, source, destination, ip.protocol().0, ports);
             }
             ValidNetwork::Ipv6(ip) => {
                 let (source, destination) = (ip.source().octets(), ip.destination().octets());
                 let next = ip.next_layer().unwrap_or_default().0;
-                v6(source, destination, next, ports)
+                v6(out, source, destination, next, ports);
             }
         }
     }
@@ -277,30 +267,30 @@ pub mod ingot {
     }
 
     #[inline(never)]
-    pub fn measured_out(frame: &[u8]) -> Option<FlowKey> {
+    pub fn measured_out(frame: &[u8], out: &mut FlowKey) -> Option<()> {
         let (parsed, ..) = ValidGuest::parse(frame).ok()?;
-        Some(key(&parsed.network, &parsed.transport))
+        key(&parsed.network, &parsed.transport, out);
+        Some(())
     }
 
     #[inline(never)]
-    pub fn measured_out_checked(frame: &[u8]) -> Option<FlowKey> {
+    pub fn measured_out_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
         let (parsed, ..) = ValidGuest::parse(frame).ok()?;
         check(&parsed.network, &parsed.transport, frame.len() - 14)?;
-        Some(key(&parsed.network, &parsed.transport))
+        key(&parsed.network, &parsed.transport, out);
+        Some(())
     }
 
     #[inline(never)]
-    pub fn measured_geneve(frame: &[u8]) -> Option<FlowKey> {
+    pub fn measured_geneve(frame: &[u8], out: &mut FlowKey) -> Option<()> {
         let (parsed, ..) = ValidTunnel::parse(frame).ok()?;
-        let vni = parsed.geneve.vni().bytes();
-        Some(FlowKey {
-            vni,
-            ..key(&parsed.network, &parsed.transport)
-        })
+        key(&parsed.network, &parsed.transport, out);
+        out.vni = parsed.geneve.vni().bytes();
+        Some(())
     }
 
     #[inline(never)]
-    pub fn measured_geneve_checked(frame: &[u8]) -> Option<FlowKey> {
+    pub fn measured_geneve_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
         let (parsed, ..) = ValidTunnel::parse(frame).ok()?;
         let (ip, udp, geneve) = (&parsed.ipv6, &parsed.udp, &parsed.geneve);
         let packet = usize::from(ip.payload_len());
@@ -325,10 +315,9 @@ pub mod ingot {
         }
         let room = len.checked_sub(8 + geneve.packet_length() + 14)?;
         check(&parsed.network, &parsed.transport, room)?;
-        Some(FlowKey {
-            vni: geneve.vni().bytes(),
-            ..key(&parsed.network, &parsed.transport)
-        })
+        key(&parsed.network, &parsed.transport, out);
+        out.vni = geneve.vni().bytes();
+        Some(())
     }
 }
 
@@ -339,7 +328,7 @@ pub mod etherparse {
     use opte_headers::FlowKey;
 
     #[inline(always)]
-    fn key(parsed: &SlicedPacket<'_>, checked: bool) -> Option<FlowKey> {
+    fn key(parsed: &SlicedPacket<'_>, checked: bool, out: &mut FlowKey) -> Option<()> {
         let ports = match parsed.transport.as_ref()? {
             TransportSlice::Tcp(tcp) => (tcp.source_port(), tcp.destination_port()),
             TransportSlice::Udp(udp) => {
@@ -357,7 +346,7 @@ pub mod etherparse {
                     return None;
                 }
                 let protocol = ip.payload_ip_number().0;
-                Some(v4(header.source(), header.destination(), protocol, ports))
+                v4(out, header.source(), header.destination(), protocol, ports);
             }
             NetSlice::Ipv6(ip) => {
                 let header = ip.header();
@@ -365,25 +354,26 @@ pub mod etherparse {
                 if checked && (is_mapped(source) || is_mapped(destination)) {
                     return None;
                 }
-                Some(v6(source, destination, ip.payload().ip_number.0, ports))
+                v6(out, source, destination, ip.payload().ip_number.0, ports);
             }
-            _ => None,
+            _ => return None,
         }
+        Some(())
     }
 
     #[inline(never)]
-    pub fn measured_out(frame: &[u8]) -> Option<FlowKey> {
-        key(&SlicedPacket::from_ethernet(frame).ok()?, false)
+    pub fn measured_out(frame: &[u8], out: &mut FlowKey) -> Option<()> {
+        key(&SlicedPacket::from_ethernet(frame).ok()?, false, out)
     }
 
     #[inline(never)]
-    pub fn measured_out_checked(frame: &[u8]) -> Option<FlowKey> {
-        key(&SlicedPacket::from_ethernet(frame).ok()?, true)
+    pub fn measured_out_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
+        key(&SlicedPacket::from_ethernet(frame).ok()?, true, out)
     }
 
     /// Geneve by hand, and so with its checks.
     #[inline(never)]
-    pub fn measured_geneve_checked(frame: &[u8]) -> Option<FlowKey> {
+    pub fn measured_geneve_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
         let outer = SlicedPacket::from_ethernet(frame).ok()?;
         let (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Udp(udp))) =
             (&outer.net, &outer.transport)
@@ -397,10 +387,9 @@ pub mod etherparse {
         }
         let (vni, inner) = by_hand::geneve(udp.payload())?;
         let inner = SlicedPacket::from_ethernet(inner).ok()?;
-        Some(FlowKey {
-            vni,
-            ..key(&inner, true)?
-        })
+        key(&inner, true, out)?;
+        out.vni = vni;
+        Some(())
     }
 }
 
@@ -413,7 +402,7 @@ pub mod smoltcp {
     };
 
     #[inline(always)]
-    fn guest(frame: &[u8], checked: bool) -> Option<FlowKey> {
+    fn guest(frame: &[u8], checked: bool, out: &mut FlowKey) -> Option<()> {
         let ethernet = EthernetFrame::new_checked(frame).ok()?;
         match ethernet.ethertype() {
             EthernetProtocol::Ipv4 => {
@@ -424,7 +413,7 @@ pub mod smoltcp {
                 }
                 let ports = ports(ip.next_header(), ip.payload())?;
                 let (source, destination) = (ip.src_addr().octets(), ip.dst_addr().octets());
-                Some(v4(source, destination, ip.next_header().into(), ports))
+                v4(out, source, destination, ip.next_header().into(), ports);
             }
             EthernetProtocol::Ipv6 => {
                 let ip = Ipv6Packet::new_checked(ethernet.payload()).ok()?;
@@ -433,10 +422,11 @@ pub mod smoltcp {
                     return None;
                 }
                 let ports = ports(ip.next_header(), ip.payload())?;
-                Some(v6(source, destination, ip.next_header().into(), ports))
+                v6(out, source, destination, ip.next_header().into(), ports);
             }
-            _ => None,
+            _ => return None,
         }
+        Some(())
     }
 
     #[inline(always)]
@@ -455,18 +445,18 @@ pub mod smoltcp {
     }
 
     #[inline(never)]
-    pub fn measured_out(frame: &[u8]) -> Option<FlowKey> {
-        guest(frame, false)
+    pub fn measured_out(frame: &[u8], out: &mut FlowKey) -> Option<()> {
+        guest(frame, false, out)
     }
 
     #[inline(never)]
-    pub fn measured_out_checked(frame: &[u8]) -> Option<FlowKey> {
-        guest(frame, true)
+    pub fn measured_out_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
+        guest(frame, true, out)
     }
 
     /// Geneve by hand, and so with its checks.
     #[inline(never)]
-    pub fn measured_geneve_checked(frame: &[u8]) -> Option<FlowKey> {
+    pub fn measured_geneve_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
         let ethernet = EthernetFrame::new_checked(frame).ok()?;
         if ethernet.ethertype() != EthernetProtocol::Ipv6 {
             return None;
@@ -481,10 +471,9 @@ pub mod smoltcp {
             return None;
         }
         let (vni, inner) = by_hand::geneve(udp.payload())?;
-        Some(FlowKey {
-            vni,
-            ..guest(inner, true)?
-        })
+        guest(inner, true, out)?;
+        out.vni = vni;
+        Some(())
     }
 }
 
@@ -501,7 +490,7 @@ pub mod pnet {
     use pnet_packet::udp::UdpPacket;
 
     #[inline(always)]
-    fn guest(frame: &[u8], checked: bool) -> Option<FlowKey> {
+    fn guest(frame: &[u8], checked: bool, out: &mut FlowKey) -> Option<()> {
         let ethernet = EthernetPacket::new(frame)?;
         match ethernet.get_ethertype() {
             EtherTypes::Ipv4 => {
@@ -523,7 +512,13 @@ pub mod pnet {
                 let protocol = ip.get_next_level_protocol();
                 let ports = ports(protocol, ip.payload(), checked)?;
                 let (source, destination) = (ip.get_source(), ip.get_destination());
-                Some(v4(source.octets(), destination.octets(), protocol.0, ports))
+                v4(
+                    out,
+                    source.octets(),
+                    destination.octets(),
+                    protocol.0,
+                    ports,
+                );
             }
             EtherTypes::Ipv6 => {
                 let ip = Ipv6Packet::new(ethernet.payload())?;
@@ -537,10 +532,11 @@ pub mod pnet {
                     return None;
                 }
                 let ports = ports(ip.get_next_header(), ip.payload(), checked)?;
-                Some(v6(source, destination, ip.get_next_header().0, ports))
+                v6(out, source, destination, ip.get_next_header().0, ports);
             }
-            _ => None,
+            _ => return None,
         }
+        Some(())
     }
 
     #[inline(always)]
@@ -563,18 +559,18 @@ pub mod pnet {
     }
 
     #[inline(never)]
-    pub fn measured_out(frame: &[u8]) -> Option<FlowKey> {
-        guest(frame, false)
+    pub fn measured_out(frame: &[u8], out: &mut FlowKey) -> Option<()> {
+        guest(frame, false, out)
     }
 
     #[inline(never)]
-    pub fn measured_out_checked(frame: &[u8]) -> Option<FlowKey> {
-        guest(frame, true)
+    pub fn measured_out_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
+        guest(frame, true, out)
     }
 
     /// Geneve by hand, and so with its checks.
     #[inline(never)]
-    pub fn measured_geneve_checked(frame: &[u8]) -> Option<FlowKey> {
+    pub fn measured_geneve_checked(frame: &[u8], out: &mut FlowKey) -> Option<()> {
         let ethernet = EthernetPacket::new(frame)?;
         if ethernet.get_ethertype() != EtherTypes::Ipv6 {
             return None;
@@ -596,10 +592,9 @@ pub mod pnet {
             return None;
         }
         let (vni, inner) = by_hand::geneve(udp.payload())?;
-        Some(FlowKey {
-            vni,
-            ..guest(inner, true)?
-        })
+        guest(inner, true, out)?;
+        out.vni = vni;
+        Some(())
     }
 }
 
@@ -608,26 +603,39 @@ mod tests {
     use super::*;
     use crate::rows::{guest, tunnelled};
 
+    fn key_by(function: fn(&[u8], &mut FlowKey) -> Option<()>, frame: &[u8]) -> Option<FlowKey> {
+        let mut key = FlowKey::ZERO;
+        function(frame, &mut key).map(|()| key)
+    }
+
+    fn by_hand(
+        function: fn(&[u8], &mut by_hand::Found) -> Option<()>,
+        frame: &[u8],
+    ) -> Option<FlowKey> {
+        let mut found = by_hand::Found::default();
+        function(frame, &mut found).map(|()| found.key)
+    }
+
     /// What each makes of a frame; the project and the code written by hand first.
     fn out(frame: &[u8]) -> [Option<FlowKey>; 6] {
         [
             opte::measured_out(frame).ok().map(|parsed| parsed.key),
-            by_hand::measured_out(frame).map(|found| found.key),
-            ingot::measured_out_checked(frame),
-            etherparse::measured_out_checked(frame),
-            smoltcp::measured_out_checked(frame),
-            pnet::measured_out_checked(frame),
+            by_hand(by_hand::measured_out, frame),
+            key_by(ingot::measured_out_checked, frame),
+            key_by(etherparse::measured_out_checked, frame),
+            key_by(smoltcp::measured_out_checked, frame),
+            key_by(pnet::measured_out_checked, frame),
         ]
     }
 
     fn geneve(frame: &[u8]) -> [Option<FlowKey>; 6] {
         [
             opte::measured_geneve(frame).ok().map(|parsed| parsed.key),
-            by_hand::measured_geneve(frame).map(|found| found.key),
-            ingot::measured_geneve_checked(frame),
-            etherparse::measured_geneve_checked(frame),
-            smoltcp::measured_geneve_checked(frame),
-            pnet::measured_geneve_checked(frame),
+            by_hand(by_hand::measured_geneve, frame),
+            key_by(ingot::measured_geneve_checked, frame),
+            key_by(etherparse::measured_geneve_checked, frame),
+            key_by(smoltcp::measured_geneve_checked, frame),
+            key_by(pnet::measured_geneve_checked, frame),
         ]
     }
 
@@ -643,10 +651,10 @@ mod tests {
         let (guest, tunnelled) = (guest(), tunnelled());
         let expected = out(&guest)[0].expect("a key");
         assert_eq!(out(&guest), [Some(expected); 6]);
-        assert!(ingot::measured_out(&guest) == Some(expected));
+        assert!(key_by(ingot::measured_out, &guest) == Some(expected));
         let expected = geneve(&tunnelled)[0].expect("a key");
         assert_eq!(geneve(&tunnelled), [Some(expected); 6]);
-        assert!(ingot::measured_geneve(&tunnelled) == Some(expected));
+        assert!(key_by(ingot::measured_geneve, &tunnelled) == Some(expected));
     }
 
     #[test]
