@@ -241,15 +241,72 @@ fn shortfall_1_9_a_packet_that_does_not_fit_is_reported() {
     }
 }
 
+/// RFC 791, section 3.2; RFC 1812, section 4.2.2.7: what may be cut is cut, and arrives whole.
 #[test]
-fn what_may_be_cut_is_dropped_without_a_word() {
+fn what_may_be_cut_is_cut() {
+    use sim::fragments::whole;
+    for (world, a) in [shared(), own()] {
+        for (mtu, len, count) in [
+            (1422, 1500, 2),
+            (1422, 1423, 2),
+            (600, 1500, 3),
+            (68, 600, 13),
+        ] {
+            world.vpc(a).port().set_path_mtu(Some(mtu));
+            let body = udp(
+                5000,
+                53,
+                &(0..len - 28).map(|n| n as u8).collect::<Vec<_>>(),
+            );
+            let frame = to_outside(&world, a, false, body);
+            let mut bytes = frame.bytes();
+            set_class(&mut bytes, L3, ECT_0);
+            let (got, dropped) = world.burst(a, Out, &[bytes]);
+            assert_eq!(
+                (got.len(), dropped),
+                (count, vec![]),
+                "{len} bytes over {mtu}"
+            );
+            let inner: Vec<_> = got
+                .iter()
+                .map(|frame| {
+                    assert_eq!(class(frame, L3), ECT_0);
+                    let inner = Outer::off(frame).1;
+                    assert!(inner.len() - L3 <= usize::from(mtu));
+                    inner.to_vec()
+                })
+                .collect();
+            let mut put_together = whole(&inner);
+            set_class(&mut put_together, L3, 0);
+            world.vpc(a).port().set_path_mtu(None);
+            let expected = world.send(a, &frame).left().1;
+            assert_eq!(Frame::read(&put_together), expected);
+            let fragments = world.vpc(a).port().counters().fragments.outbound;
+            assert_eq!((fragments.packets, fragments.bytes), (0, 0));
+        }
+    }
+}
+
+/// A fragment that does not fit is cut again.
+#[test]
+fn a_fragment_is_cut_again() {
+    use sim::fragments::{cut, whole};
     let (world, a) = shared();
-    world.vpc(a).port().set_path_mtu(Some(1422));
-    let frame = to_outside(&world, a, false, udp(5000, 53, &[0; 1472])).bytes();
-    assert_eq!(
-        *world.process(a, Out, &frame).unwrap_err(),
-        Sent::Refused(DropReason::TooBig)
-    );
+    let frame = to_outside(&world, a, false, udp(5000, 53, &[0x33; 4000]));
+    let expected = world.send(a, &frame).left().1;
+    world.vpc(a).port().set_path_mtu(Some(1006));
+    let pieces = cut(&frame.bytes(), &[1480, 2960], 5);
+    for order in [[0, 1, 2], [2, 1, 0]] {
+        let sent = order.map(|at: usize| pieces[at].clone());
+        let (got, dropped) = world.burst(a, Out, &sent);
+        assert_eq!(dropped, []);
+        let inner: Vec<_> = got
+            .iter()
+            .map(|frame| Outer::off(frame).1.to_vec())
+            .collect();
+        assert!(inner.iter().all(|inner| inner.len() <= L3 + 1006));
+        assert_eq!(Frame::read(&whole(&inner)), expected);
+    }
 }
 
 /// RFC 792; RFC 4443, section 3.3: where the router sends packets on, they may not have come too far.
@@ -553,4 +610,72 @@ fn a_trace_of_a_rejected_packet_says_so() {
     let trace = world.vpc(a).port().trace(Out, world.now(), &sent.bytes());
     assert_eq!(trace.fate, Fate::Drop(DropReason::LayerRuleReject));
     assert_eq!(world.send(a, &sent), world.send(a, &sent));
+}
+
+/// Shortfall 1.18: headers of the greatest length, with 40 bytes of options, keep their checksums.
+#[test]
+fn shortfall_1_18_options_of_every_length_keep_the_checksums() {
+    for (world, a) in [shared(), own()] {
+        for (ip_words, tcp_words) in [(0, 10), (10, 0), (10, 10), (3, 7), (1, 1)] {
+            let port = 5000 + ip_words * 16 + tcp_words;
+            let syn = tcp(port, 80, TcpFlags::SYN, 1, 0, b"odd");
+            let plain = to_outside(&world, a, false, syn).bytes();
+            let (head, segment) = plain.split_at(L3 + 20);
+            let (ip, tcp) = (usize::from(ip_words), usize::from(tcp_words));
+            let mut frame = head.to_vec();
+            frame.extend(vec![1; ip * 4]);
+            frame.extend(&segment[..20]);
+            frame.extend(vec![1; tcp * 4]);
+            frame.extend(&segment[20..]);
+            let (header, l4) = (20 + ip * 4, L3 + 20 + ip * 4);
+            frame[L3] = 0x40 | (header / 4) as u8;
+            let len = (frame.len() - L3) as u16;
+            frame[L3 + 2..L3 + 4].copy_from_slice(&len.to_be_bytes());
+            seal(&mut frame[L3..l4]);
+            frame[l4 + 12] = ((5 + tcp) << 4) as u8;
+            frame[l4 + 16..l4 + 18].fill(0);
+            let sum = segment_sum(&frame[L3..], header);
+            frame[l4 + 16..l4 + 18].copy_from_slice(&sum.to_be_bytes());
+            for _ in 0..2 {
+                let got = world.process(a, Out, &frame).unwrap();
+                let inner = Outer::off(&got).1;
+                assert_eq!(Sum::of(&inner[L3..l4]).checksum(), 0, "{ip} {tcp}");
+                assert_eq!(segment_sum(&inner[L3..], header), 0, "{ip} {tcp}");
+                assert_ne!(inner[L3 + 12..L3 + 16], frame[L3 + 12..L3 + 16]);
+            }
+        }
+    }
+}
+
+fn segment_sum(ip: &[u8], header: usize) -> u16 {
+    let address = |at: usize| <[u8; 4]>::try_from(&ip[at..at + 4]).unwrap().into();
+    let len = (ip.len() - header) as u16;
+    opte_headers::checksum::pseudo_v4(address(12), address(16), 6, len)
+        .with(&ip[header..])
+        .checksum()
+}
+
+/// Shortfall 1.19: a segment size less than the headers before it was taken from a length that had become negative.
+#[test]
+fn shortfall_1_19_no_way_is_too_narrow() {
+    for v6 in [false, true] {
+        let (world, a) = shared();
+        for mtu in [0, 1, 20, 39, 40, 59, 60, 67, 68, 1279] {
+            world.vpc(a).port().set_path_mtu(Some(mtu));
+            for len in [0, 1, 1400] {
+                let flags = TcpFlags::SYN;
+                let body = tcp(5000 + mtu, 80, flags, 1, 0, &vec![0; len]);
+                let frame = to_outside(&world, a, v6, body).bytes();
+                let (got, dropped) = match world.process(a, Out, &frame) {
+                    Ok(_) => (1, 0),
+                    Err(sent) => match *sent {
+                        Sent::Refused(DropReason::TooBig | DropReason::ParseTruncated) => (0, 1),
+                        Sent::Answered(_) if v6 => (0, 1),
+                        other => panic!("{other:?}"),
+                    },
+                };
+                assert_eq!(got + dropped, 1);
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 use opte_headers::IpProtocol;
 use opte_headers::checksum::Sum;
-use opte_headers::frame::HeaderKind;
+use opte_headers::frame::{Fragment, HeaderKind};
 use opte_headers::program::Sums;
 
 use super::icmp::{Problem, Report, may_fragment, may_report};
@@ -92,6 +92,13 @@ impl<N: Network> Worker<'_, N> {
         };
         // Whoever may not send the packet at all is not told anything about the way.
         match port.foresee(arrival, packet, reply) {
+            // A later fragment that would be held has to fit when it is let go.
+            Ok(passes)
+                if problem.is_none() && (passes || arrival.parsed.fragment == Fragment::Later) =>
+            {
+                let mtu = port.path_mtu.load(Ordering::Relaxed);
+                self.cut(mtu as usize, arrival, packet, reply)
+            }
             Ok(true) => self.refuse(problem, reason, arrival, packet, reply),
             Ok(false) => self.usual(found, arrival, packet, reply),
             Err(reason) => self.dropped(arrival.dir, reason),
@@ -158,7 +165,7 @@ impl<N: Network> Port<N> {
         if packet.offload.gso.is_some() || len <= mtu as usize {
             return None;
         }
-        // What may be cut is not to be told about; it is for the sender to cut (RFC 6864 lets it forbid that).
+        // What may be cut is not told about: it is cut.
         let told = !may_fragment(parsed, packet.frame());
         let problem = told.then_some(Problem::TooBig(mtu as u16));
         Some((problem, DropReason::TooBig))

@@ -3,6 +3,7 @@
 mod builder;
 mod control;
 mod counters;
+mod cut;
 mod dump;
 mod edge;
 mod error;
