@@ -50,11 +50,8 @@ pub(crate) fn decapsulated(
     if !parsed.is_tunnelled() {
         return Ok(());
     }
-    // The outermost header is of Ethernet.
-    let outer = of_ip(parsed.offsets.at(1).and_then(|at| {
-        let at = usize::from(at);
-        packet.bytes(at, at + 2)
-    }));
+    // Tunnels are over plain Ethernet.
+    let outer = of_ip(packet.bytes(ETHERNET, ETHERNET + 2));
     if outer == 0 && model == DscpModel::Pipe {
         return Ok(());
     }
@@ -71,6 +68,9 @@ const fn merged(inner: u8, outer: u8) -> Option<u8> {
         (inner, _) => Some(inner),
     }
 }
+
+/// Bytes of the outermost header of a tunnelled frame.
+const ETHERNET: usize = 14;
 
 const NOT_ECT: u8 = 0b00;
 const ECT_1: u8 = 0b01;
@@ -92,7 +92,6 @@ fn of_ip(start: Option<&[u8]>) -> u8 {
 #[cold]
 #[inline(never)]
 fn copy_out(model: DscpModel, inner: u8, packet: &mut Packet<'_>) {
-    const ETHERNET: usize = 14;
     let Some([_, .., a, b]) = packet.frame().first_chunk::<ETHERNET>() else {
         return;
     };

@@ -96,6 +96,18 @@ impl Parsed {
         self.offsets.at(self.l4).map(usize::from)
     }
 
+    /// Byte at which the innermost network-layer header starts, if there is one; else anything. For what every packet is asked.
+    #[inline(always)]
+    pub fn l3_start(&self) -> usize {
+        self.offsets.start_of(self.l3)
+    }
+
+    /// Byte at which the header behind the innermost IP header starts, if there is one; else anything.
+    #[inline(always)]
+    pub fn l4_start(&self) -> usize {
+        self.offsets.start_of(self.l4)
+    }
+
     /// Position of the innermost network-layer header.
     #[inline]
     pub fn l3_index(&self) -> Option<u8> {

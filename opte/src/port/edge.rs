@@ -6,7 +6,7 @@
 
 use opte_headers::IpProtocol;
 use opte_headers::checksum::Sum;
-use opte_headers::frame::{Fragment, HeaderKind};
+use opte_headers::frame::{Fragment, HeaderKind, KeyKind};
 use opte_headers::program::Sums;
 
 use super::icmp::{Problem, Report, may_fragment, may_report};
@@ -47,15 +47,17 @@ impl<N: Network> Worker<'_, N> {
         {
             return self.dropped(arrival.dir, reason);
         }
-        if port.is_unusual(arrival, packet) {
+        let glance = Glance::of(arrival, packet);
+        if port.is_unusual(&glance, arrival, packet) {
             return self.unusual(found, arrival, packet, reply);
         }
-        self.usual(found, arrival, packet, reply)
+        self.usual(glance.class, found, arrival, packet, reply)
     }
 
     #[inline(always)]
     fn usual(
         &mut self,
+        class: u8,
         found: Option<Found<'_>>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
@@ -65,7 +67,6 @@ impl<N: Network> Worker<'_, N> {
         if arrival.dir == Direction::In {
             return self.found(found, arrival, packet, reply);
         }
-        let class = traffic_class::of_inner(arrival.parsed, packet);
         let start = packet.head_room();
         let verdict = self.found(found, arrival, packet, reply);
         if packet.head_room() < start {
@@ -88,7 +89,8 @@ impl<N: Network> Worker<'_, N> {
             port.clamp_mss(arrival, packet);
         }
         let Some((problem, reason)) = port.problem_of(arrival, packet) else {
-            return self.usual(found, arrival, packet, reply);
+            let class = Glance::of(arrival, packet).class;
+            return self.usual(class, found, arrival, packet, reply);
         };
         // Whoever may not send the packet at all is not told anything about the way.
         match port.foresee(arrival, packet, reply) {
@@ -100,7 +102,10 @@ impl<N: Network> Worker<'_, N> {
                 self.cut(mtu as usize, arrival, packet, reply)
             }
             Ok(true) => self.refuse(problem, reason, arrival, packet, reply),
-            Ok(false) => self.usual(found, arrival, packet, reply),
+            Ok(false) => {
+                let class = Glance::of(arrival, packet).class;
+                self.usual(class, found, arrival, packet, reply)
+            }
             Err(reason) => self.dropped(arrival.dir, reason),
         }
     }
@@ -136,14 +141,17 @@ impl<N: Network> Port<N> {
 
     /// Whether there is anything about the packet that [`Worker::unusual`] looks after.
     #[inline(always)]
-    fn is_unusual(&self, arrival: Arrival<'_, N::Key>, packet: &Packet<'_>) -> bool {
-        let too_long = arrival.dir == Direction::Out
-            && packet.len()
-                > (self.path_mtu.load(Ordering::Relaxed) as usize).saturating_add(ETHERNET)
-            && packet.offload.gso.is_none();
-        too_long
-            || arrival.dir == Direction::Out && hops(arrival, packet) <= 1
-            || opens_connection(arrival, packet)
+    fn is_unusual(
+        &self,
+        glance: &Glance,
+        arrival: Arrival<'_, N::Key>,
+        packet: &Packet<'_>,
+    ) -> bool {
+        if arrival.dir == Direction::In {
+            return glance.syn;
+        }
+        let fits = u64::from(self.path_mtu.load(Ordering::Relaxed)) + ETHERNET;
+        glance.syn || glance.hops <= 1 || packet.len() as u64 > fits && packet.offload.gso.is_none()
     }
 
     /// What keeps a guest's packet from going on, and what its sender is told.
@@ -236,8 +244,52 @@ impl<N: Network> Port<N> {
     }
 }
 
+/// What every packet is asked.
+struct Glance {
+    /// The traffic class of the innermost IP packet.
+    class: u8,
+    /// How far it may still go.
+    hops: u8,
+    /// It is a SYN, or answers one.
+    syn: bool,
+}
+
+impl Glance {
+    /// What does not stand in the frame does not matter: not of frames to the guest, but for SYNs.
+    #[inline(always)]
+    fn of<K>(arrival: Arrival<'_, K>, packet: &Packet<'_>) -> Self {
+        let (parsed, frame) = (arrival.parsed, packet.frame());
+        let tcp = parsed.key.protocol == IpProtocol::TCP.0 && parsed.fragment != Fragment::Later;
+        let syn = tcp
+            && frame
+                .get(parsed.l4_start() + 13)
+                .is_some_and(|flags| flags & SYN != 0);
+        let mut glance = Self {
+            class: 0,
+            hops: u8::MAX,
+            syn,
+        };
+        if arrival.dir == Direction::In || parsed.key.kind == KeyKind::NOT_IP {
+            return glance;
+        }
+        let start = frame
+            .get(parsed.l3_start()..)
+            .and_then(<[u8]>::first_chunk::<9>);
+        if let Some(&[first, second, _, _, _, _, _, v6, v4]) = start {
+            let is_v6 = first >> 4 == 6;
+            glance.hops = if is_v6 { v6 } else { v4 };
+            glance.class = if is_v6 {
+                first << 4 | second >> 4
+            } else {
+                second
+            };
+        }
+        glance
+    }
+}
+
 /// Bytes of the Ethernet header of a frame.
-const ETHERNET: usize = 14;
+const ETHERNET: u64 = 14;
 const SYN: u8 = 2;
 const MSS: u8 = 2;
 
