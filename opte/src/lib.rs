@@ -37,6 +37,7 @@ pub mod network;
 pub mod packet;
 pub mod port;
 pub mod predicate;
+pub mod probe;
 pub mod provider;
 pub mod rule;
 pub mod saved;

@@ -19,6 +19,15 @@
 //! [`Error::TimedOut`]): then nobody knows. A connection that breaks while the driver lives is made anew, and the request sent again under
 //! its number, so that the driver does it once.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 pub mod config;
 

@@ -22,6 +22,6 @@ pub(crate) use record::{Decision, Decisions, Proto};
 pub(crate) use restore::Past;
 pub(crate) use store::{FlowStore, Found, Passer, Passing};
 pub use table::{Expired, TableCounters};
-pub(crate) use table::{FlowTable, NewFlow, NewSide};
+pub(crate) use table::{FlowTable, NewFlow, NewSide, Passage};
 pub use timeouts::Timeouts;
 pub(crate) use view::FlowSide;

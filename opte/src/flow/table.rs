@@ -19,6 +19,7 @@ use super::store::{FlowStore, value_of};
 use super::timeouts::Timeouts;
 use super::wheel::Wheel;
 use crate::Direction;
+use crate::api::FlowId;
 use crate::direction::PerDirection;
 use crate::network::Network;
 use crate::port::{Limits, MAX_LAYERS};
@@ -56,7 +57,20 @@ pub(crate) struct FlowTable<N: Network> {
     pub(super) bytes: usize,
     pub(super) max_bytes: usize,
     pub(super) counters: TableCounters,
+    /// Flows that came and went, while anybody looks.
+    passages: Option<Vec<Passage>>,
 }
+
+/// A flow that came or went.
+pub(crate) struct Passage {
+    pub(crate) dir: Direction,
+    /// It came.
+    pub(crate) made: bool,
+    pub(crate) flow: FlowId,
+}
+
+/// What is kept for who looks, at most.
+const MAX_PASSAGES: usize = 1024;
 
 /// What became of flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +146,7 @@ impl<N: Network> FlowTable<N> {
             decided_by: [0; MAX_LAYERS],
             max_bytes: limits.memory,
             counters: TableCounters::default(),
+            passages: None,
         }
     }
 
@@ -241,6 +256,9 @@ impl<N: Network> FlowTable<N> {
         }
         self.set_side(id, new.first.opposite(), new.back);
         self.counters.created += 1;
+        if self.passages.is_some() {
+            self.note_passage(id, true);
+        }
         Some(id)
     }
 
@@ -325,10 +343,39 @@ impl<N: Network> FlowTable<N> {
         (to < self.end).then_some(to)
     }
 
+    /// Keeps what flows come and go, or no longer.
+    pub(crate) fn watch(&mut self, on: bool) {
+        self.passages = on.then(Vec::new);
+    }
+
+    /// The flows that came and went since they were asked for.
+    pub(crate) fn take_passages(&mut self) -> Vec<Passage> {
+        self.passages
+            .as_mut()
+            .map(core::mem::take)
+            .unwrap_or_default()
+    }
+
+    fn note_passage(&mut self, id: u32, made: bool) {
+        let Some(flow) = self.passages.as_ref().and_then(|_| self.get(id)) else {
+            return;
+        };
+        let dir = flow.first();
+        let flow = flow.side(dir).key.id();
+        if let Some(passages) = &mut self.passages
+            && passages.len() < MAX_PASSAGES
+        {
+            passages.push(Passage { dir, made, flow });
+        }
+    }
+
     fn take_out(&mut self, id: u32) -> Option<()> {
         let store = Arc::clone(&self.store);
         let cell = store.cells.get(id)?;
         let kind = cell.kind()?;
+        if self.passages.is_some() {
+            self.note_passage(id, false);
+        }
         self.wheel.remove(&store.cells, id, kind.timer_slot);
         self.leave_rank(id, kind.class);
         self.set_decisions(id, Decisions::new());

@@ -201,6 +201,7 @@ impl<N: Network> PortBuilder<N> {
             starts: AtomicU32::new(0),
             flows: Arc::clone(flows.store()),
             places: Places::new(),
+            probes: Default::default(),
             commands: KMutex::new(()),
             inner: KMutex::new(Inner {
                 layers: self.layers,

@@ -237,7 +237,13 @@ impl<N: Network> Port<N> {
             return Expired::default();
         }
         inner.expire_fragments(&worker.counts, now, slice);
-        inner.flows.expire(now, slice)
+        let expired = inner.flows.expire(now, slice);
+        if self.probes.is_on() {
+            let passages = inner.passages();
+            drop(inner);
+            self.show_passages(now, &[], passages);
+        }
+        expired
     }
 }
 

@@ -340,9 +340,17 @@ impl<N: Network> Inner<N> {
                 ..port.context(now)
             };
             let layers = &mut self.layers;
-            match walk.forward(&port.network, layers, |_| None, Some(frame), context) {
-                End::Pass => {}
-                end => return Err(end),
+            let shown = port.probes.is_on();
+            if shown {
+                walk.record();
+            }
+            let end = walk.forward(&port.network, layers, |_| None, Some(frame), context);
+            if shown {
+                let arrived = (packet.frame(), parsed, arrival.hash);
+                port.show_steps(dir, now, arrived, &walk.take_steps());
+            }
+            if end != End::Pass {
+                return Err(end);
             }
             if !walk.of_flow || !key.is_flow() {
                 return Ok((walk, None));

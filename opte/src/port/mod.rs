@@ -11,6 +11,7 @@ mod fragment;
 mod hit;
 mod icmp;
 mod miss;
+mod observe;
 mod process;
 mod related;
 pub mod saved;
@@ -72,6 +73,7 @@ pub struct Port<N: Network> {
     /// The flows, for packets of known ones.
     flows: Arc<FlowStore>,
     places: Places,
+    probes: observe::Probes,
     /// One command at a time.
     commands: KMutex<()>,
     inner: KMutex<Inner<N>>,

@@ -85,6 +85,24 @@ impl<N: Network> Worker<'_, N> {
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
+        if self.port.probes.is_on() {
+            return self.process_observed(dir, now, packet, reply);
+        }
+        // Each direction has machine code of its own, which does not choose between the two at every step.
+        match dir {
+            Direction::In => self.process_one(Direction::In, now, packet, reply),
+            Direction::Out => self.process_one(Direction::Out, now, packet, reply),
+        }
+    }
+
+    /// As [`Port::process`], whoever looks.
+    pub(super) fn process_unobserved(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
         // Each direction has machine code of its own, which does not choose between the two at every step.
         match dir {
             Direction::In => self.process_one(Direction::In, now, packet, reply),
@@ -128,9 +146,30 @@ impl<N: Network> Worker<'_, N> {
         reply: &mut [u8],
         verdicts: &mut [Verdict],
     ) {
+        if self.port.probes.is_on() {
+            return self.observed_bursts(dir, now, packets, reply, verdicts);
+        }
         match dir {
             Direction::In => self.bursts(Direction::In, now, packets, reply, verdicts),
             Direction::Out => self.bursts(Direction::Out, now, packets, reply, verdicts),
+        }
+    }
+
+    /// One by one, with everything shown.
+    #[cold]
+    fn observed_bursts(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packets: &mut [Packet<'_>],
+        mut reply: &mut [u8],
+        verdicts: &mut [Verdict],
+    ) {
+        for (packet, verdict) in packets.iter_mut().zip(verdicts) {
+            *verdict = self.process_observed(dir, now, packet, reply);
+            if let Verdict::Hairpin(len) = *verdict {
+                reply = mem::take(&mut reply).get_mut(len..).unwrap_or_default();
+            }
         }
     }
 

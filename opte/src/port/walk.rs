@@ -116,6 +116,11 @@ impl<N: Network> Walk<N> {
         }
     }
 
+    /// Has the steps recorded.
+    pub(super) fn record(&mut self) {
+        self.steps = Some(Vec::new());
+    }
+
     /// The steps recorded so far.
     pub(super) fn take_steps(&mut self) -> Vec<Step> {
         self.steps.take().unwrap_or_default()
@@ -199,7 +204,7 @@ impl<N: Network> Walk<N> {
         let dir = self.dir;
         let mut after = None;
         loop {
-            let before = self.steps.is_some().then_some(self.key);
+            let before = self.steps.is_some().then(|| self.set_out());
             let matched = self.matching(layer.rules(dir), after);
             let done = match matched {
                 Match::Rule(place) => {
@@ -219,6 +224,7 @@ impl<N: Network> Walk<N> {
                 }
                 Match::Default => self.fall_back(layer.rules(dir).default_action(), at),
             };
+            let own = before.map(|(key, so_far)| (key, self.arrive(so_far)));
             if matches!(done, Ok(Done::NextRule)) {
                 continue;
             }
@@ -230,8 +236,8 @@ impl<N: Network> Walk<N> {
                     Match::Default => counters.rule_no_match += 1,
                 }
             }
-            if let Some(before) = before {
-                self.note(layer, matched, &before);
+            if let Some((before, own)) = own {
+                self.note(layer, matched, &before, &own?);
             }
             return done.map(|_| ());
         }
@@ -261,8 +267,24 @@ impl<N: Network> Walk<N> {
         Ok(Done::NextLayer)
     }
 
+    /// Before a layer whose own doing is recorded: the key, and what was done so far, which is put aside.
+    fn set_out(&mut self) -> (N::Key, Program) {
+        let so_far = core::mem::replace(&mut self.program, Program::IDENTITY);
+        (self.key, so_far)
+    }
+
+    /// Behind it: what the layer has done, which is added to what was done before.
+    fn arrive(&mut self, so_far: Program) -> Result<Program, Stop> {
+        let own = core::mem::replace(&mut self.program, so_far);
+        self.program
+            .append(&own)
+            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
+        Ok(own)
+    }
+
     /// Records what a layer did, if anybody asks.
-    fn note(&mut self, layer: &Layer<N>, matched: Match, before: &N::Key) {
+    fn note(&mut self, layer: &Layer<N>, matched: Match, before: &N::Key, own: &Program) {
+        let so_far = self.program;
         let Some(steps) = &mut self.steps else {
             return;
         };
@@ -280,6 +302,8 @@ impl<N: Network> Walk<N> {
             ),
             before: before.id(),
             after: self.key.id(),
+            transformation: before.text_of(own),
+            so_far,
         });
     }
 

@@ -1,6 +1,7 @@
 //! Workers: who processes packets counts them in a place of its own.
 
 use alloc::boxed::Box;
+use core::cell::Cell;
 use core::fmt;
 
 use super::{Port, Traffic};
@@ -70,6 +71,8 @@ pub(super) struct Claimed<'a> {
     place: &'a Place,
     /// Nobody else counts here.
     alone: bool,
+    /// The last packet walked the layers. Kept for who looks.
+    pub(super) walked: Cell<bool>,
 }
 
 impl Places {
@@ -86,7 +89,11 @@ impl Places {
         if place.taken.swap(true, Ordering::Acquire) {
             return self.claim_of(others);
         }
-        Claimed { place, alone: true }
+        Claimed {
+            place,
+            alone: true,
+            walked: Cell::new(false),
+        }
     }
 
     #[cold]
@@ -94,10 +101,15 @@ impl Places {
     fn claim_of<'a>(&'a self, places: &'a [Place]) -> Claimed<'a> {
         let free = |place: &&Place| !place.taken.swap(true, Ordering::Acquire);
         match places.iter().find(free) {
-            Some(place) => Claimed { place, alone: true },
+            Some(place) => Claimed {
+                place,
+                alone: true,
+                walked: Cell::new(false),
+            },
             None => Claimed {
                 place: &self.shared,
                 alone: false,
+                walked: Cell::new(false),
             },
         }
     }
@@ -136,6 +148,7 @@ impl Claimed<'_> {
     }
 
     pub(super) fn miss(&self, dir: Direction) {
+        self.walked.set(true);
         self.add(&self.place.traffic.get(dir).uft_miss, 1);
     }
 
