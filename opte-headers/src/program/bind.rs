@@ -2,7 +2,6 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::front::Front;
 use super::prefix::NONE;
 use super::rewrite::{Rewrite, SumPlace, byte_mask};
 use super::{Bound, Program};
@@ -142,7 +141,21 @@ impl Innermost {
     }
 
     /// The bytes that the flow key knows, by bit.
-    pub(super) const fn known(self) -> u128 {
+    pub(super) fn known(self) -> u128 {
+        const KNOWN: [u128; 8] = [
+            Innermost(0).known_bytes(),
+            Innermost(1).known_bytes(),
+            Innermost(2).known_bytes(),
+            Innermost(3).known_bytes(),
+            Innermost(4).known_bytes(),
+            Innermost(5).known_bytes(),
+            Innermost(6).known_bytes(),
+            Innermost(7).known_bytes(),
+        ];
+        KNOWN.get(usize::from(self.0)).copied().unwrap_or_default()
+    }
+
+    const fn known_bytes(self) -> u128 {
         let next = L3
             + if self.is_v6() {
                 at::<ipv6::NextHeader>()
@@ -225,51 +238,44 @@ impl Program {
     /// than the innermost three, are their own template.
     #[must_use]
     pub fn bind(&self, key: &FlowKey, l3_index: u8) -> (Template, Translation) {
-        self.bind_plain(key, l3_index).unwrap_or_else(|| {
-            let template = Template {
-                program: *self,
-                l3: NONE,
-                stack: Innermost::default(),
-                reserved: [0; 6],
-            };
-            (template, Translation::default())
-        })
-    }
-
-    fn bind_plain(&self, key: &FlowKey, l3: u8) -> Option<(Template, Translation)> {
-        let stack = Innermost::of(key)?;
-        let l2 = l3.checked_sub(1)?;
-        let (prefix, rewrite) = (&self.prefix, &self.rewrite);
-        if prefix.pop != l2 || rewrite.bits_count != 0 {
-            return None;
-        }
         let mut template = Template {
             program: *self,
-            l3,
-            stack,
+            l3: NONE,
+            stack: Innermost::default(),
             reserved: [0; 6],
         };
+        let translation = template.take_out(key, l3_index).unwrap_or_default();
+        (template, translation)
+    }
+}
+
+impl Template {
+    /// Takes out what is the flow's own. None, and nothing done, if that cannot be told.
+    fn take_out(&mut self, key: &FlowKey, l3: u8) -> Option<Translation> {
+        let stack = Innermost::of(key)?;
+        let l2 = l3.checked_sub(1)?;
+        let rewrite = &self.program.rewrite;
+        if self.program.prefix.pop != l2 || rewrite.bits_count != 0 {
+            return None;
+        }
         let mut translation = Translation::default();
         if rewrite.form != Rewrite::NOTHING {
             let mut headers = stack.headers(key);
-            let changes = rewrite.changes(l2, stack, &mut headers)?;
+            let changes = if rewrite.form == Rewrite::STRAIGHT {
+                rewrite.changes::<true>(l2, stack, &mut headers)?
+            } else {
+                rewrite.changes::<false>(l2, stack, &mut headers)?
+            };
             (translation.of_addresses, translation.of_all) = changes.of_places(rewrite, l3)?;
-            let stores = Stores::of(changes.written, &template)?;
-            for (data, at) in translation
-                .data
-                .iter_mut()
-                .zip(stores.at)
-                .take(stores.count)
-            {
+            let stores = Stores::of(changes.written, stack)?;
+            let own = translation.data.iter_mut().zip(stores.at);
+            for (data, at) in own.take(stores.count) {
                 *data = *headers.get(usize::from(at)..)?.first_chunk()?;
             }
-            template
-                .program
-                .rewrite
-                .fill_from(l2, stack, &[0; REACH + 8]);
+            self.program.rewrite.clear(l2);
         }
-        // What does not fit the layout of the compiled form is left to the program.
-        Front::of(&template).map(|_| (template, translation))
+        (self.l3, self.stack) = (l3, stack);
+        Some(translation)
     }
 }
 
@@ -292,7 +298,7 @@ impl Template {
     pub fn program(&self, translation: &Translation) -> Program {
         let mut program = self.program;
         let stores = match self.written() {
-            Some(written) => Stores::of(written, self),
+            Some(written) => Stores::of(written, self.stack),
             None => None,
         };
         let Some(stores) = stores else {
@@ -341,12 +347,12 @@ impl Template {
 
 /// Where a byte of one of the innermost headers stands, counted from the Ethernet header.
 fn place_of(l2: u8, stack: Innermost, header: u8, offset: u8) -> Option<usize> {
-    let start = match header.checked_sub(l2)? {
-        0 => 0,
-        1 => L3,
-        2 => stack.l4(),
-        _ => return None,
+    let starts = if stack.is_v6() {
+        &[0, L3, L4_OF_V6]
+    } else {
+        &[0, L3, L4_OF_V4]
     };
+    let start = starts.get(usize::from(header.wrapping_sub(l2)))?;
     Some(start + usize::from(offset)).filter(|at| *at < REACH)
 }
 
@@ -364,7 +370,13 @@ struct Changes {
 impl Rewrite {
     /// Writes to the innermost headers, of which nothing else is known than what the flow key knows. The sums are made in the
     /// same steps as when the program is applied, so that even their two representations of zero agree.
-    fn changes(&self, l2: u8, stack: Innermost, headers: &mut Headers) -> Option<Changes> {
+    #[inline(always)]
+    fn changes<const STRAIGHT: bool>(
+        &self,
+        l2: u8,
+        stack: Innermost,
+        headers: &mut Headers,
+    ) -> Option<Changes> {
         let known = stack.known();
         let mut changes = Changes {
             written: 0,
@@ -387,9 +399,12 @@ impl Rewrite {
                 continue;
             }
             let (new, gone) = (Sum::of_word64(new), Sum::of_word64(gone));
-            changes.all = changes.all.plus(new).minus(gone);
-            if window.cover != 1 {
-                changes.of_addresses = changes.all;
+            if STRAIGHT {
+                changes.all = changes.all.plus(new).minus(gone);
+                if window.cover != 1 {
+                    changes.of_addresses = changes.all;
+                }
+                continue;
             }
             for (index, (data, pseudo)) in changes.places.iter_mut().enumerate() {
                 if window.cover >> index & 1 == 1 {
@@ -401,6 +416,15 @@ impl Rewrite {
             }
         }
         Some(changes)
+    }
+
+    /// Forgets what is written to the IP header and behind it.
+    fn clear(&mut self, l2: u8) {
+        let count = usize::from(self.window_count);
+        let windows = self.windows.iter().zip(&mut self.data).take(count);
+        for (_, data) in windows.filter(|(window, _)| window.header != l2) {
+            *data = [0; 8];
+        }
     }
 
     /// Sets the data of what is written to the IP header and behind it.
@@ -459,7 +483,28 @@ impl Changes {
     }
 }
 
+/// Stores of whole bytes, and which bytes these are.
+struct Whole {
+    stores: Stores,
+    bytes: u128,
+}
+
+const ALL_OF_V4: Whole = whole(2, [STORES_V4[0], STORES_V4[1], STORES_V4[1]]);
+const SOURCE_OF_V6: Whole = whole(3, STORES_V6_SOURCE);
+const DESTINATION_OF_V6: Whole = whole(3, STORES_V6_DESTINATION);
+
+const fn whole(count: usize, [a, b, c]: [usize; 3]) -> Whole {
+    let stores = Stores {
+        count,
+        at: [a as u8, b as u8, c as u8],
+        masks: [0xff; 3],
+    };
+    let bytes = run(a, 8) | run(b, 8) | run(c, 8);
+    Whole { stores, bytes }
+}
+
 /// Eight bytes each that together hold all that is written to the IP header and behind it.
+#[derive(Clone, Copy)]
 pub(super) struct Stores {
     pub(super) count: usize,
     pub(super) at: [u8; Translation::STORES],
@@ -468,25 +513,31 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    pub(super) fn of(written: u128, template: &Template) -> Option<Self> {
-        let known = template.stack.known() | written;
-        let mut left = written >> L3 << L3;
+    pub(super) fn of(written: u128, stack: Innermost) -> Option<Self> {
+        let left = written >> L3 << L3;
+        let known = stack.known() | written;
+        // The same for whatever is translated, so that there are few forms of it.
+        if left != 0 && !stack.is_v6() {
+            if left & !ALL_OF_V4.bytes == 0 && ALL_OF_V4.bytes & !known == 0 {
+                return Some(ALL_OF_V4.stores);
+            }
+        } else if left != 0 {
+            for whole in [&SOURCE_OF_V6, &DESTINATION_OF_V6] {
+                if left & !whole.bytes == 0 && whole.bytes & !known == 0 {
+                    return Some(whole.stores);
+                }
+            }
+        }
+        Self::around(left, known)
+    }
+
+    /// Wherever they have to be.
+    fn around(mut left: u128, known: u128) -> Option<Self> {
         let mut stores = Self {
             count: 0,
             at: [0; Translation::STORES],
             masks: [0xff; Translation::STORES],
         };
-        // The same for whatever is translated, so that there are few forms of it.
-        let all_of: [&[usize]; 3] = [&STORES_V4, &STORES_V6_SOURCE, &STORES_V6_DESTINATION];
-        for places in all_of {
-            let bytes = places.iter().fold(0, |bytes, at| bytes | run(*at, 8));
-            if left != 0 && left & !bytes == 0 && bytes & !known == 0 {
-                stores.count = places.len();
-                let own = stores.at.iter_mut();
-                own.zip(places).for_each(|(own, at)| *own = *at as u8);
-                return Some(stores);
-            }
-        }
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let whole = |at: &usize| known >> at & 0xff == 0xff;

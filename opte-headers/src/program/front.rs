@@ -84,7 +84,7 @@ impl Front {
             len: prefix.len,
             ..Self::NONE
         };
-        let stores = Stores::of(written, template)?;
+        let stores = Stores::of(written, template.stack)?;
         front.stores = stores.count as u8;
         (front.store_at, front.store_masks) = (stores.at, stores.masks);
         front.set_sums(template);
