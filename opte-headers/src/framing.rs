@@ -42,124 +42,49 @@ impl Frame {
     }
 }
 
-/// One byte of kind, one of length, which counts both; 0 is the end, 1 is padding: TCP (RFC 9293, section 3.2) and IPv4
-/// (RFC 791, section 3.1).
-#[derive(Clone, Copy, Debug)]
-pub struct KindLength;
+/// A framing with one byte of type and one of length.
+macro_rules! one_byte {
+    ($(#[$doc:meta])* $name:ident, $own:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
 
-impl Framing for KindLength {
-    type Kind = u8;
+        impl Framing for $name {
+            type Kind = u8;
 
-    #[inline]
-    fn split<'a>(
-        mut bytes: &'a [u8],
-        name: &'static str,
-    ) -> Result<Option<(u8, &'a [u8], &'a [u8])>, ParseError> {
-        loop {
-            match *bytes {
-                [] | [0, ..] => return Ok(None),
-                [1, ref rest @ ..] => bytes = rest,
-                [kind, len, ref rest @ ..] => {
-                    let body = usize::from(len)
-                        .checked_sub(2)
-                        .and_then(|len| rest.split_at_checked(len));
-                    let (body, rest) = body.ok_or(ParseError::bad_length(
-                        name,
-                        "length",
-                        len.into(),
-                        bytes.len(),
-                    ))?;
-                    return Ok(Some((kind, body, rest)));
-                }
-                [_] => return Err(ParseError::truncated(name, "length", 2, 1)),
+            #[inline]
+            fn split<'a>(
+                bytes: &'a [u8],
+                name: &'static str,
+            ) -> Result<Option<(u8, &'a [u8], &'a [u8])>, ParseError> {
+                const { $own }.split(bytes, name)
+            }
+
+            fn frame(kind: u8, body_len: usize) -> Option<Frame> {
+                const { $own }.frame(kind, body_len)
             }
         }
-    }
-
-    fn frame(kind: u8, body_len: usize) -> Option<Frame> {
-        let total = body_len.checked_add(2)?;
-        Frame::new([kind, u8::try_from(total).ok()?, 0, 0], 2, total)
-    }
+    };
 }
 
-/// One byte of type, one of length, which counts what is behind it; type 0 is one byte of padding, type 1 several: IPv6
-/// hop-by-hop and destination options (RFC 8200, section 4.2).
-#[derive(Clone, Copy, Debug)]
-pub struct TypeLength;
-
-impl Framing for TypeLength {
-    type Kind = u8;
-
-    #[inline]
-    fn split<'a>(
-        mut bytes: &'a [u8],
-        name: &'static str,
-    ) -> Result<Option<(u8, &'a [u8], &'a [u8])>, ParseError> {
-        loop {
-            match *bytes {
-                [] => return Ok(None),
-                [0, ref rest @ ..] => bytes = rest,
-                [kind, len, ref rest @ ..] => {
-                    let body = rest.split_at_checked(len.into());
-                    let (body, rest) = body.ok_or(ParseError::bad_length(
-                        name,
-                        "length",
-                        len.into(),
-                        rest.len(),
-                    ))?;
-                    if kind != 1 {
-                        return Ok(Some((kind, body, rest)));
-                    }
-                    bytes = rest;
-                }
-                [_] => return Err(ParseError::truncated(name, "length", 2, 1)),
-            }
-        }
-    }
-
-    fn frame(kind: u8, body_len: usize) -> Option<Frame> {
-        Frame::new(
-            [kind, u8::try_from(body_len).ok()?, 0, 0],
-            2,
-            body_len.checked_add(2)?,
-        )
-    }
+one_byte! {
+    /// One byte of kind, one of length, which counts both; 0 is the end, 1 is padding: TCP (RFC 9293, section 3.2) and IPv4
+    /// (RFC 791, section 3.1).
+    KindLength,
+    OneByte { end: Some(0), pad: 1, pad_many: None, counted: 2 }
 }
 
-/// One byte of code, one of length, which counts what is behind it; 0 is padding, 255 the end: DHCP (RFC 2132, section 2).
-#[derive(Clone, Copy, Debug)]
-pub struct CodeLength;
+one_byte! {
+    /// One byte of type, one of length, which counts what is behind it; type 0 is one byte of padding, type 1 several: IPv6
+    /// hop-by-hop and destination options (RFC 8200, section 4.2).
+    TypeLength,
+    OneByte { end: None, pad: 0, pad_many: Some(1), counted: 0 }
+}
 
-impl Framing for CodeLength {
-    type Kind = u8;
-
-    #[inline]
-    fn split<'a>(
-        mut bytes: &'a [u8],
-        name: &'static str,
-    ) -> Result<Option<(u8, &'a [u8], &'a [u8])>, ParseError> {
-        loop {
-            match *bytes {
-                [] | [255, ..] => return Ok(None),
-                [0, ref rest @ ..] => bytes = rest,
-                [kind, len, ref rest @ ..] => {
-                    let body = rest.split_at_checked(len.into());
-                    let (body, rest) = body.ok_or(ParseError::bad_length(
-                        name,
-                        "length",
-                        len.into(),
-                        rest.len(),
-                    ))?;
-                    return Ok(Some((kind, body, rest)));
-                }
-                [_] => return Err(ParseError::truncated(name, "length", 2, 1)),
-            }
-        }
-    }
-
-    fn frame(kind: u8, body_len: usize) -> Option<Frame> {
-        TypeLength::frame(kind, body_len)
-    }
+one_byte! {
+    /// One byte of code, one of length, which counts what is behind it; 0 is padding, 255 the end: DHCP (RFC 2132, section 2).
+    CodeLength,
+    OneByte { end: Some(255), pad: 0, pad_many: None, counted: 0 }
 }
 
 /// Two bytes of code, two of length, which counts what is behind it: DHCPv6 (RFC 8415, section 21.1).
@@ -287,5 +212,57 @@ impl Framing for GeneveFraming {
             .filter(|words| *words < 32)?;
         let [a, b] = kind.class.to_be_bytes();
         Frame::new([a, b, kind.ty, words], 4, 4 + 4 * usize::from(words))
+    }
+}
+
+/// What a framing with one byte of type and one of length has of its own.
+struct OneByte {
+    /// The type that ends the list.
+    end: Option<u8>,
+    /// The type that is one byte of padding, without a length.
+    pad: u8,
+    /// The type that is padding with a length.
+    pad_many: Option<u8>,
+    /// Bytes of type and length that the length counts.
+    counted: usize,
+}
+
+impl OneByte {
+    /// As [`Framing::split`].
+    #[inline(always)]
+    #[allow(clippy::type_complexity)]
+    fn split<'a>(
+        &self,
+        mut bytes: &'a [u8],
+        name: &'static str,
+    ) -> Result<Option<(u8, &'a [u8], &'a [u8])>, ParseError> {
+        loop {
+            match *bytes {
+                [] => return Ok(None),
+                [kind, ..] if self.end == Some(kind) => return Ok(None),
+                [kind, ref rest @ ..] if kind == self.pad => bytes = rest,
+                [kind, len, ref rest @ ..] => {
+                    let claimed = usize::from(len);
+                    let body = claimed
+                        .checked_sub(self.counted)
+                        .and_then(|len| rest.split_at_checked(len));
+                    let Some((body, rest)) = body else {
+                        let available = rest.len() + self.counted;
+                        return Err(ParseError::bad_length(name, "length", claimed, available));
+                    };
+                    if self.pad_many != Some(kind) {
+                        return Ok(Some((kind, body, rest)));
+                    }
+                    bytes = rest;
+                }
+                [_] => return Err(ParseError::truncated(name, "length", 2, 1)),
+            }
+        }
+    }
+
+    /// As [`Framing::frame`].
+    fn frame(&self, kind: u8, body_len: usize) -> Option<Frame> {
+        let len = u8::try_from(body_len.checked_add(self.counted)?).ok()?;
+        Frame::new([kind, len, 0, 0], 2, body_len.checked_add(2)?)
     }
 }

@@ -150,7 +150,7 @@ impl Parsed {
     /// tagged frames from others.
     ///
     /// # Errors
-    /// `Unsupported`, of the Ethernet header.
+    /// `Unsupported`, of the Ethernet header; the selector is that of 802.1Q for tags of all kinds.
     #[inline]
     pub fn untagged(&self) -> Result<(), ParseError> {
         let next = self.inner + 1;
