@@ -154,7 +154,7 @@ impl<In: Stack, Out: Stack, Place> Set<Place> for Transform<In, Out> {
         F: Settable,
         Out: Has<F::Header, Place>,
     {
-        self.step(set_field::<F>(Out::specs(), Out::INDEX, value))
+        self.changed(|program| set_field::<F>(program, Out::specs(), Out::INDEX, value))
     }
 }
 
@@ -172,19 +172,17 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
         F: Settable,
         Out: Has<F::Header, Here>,
     {
-        self.step(set_field::<F>(Out::specs(), 0, value))
+        self.changed(|program| set_field::<F>(program, Out::specs(), 0, value))
     }
 
     /// Puts a header in front. What it carries is written to the field that tells it (the Ethertype, the protocol, a UDP
     /// destination port); its length and its checksum are computed, and a UDP checksum is zero, whatever `header` says.
+    #[inline]
     pub fn push<H>(self, header: H) -> Transform<In, (H, Out)>
     where
         H: Carries<Out::Head>,
     {
-        Transform::of(
-            self.program
-                .and_then(|program| pushed::<H, Out>(program, header)),
-        )
+        self.changed(|program| push::<H, Out>(program, header))
     }
 
     /// Like [`Transform::push`], and lets field `F` of the header vary by flow: its last 16 bits are the entropy given to
@@ -205,17 +203,12 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
             );
             end / 8
         };
-        let varied = |program: Program| {
-            let program = pushed::<F::Header, Out>(program, header)?;
-            let or = program
-                .prefix
-                .as_bytes()
-                .get(end - 2)
-                .copied()
-                .unwrap_or_default();
-            program.vary(0, (end - 2) as u8, or)
-        };
-        Transform::of(self.program.and_then(varied))
+        self.changed(|program| {
+            push::<F::Header, Out>(program, header)?;
+            let bytes = program.prefix.as_bytes();
+            let or = bytes.get(end - 2).copied().unwrap_or_default();
+            program.vary_in_place(0, (end - 2) as u8, or)
+        })
     }
 
     /// Takes the outermost header off. `pop::<H>()` asks that it be `H`; `pop()` takes whichever it is.
@@ -223,8 +216,7 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
     where
         Out: Outermost<H>,
     {
-        let step = Program::pop(Out::specs());
-        Transform::of(self.program.and_then(|program| program.fuse(&step?)))
+        self.changed(|program| program.append(&Program::pop(Out::specs())?))
     }
 
     /// This transformation, then another one.
@@ -232,10 +224,7 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
     where
         Next: Takes<Out>,
     {
-        Transform::of(
-            self.program
-                .and_then(|program| program.fuse(&next.program?)),
-        )
+        self.changed(|program| program.append(&next.program?))
     }
 
     /// The way back: pushes become pops, sets become sets of what was there before, which has to be named; see [`Reverse`].
@@ -304,8 +293,18 @@ impl<In: Stack, Out: Stack> Transform<In, Out> {
             })
     }
 
-    fn step(self, step: Result<Program, ProgramError>) -> Self {
-        Self::of(self.program.and_then(|program| program.fuse(&step?)))
+    /// After another step, which is taken where the program stands.
+    #[inline]
+    fn changed<End>(
+        mut self,
+        step: impl FnOnce(&mut Program) -> Result<(), ProgramError>,
+    ) -> Transform<In, End> {
+        if let Ok(program) = &mut self.program
+            && let Err(error) = step(program)
+        {
+            self.program = Err(error);
+        }
+        Transform::of(self.program)
     }
 }
 
@@ -342,7 +341,7 @@ impl<In, Out> fmt::Display for Transform<In, Out> {
     }
 }
 
-fn pushed<H, Out>(program: Program, mut header: H) -> Result<Program, ProgramError>
+fn push<H, Out>(program: &mut Program, mut header: H) -> Result<(), ProgramError>
 where
     H: Carries<Out::Head>,
     Out: Stack,
@@ -365,10 +364,11 @@ where
 }
 
 fn set_field<F: Field>(
+    program: &mut Program,
     stack: &[HeaderSpec],
     header: usize,
     value: F::Value,
-) -> Result<Program, ProgramError> {
+) -> Result<(), ProgramError> {
     // Written over zeros and over ones: where the two agree, the field is.
     let (first, bit) = (F::BIT_OFFSET / 8, F::BIT_OFFSET % 8);
     let (mut over_zeros, mut over_ones) = ([0; FIELD_BYTES], [0xff; FIELD_BYTES]);
@@ -380,12 +380,13 @@ fn set_field<F: Field>(
     wire.write(&mut over_zeros, bit, F::LITTLE_ENDIAN);
     wire.write(&mut over_ones, bit, F::LITTLE_ENDIAN);
     let bytes = over_zeros.iter().zip(&over_ones).take(end);
-    Program::write(
+    let step = Program::write(
         stack,
         header,
         first,
         bytes.map(|(zeros, ones)| (!(zeros ^ ones), *zeros)),
-    )
+    );
+    program.append(&step?)
 }
 
 /// The widest field that a transformation can set.

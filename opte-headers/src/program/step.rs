@@ -113,19 +113,18 @@ impl Program {
         Ok(program)
     }
 
-    /// What [`Program::push`] gives, after this program, which leaves `stack`.
+    /// Appends what [`Program::push`] gives to this program, which leaves `stack`.
     pub(crate) fn then_push(
-        mut self,
+        &mut self,
         stack: &[HeaderSpec],
         header: &HeaderSpec,
         bytes: &[u8],
-    ) -> Result<Self, ProgramError> {
+    ) -> Result<(), ProgramError> {
         let below = header.pseudo.and_then(|_| first_transport(stack));
         if below.is_some_and(|(index, _)| index >= self.prefix.pushed()) {
-            return self.fuse(&Self::push(stack, header, bytes)?);
+            return self.append(&Self::push(stack, header, bytes)?);
         }
-        self.prefix.add(header, bytes)?;
-        Ok(self)
+        self.prefix.add(header, bytes)
     }
 
     /// Sets `bits` bits of the header at position `header` of `stack`, the first of which is `first_bit` (0 is the most
@@ -223,6 +222,16 @@ impl Program {
     /// Lets the flow's entropy fill 16 bits at `offset` of the header at position `header` among those that this program
     /// pushes, with the bits of `or` set in the first byte; see [`Entropy`].
     pub fn vary(mut self, header: usize, offset: u8, or: u8) -> Result<Self, ProgramError> {
+        self.vary_in_place(header, offset, or)?;
+        Ok(self)
+    }
+
+    pub(crate) fn vary_in_place(
+        &mut self,
+        header: usize,
+        offset: u8,
+        or: u8,
+    ) -> Result<(), ProgramError> {
         let (from, to) = self
             .prefix
             .span(header)
@@ -233,8 +242,7 @@ impl Program {
                 end: usize::from(offset) + 2,
             });
         }
-        self.prefix.push_entropy(Entropy { at: at as u8, or })?;
-        Ok(self)
+        self.prefix.push_entropy(Entropy { at: at as u8, or })
     }
 }
 

@@ -39,8 +39,10 @@ impl<From: Stack, To: Stack, Place> Restore<Place> for Reverse<From, To> {
         F: Settable,
         To: Has<F::Header, Place>,
     {
-        let step = set_field::<F>(To::specs(), To::INDEX, value);
-        let restored = self.restored.and_then(|restored| restored.fuse(&step?));
+        let restored = self.restored.and_then(|mut restored| {
+            set_field::<F>(&mut restored, To::specs(), To::INDEX, value)?;
+            Ok(restored)
+        });
         Self { restored, ..self }
     }
 }
