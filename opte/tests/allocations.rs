@@ -20,11 +20,17 @@ struct Counting;
 
 thread_local! {
     static CALLS: Cell<u64> = const { Cell::new(0) };
+    /// What is at least as long is not to be had.
+    static DENIED: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 impl Counting {
     fn count(&self) {
         let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+    }
+
+    fn denies(&self, size: usize) -> bool {
+        DENIED.try_with(|from| size >= from.get()).unwrap_or(false)
     }
 }
 
@@ -32,6 +38,9 @@ impl Counting {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count();
+        if self.denies(layout.size()) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller keeps `GlobalAlloc::alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
@@ -43,6 +52,9 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         self.count();
+        if self.denies(size) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller keeps `GlobalAlloc::realloc`'s contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -102,4 +114,41 @@ fn shortfall_3_7_allocations_of_packets() {
     );
     assert!(matches!(verdict, Verdict::Drop(_)));
     assert_eq!(calls, 0);
+}
+
+/// Without memory for more flows the table is full: new flows displace those that may be displaced, those that are established
+/// go on, and with memory again so does everything.
+#[test]
+fn memory_that_is_not_to_be_had() {
+    let bench = Bench::of(Shape {
+        flows: 100_000,
+        ports: 1024..=65535,
+        ..Shape::default()
+    });
+    let to = |port, far| udp_frame((GUEST, port), (FAR, far), b"x");
+    let established = to(5000, 1);
+    let external = bench.out(&established).source_port;
+    bench.inward(&udp_frame((FAR, 1), (net::PUBLIC, external), b"y"));
+    for far in 2..5_000 {
+        let frame = to(5000, far);
+        DENIED.set(4096);
+        let (_, verdict) = asked(&bench, Out, &frame);
+        DENIED.set(usize::MAX);
+        assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+    }
+    let counters = bench.port.counters();
+    assert_eq!(
+        u64::from(counters.flows),
+        4_999 - counters.table.displaced,
+        "each new flow in the place of another"
+    );
+    assert!(counters.flows < 1_000);
+    let hits = counters.traffic.outbound.uft_hit;
+    asked(&bench, Out, &established);
+    assert_eq!(bench.port.counters().traffic.outbound.uft_hit, hits + 1);
+    // With memory again the table grows.
+    for far in 5_000..7_000 {
+        asked(&bench, Out, &to(5000, far));
+    }
+    assert!(bench.port.counters().flows > 2_000);
 }

@@ -61,6 +61,26 @@ impl<'a, N: Network> Flow<'a, N> {
         }
     }
 
+    /// The key of one direction.
+    pub(crate) fn key(&self, dir: Direction) -> N::Key {
+        N::Key::from_words(self.cell.side(dir).key)
+    }
+
+    /// Packets and bytes of both directions.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let before = self.table.counted.get(&self.id);
+        Direction::BOTH
+            .into_iter()
+            .fold((0, 0), |(packets, bytes), dir| {
+                let now = self.cell.counts(dir);
+                let before = before.map_or(Counts::default(), |counts| *counts.get(dir));
+                (
+                    packets + now.packets + before.packets,
+                    bytes + now.bytes + before.bytes,
+                )
+            })
+    }
+
     /// What the layers decided.
     pub(crate) fn decisions(&self) -> Option<&'a Decisions<N>> {
         self.table.decisions_of(self.id)
