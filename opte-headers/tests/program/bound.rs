@@ -92,7 +92,10 @@ fn a_bound_program_does_what_the_program_does() {
             );
         }
     }
-    assert!(bound > CASES / 3, "hardly any program was bound: {bound}");
+    assert!(
+        bound > CASES / 3,
+        "hardly any program was bound: {bound_cases}"
+    );
 }
 
 #[test]
