@@ -4,7 +4,7 @@ use opte_headers::program::{Program, Sums, Template, Translation};
 
 use crate::model::{Model, Rng, Step};
 
-const CASES: u64 = if cfg!(miri) { 40 } else { 6_000 };
+const CASES: u64 = if cfg!(miri) { 10 } else { 6_000 };
 
 /// A flow: a frame of it, the program for it, and whether the steps are of the kind that networks take.
 struct Flow {
@@ -93,7 +93,7 @@ fn a_bound_program_does_what_the_program_does() {
         }
     }
     assert!(
-        bound_cases > CASES / 3,
+        cfg!(miri) || bound_cases > CASES / 3,
         "hardly any program was bound: {bound_cases}"
     );
 }

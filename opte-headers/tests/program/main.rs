@@ -8,7 +8,7 @@ mod model;
 use model::{Model, Rng, Step};
 use opte_headers::program::{Program, ProgramError, Sums};
 
-const CASES: u64 = if cfg!(miri) { 20 } else { 6_000 };
+const CASES: u64 = if cfg!(miri) { 12 } else { 6_000 };
 
 /// A random frame, random steps for it, and what they make of it.
 struct Case {
@@ -269,7 +269,7 @@ fn what_does_not_fit_changes_nothing() {
         }
     }
     assert!(
-        fitting > 100 && refused > 100,
+        cfg!(miri) || fitting > 100 && refused > 100,
         "{fitting} fit, {refused} do not"
     );
 }
