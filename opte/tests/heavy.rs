@@ -44,3 +44,27 @@ fn the_heaviest_come_first() {
     bench.port.reset();
     assert!(bench.port.heavy_hitters(By::Packets, 10).is_empty());
 }
+
+/// The most there ever was at once, of flows, connections and NAT ports.
+#[test]
+fn high_water_marks_stay() {
+    let bench = Bench::new();
+    for port in 1..=20 {
+        bench.out(&tcp_frame(
+            (GUEST, port),
+            (FAR, 80),
+            TcpFlags::SYN,
+            1,
+            0,
+            &[],
+        ));
+    }
+    bench.port.reset();
+    bench.port.start();
+    bench.out(&tcp_frame((GUEST, 7), (FAR, 80), TcpFlags::SYN, 1, 0, &[]));
+    let table = bench.port.counters().table;
+    assert_eq!((table.high_water, table.connections_high_water), (20, 20));
+    let [(_, tcp), (_, udp), _] = bench.share.pools();
+    assert_eq!((tcp.usage().leased, tcp.usage().high_water), (1, 20));
+    assert_eq!(udp.usage().high_water, 0);
+}

@@ -48,6 +48,8 @@ impl<N: Network> FlowTable<N> {
         self.free_connection = tracked.next_free;
         tracked.connection = connection;
         self.connections += 1;
+        let most = &mut self.counters.connections_high_water;
+        *most = self.connections.max(*most);
         Some(id)
     }
 

@@ -85,6 +85,8 @@ pub struct TableCounters {
     pub refused: u64,
     /// The most flows there ever were at once.
     pub high_water: u32,
+    /// The most TCP connections there ever were at once.
+    pub connections_high_water: u32,
 }
 
 /// A flow that is to be entered.

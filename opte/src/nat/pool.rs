@@ -36,6 +36,8 @@ struct Inner {
     /// Ports that rest, and until when, ascending.
     resting: VecDeque<(Moment, u16)>,
     exhausted: u64,
+    /// The most leases there ever were at once.
+    high_water: u32,
 }
 
 /// A port in use. It goes back to its pool when the last flow drops it.
@@ -61,6 +63,8 @@ pub struct NatPoolUsage {
     pub resting: u32,
     /// How often none was left.
     pub exhausted: u64,
+    /// The most ports there ever were in use at once.
+    pub high_water: u32,
 }
 
 impl NatPoolUsage {
@@ -72,6 +76,7 @@ impl NatPoolUsage {
             leased: self.leased + other.leased,
             resting: self.resting + other.resting,
             exhausted: self.exhausted + other.exhausted,
+            high_water: self.high_water + other.high_water,
         }
     }
 }
@@ -92,6 +97,7 @@ impl NatPool {
             returned: Vec::new(),
             resting: VecDeque::new(),
             exhausted: 0,
+            high_water: 0,
         };
         Some(Arc::new(Self {
             ports,
@@ -155,7 +161,7 @@ impl NatPool {
             return Some(lease);
         }
         inner.mapped.insert(private, port);
-        inner.leases.insert(port, Arc::downgrade(&lease));
+        inner.note(&lease);
         Some(lease)
     }
 
@@ -184,7 +190,7 @@ impl NatPool {
         }
         let lease = Arc::new(self.leased(private, port, context));
         if !context.dry_run {
-            inner.leases.insert(port, Arc::downgrade(&lease));
+            inner.note(&lease);
         }
         Some(lease)
     }
@@ -232,11 +238,18 @@ impl NatPool {
             leased: taken - resting,
             resting,
             exhausted: inner.exhausted,
+            high_water: inner.high_water,
         }
     }
 }
 
 impl Inner {
+    /// Notes a new lease.
+    fn note(&mut self, lease: &Arc<NatLease>) {
+        self.leases.insert(lease.port, Arc::downgrade(lease));
+        self.high_water = self.high_water.max(self.leases.len() as u32);
+    }
+
     /// Lays returned ports to rest and frees those that have rested.
     fn wake(&mut self, now: Moment, hold_down: Duration, first: u16) {
         let until = now + hold_down;
