@@ -38,13 +38,6 @@ pub(crate) struct Reference {
 
 impl Reference {
     pub(crate) fn new(flows: u32) -> Self {
-        let reference = Self::ready(flows);
-        reference.vpc.port().start();
-        reference
-    }
-
-    /// Not started yet.
-    pub(crate) fn ready(flows: u32) -> Self {
         let host = Host {
             mappings: Mappings::default(),
             random: Arc::new(SeededRandom::new(1)),
@@ -73,6 +66,7 @@ impl Reference {
             })
             .expect("a route");
         }
+        vpc.port().start();
         Self {
             vpc,
             mappings: host.mappings,

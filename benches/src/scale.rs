@@ -42,8 +42,6 @@ rows! {
     "route_lookup_1000000_prefixes" Instructions NONE, |meter| route_lookup(meter, 1_000_000);
     "route_lookup_1000000_prefixes_time" Nanoseconds NONE, |meter| route_lookup(meter, 1_000_000);
     "rule_changes_10000" Microseconds 1_000_000.0, rule_changes;
-    "save_1000000_flows" Microseconds 2_000_000.0, |meter| meter.found(saved(1_000_000).0);
-    "restore_1000000_flows" Microseconds 2_000_000.0, |meter| meter.found(saved(1_000_000).1);
 }
 
 /// First packets in bursts, past 1,000 rules, into a table that has met some before.
@@ -285,33 +283,4 @@ fn rule_changes(meter: &mut Meter) {
         removed.expect("the rule");
     }
     meter.found(start.elapsed().as_nanos() as f64 / 1000.0);
-}
-
-/// Microseconds in which a port of so many flows is saved, and in which another one restores them.
-fn saved(flows: usize) -> (f64, f64) {
-    let reference = Reference::new(flows as u32);
-    reference.flows(flows);
-    reference.vpc.port().pause().expect("a running port");
-    let (mut pages, mut cursor) = (Vec::new(), Some(0));
-    let start = Instant::now();
-    while let Some(from) = cursor {
-        let port = reference.vpc.port();
-        let page = port.save(reference.now, from, usize::MAX).expect("a page");
-        cursor = page.next;
-        pages.push(page.bytes);
-    }
-    let save = start.elapsed();
-    drop(reference);
-    let other = Reference::ready(flows as u32);
-    let start = Instant::now();
-    for page in &pages {
-        let port = other.vpc.port();
-        port.restore(other.now, page).expect("what was saved");
-    }
-    let restore = start.elapsed();
-    assert_eq!(other.vpc.port().counters().flows, flows as u32);
-    (
-        save.as_nanos() as f64 / 1000.0,
-        restore.as_nanos() as f64 / 1000.0,
-    )
 }
