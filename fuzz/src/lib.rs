@@ -13,6 +13,7 @@ mod input;
 pub mod own_stack;
 pub mod port_process;
 pub mod program_apply;
+pub mod rule_table;
 pub mod rule_text;
 pub mod seeds;
 pub mod services;

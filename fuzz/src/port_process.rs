@@ -339,9 +339,19 @@ impl World {
                 let (dir, id) = self.rules.remove(at);
                 self.port.remove_firewall_rule(dir, id).unwrap();
             }
+            // So many that they are no more asked one after another.
             _ => {
-                let rules: Vec<_> = RULES[..usize::from(choice) % 8]
-                    .iter()
+                let of_port = |n| {
+                    format!(
+                        "dir=in action=deny priority=90 protocol=tcp port={n}-{}",
+                        n + 9
+                    )
+                };
+                let many = (0..choice / 8).map(|n| of_port(2000 * u32::from(n) + 1));
+                let few = RULES[..usize::from(choice) % 8].iter();
+                let rules: Vec<_> = few
+                    .map(ToString::to_string)
+                    .chain(many)
                     .map(|rule| rule.parse().unwrap())
                     .collect();
                 self.port.set_firewall_rules(&rules).unwrap();

@@ -39,6 +39,7 @@ pub fn all() -> Vec<Target> {
             crate::driver_frames::check,
             driver_frames(),
         ),
+        ("rule_table", crate::rule_table::check, rule_table()),
         ("rule_text", crate::rule_text::check, rule_text()),
     ]
 }
@@ -431,6 +432,17 @@ fn driver_frames() -> Vec<Vec<u8>> {
         ]);
     }
     seeds
+}
+
+/// Bytes without a pattern: every choice there is.
+fn rule_table() -> Vec<Vec<u8>> {
+    let byte = |seed: u32, at: u32| {
+        let mixed = (at ^ seed << 16).wrapping_mul(0x9e37_79b9);
+        ((mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b) >> 24) as u8
+    };
+    (1..4)
+        .map(|seed| (0..300).map(|at| byte(seed, at)).collect())
+        .collect()
 }
 
 fn rule_text() -> Vec<Vec<u8>> {

@@ -244,13 +244,19 @@ impl<N: Network> Walk<N> {
     }
 
     /// The first rule for the packet, after the one at `after`.
-    #[inline]
+    #[inline(always)]
     fn matching(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
         if after.is_none()
             && let Some(matched) = rules.unconditional()
         {
             return matched;
         }
+        self.find(rules, after)
+    }
+
+    /// Stands apart, so that tables that ask nothing need no call.
+    #[inline(never)]
+    fn find(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
         let key = &self.key;
         let subject = self
             .subject

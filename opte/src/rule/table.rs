@@ -168,6 +168,7 @@ impl<N: Network> RuleTable<N> {
         Match::Default
     }
 
+    #[inline(never)]
     fn search(&self, after: Option<Rank>, subject: &Subject, meta: &N::Meta) -> Match {
         let mut search = Search {
             table: self,
