@@ -147,8 +147,10 @@ impl Classifier {
         while active != 0 {
             let dimension = active.trailing_zeros() as Dimension;
             active &= active - 1;
-            if let Some(Some(index)) = self.dimensions.get(dimension) {
-                paths.take(index, value(dimension));
+            if let Some(Some(index)) = self.dimensions.get(dimension)
+                && !paths.take(index, value(dimension))
+            {
+                return;
             }
         }
         for (at, used) in self.summary.iter().enumerate() {
@@ -168,15 +170,19 @@ impl Classifier {
 }
 
 impl<'a> Paths<'a> {
-    fn take(&mut self, index: &'a Index, value: Option<Value>) {
+    /// Takes a dimension into account; whether there may be candidates still.
+    fn take(&mut self, index: &'a Index, value: Option<Value>) -> bool {
         let start = self.len;
         let wanted = value.is_none_or(|value| self.extend(&index.wanted, value));
         if !wanted {
             // To ask for some of them would be to miss the others.
             self.len = start;
-            return;
+            return true;
         }
         let middle = self.len;
+        if middle == start && index.free.iter().all(|blocks| *blocks == 0) {
+            return false;
+        }
         if let Some(value) = value {
             self.extend(&index.unwanted, value);
         }
@@ -188,6 +194,7 @@ impl<'a> Paths<'a> {
             });
             self.dimensions += 1;
         }
+        true
     }
 
     /// Notes the sets of a value; whether there was room for all.
