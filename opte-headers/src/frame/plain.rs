@@ -146,6 +146,12 @@ pub(super) fn parse<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
             }
         }
     }
+    any::<A>(bytes)
+}
+
+/// Any frame. Out of the way: what it keeps on the stack is not for plain frames to make room for.
+#[inline(never)]
+fn any<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
     A::parse_any(bytes)
 }
 
@@ -156,7 +162,7 @@ const UDP: u8 = IpProtocol::UDP.0;
 fn tcp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
     match V4Frame::measured::<A>(bytes, tcp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v4::<A>(TCP) })),
-        None => A::parse_any(bytes),
+        None => any::<A>(bytes),
     }
 }
 
@@ -164,7 +170,7 @@ fn tcp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
 fn udp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
     match V4Frame::measured::<A>(bytes, udp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v4::<A>(UDP) })),
-        None => A::parse_any(bytes),
+        None => any::<A>(bytes),
     }
 }
 
@@ -172,7 +178,7 @@ fn udp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
 fn tcp_over_v6<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
     match V6Frame::measured::<A>(bytes, tcp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v6::<A>(TCP) })),
-        None => A::parse_any(bytes),
+        None => any::<A>(bytes),
     }
 }
 
@@ -180,7 +186,7 @@ fn tcp_over_v6<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
 fn udp_over_v6<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
     match V6Frame::measured::<A>(bytes, udp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v6::<A>(UDP) })),
-        None => A::parse_any(bytes),
+        None => any::<A>(bytes),
     }
 }
 
