@@ -1,4 +1,11 @@
 //! Flows: what identifies one, and the table that holds them.
+//!
+//! Packets of known flows read the table without a lock. What that rests on is explored by a model checker (`model.rs`, with its
+//! command) and run by `tests/concurrency.rs`; under the thread sanitizer, given a nightly toolchain with its `rust-src`:
+//!
+//! ```text
+//! RUSTFLAGS=-Zsanitizer=thread cargo +nightly test -Zbuild-std --target x86_64-unknown-linux-gnu -p opte --test concurrency
+//! ```
 
 mod cell;
 mod chunks;
@@ -6,6 +13,8 @@ pub mod hash;
 mod index;
 pub mod key;
 mod list;
+#[cfg(all(test, loom))]
+mod model;
 mod programs;
 mod record;
 mod restore;

@@ -229,21 +229,34 @@ impl<N: Network> Port<N> {
     }
 
     /// Removes flows whose time is over, looking at `slice` flows at most. To be called every second or oftener, and again
-    /// at once while there is more; packets pass between two calls.
+    /// at once while there is more. First packets of flows pass every few flows, packets of known flows at any time.
     pub fn expire(&self, now: Moment, slice: u32) -> Expired {
+        /// Flows that a first packet may have to wait for.
+        const AT_ONCE: u32 = 16;
         let worker = self.worker();
-        let mut inner = self.inner.lock();
-        if self.state() == PortState::Paused {
-            return Expired::default();
+        let mut all = Expired::default();
+        let mut left = slice;
+        while left != 0 {
+            let mut inner = self.inner.lock();
+            if self.state() == PortState::Paused {
+                return Expired::default();
+            }
+            let some = left.min(AT_ONCE);
+            inner.expire_fragments(&worker.counts, now, some);
+            let expired = inner.flows.expire(now, some);
+            all.flows += expired.flows;
+            all.more = expired.more;
+            if self.probes.is_on() {
+                let passages = inner.passages();
+                drop(inner);
+                self.show_passages(now, &[], passages);
+            }
+            if !expired.more {
+                break;
+            }
+            left -= some;
         }
-        inner.expire_fragments(&worker.counts, now, slice);
-        let expired = inner.flows.expire(now, slice);
-        if self.probes.is_on() {
-            let passages = inner.passages();
-            drop(inner);
-            self.show_passages(now, &[], passages);
-        }
-        expired
+        all
     }
 }
 
