@@ -14,7 +14,6 @@ pub mod meter;
 pub mod parse;
 mod reference;
 pub mod report;
-pub mod saved;
 pub mod scale;
 pub mod services;
 
@@ -99,7 +98,6 @@ pub fn rows() -> Vec<Row> {
         engine::ROWS,
         services::ROWS,
         scale::ROWS,
-        saved::ROWS,
     ]
     .concat()
 }
