@@ -132,6 +132,30 @@ pub(crate) enum Command {
         #[arg(long = "internet-gateway", value_name = "IP=UUID", value_parser = crate::external::parse_gateway)]
         gateways: Vec<(IpAddr, uuid::Uuid)>,
     },
+    /// Let a guest forward packets of a prefix that is not its own.
+    AllowCidr(Transit),
+    /// Take that back: with --dir exactly that direction, without whichever there are.
+    RemoveCidr(Transit),
+    /// Attach a subnet to a port, or say anew whether it is external.
+    AttachSubnet {
+        #[command(flatten)]
+        of: OfPort,
+        /// The subnet.
+        prefix: IpCidr,
+        /// Its addresses are known outside the VPC: they leave it as they are, without NAT.
+        #[arg(short, long)]
+        external: bool,
+    },
+    /// Detach a subnet from a port.
+    DetachSubnet {
+        #[command(flatten)]
+        of: OfPort,
+        /// The subnet.
+        prefix: IpCidr,
+        /// Taken for the sake of symmetry with `attach-subnet`: a prefix is attached once.
+        #[arg(short, long, hide = true)]
+        external: bool,
+    },
     /// Make the host's configuration what a file says, all of it or nothing, and show what was different.
     ///
     /// What the file does not have is removed; what is as it should be is not touched, nor are the flows on it. `export` writes such a
@@ -241,6 +265,18 @@ pub(crate) struct Route {
     pub(crate) target: RouterTarget,
     /// Who made it: system or custom.
     pub(crate) class: RouterClass,
+}
+
+/// A prefix that a guest forwards packets of.
+#[derive(Debug, Args)]
+pub(crate) struct Transit {
+    #[command(flatten)]
+    pub(crate) of: OfPort,
+    /// The prefix.
+    pub(crate) prefix: IpCidr,
+    /// In: what is for the prefix reaches the guest; out: the guest may send as if from it. Both if not given.
+    #[arg(long)]
+    pub(crate) dir: Option<Direction>,
 }
 
 /// External addresses. Each belongs to the family it is of.

@@ -8,16 +8,17 @@ use opte::api::{ClearLftReq, ClearUftReq, ListLayersReq, NoResp, OpteError, Requ
 use opteadm::config::{ConfigError, Format, PlanError};
 use opteadm::{Client, Error};
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
-    DelRouterEntryReq, DeleteXdeReq, FirewallRule, InternetGatewayMap, PhysNet, RemFwRuleReq,
+    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq,
+    DetachSubnetReq, FirewallRule, InternetGatewayMap, PhysNet, RemFwRuleReq, RemoveCidrReq,
     RouterEntry, RuleFileError, RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, parse_rules,
+    SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint, parse_rules,
 };
 use oxide_vpc::network::BOUNDARY_VNI;
 use serde::Serialize;
 
 use crate::apply::{self, Wanted};
-use crate::args::{Cli, Command, ConfigFormat, Route, Rule, V2b, V2p};
+use crate::args::{Cli, Command, ConfigFormat, Route, Rule, Transit, V2b, V2p};
 use crate::confirm::confirmed;
 use crate::create::Plan;
 use crate::external::Families;
@@ -254,6 +255,28 @@ impl Action {
                 entry: route.entry(),
                 port_name: route.of.port,
             }),
+            Command::AllowCidr(transit) => change(AllowCidrReq {
+                transit: transit.cidr(),
+                port_name: transit.of.port,
+            }),
+            Command::RemoveCidr(transit) => change(RemoveCidrReq {
+                transit: transit.cidr(),
+                port_name: transit.of.port,
+            }),
+            Command::AttachSubnet {
+                of,
+                prefix: cidr,
+                external: is_external,
+            } => change(AttachSubnetReq {
+                port_name: of.port,
+                subnet: AttachedSubnet { cidr, is_external },
+            }),
+            Command::DetachSubnet {
+                of, prefix: cidr, ..
+            } => change(DetachSubnetReq {
+                port_name: of.port,
+                cidr,
+            }),
             Command::SetExternalIps {
                 of,
                 external,
@@ -390,6 +413,15 @@ impl V2b {
                 vni: BOUNDARY_VNI,
             })
             .collect()
+    }
+}
+
+impl Transit {
+    fn cidr(&self) -> TransitCidr {
+        TransitCidr {
+            cidr: self.prefix,
+            dir: self.dir,
+        }
     }
 }
 

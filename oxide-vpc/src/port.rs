@@ -19,7 +19,8 @@ use opte::sync::KMutex;
 use opte_headers::Vni;
 
 use crate::api::{
-    ExternalIpCfg, FirewallRule, GuestPhysAddr, InternetGatewayMap, RouterEntry, VpcCfg,
+    AttachedSubnet, ExternalIpCfg, FirewallRule, GuestPhysAddr, InternetGatewayMap, RouterEntry,
+    TransitCidr, VpcCfg,
 };
 use crate::layer::nat::External;
 use crate::layer::overlay::Reach;
@@ -57,6 +58,7 @@ pub struct VpcPort {
     port: Port<VpcNetwork>,
     cfg: VpcCfg,
     v2p: Arc<Virt2Phys>,
+    reach: Arc<Reach>,
     programmed: KMutex<Programmed>,
     /// The host's tables have its addresses.
     located: AtomicBool,
@@ -106,6 +108,7 @@ impl VpcPort {
         let this = Self {
             port,
             v2p: Arc::clone(v2p),
+            reach,
             programmed: KMutex::new(Programmed::new(external)),
             located: AtomicBool::new(false),
             cfg,
@@ -216,6 +219,17 @@ impl VpcPort {
     /// Which internet gateways external addresses belong to, as last set.
     pub fn internet_gateways(&self) -> InternetGatewayMap {
         self.programmed.lock().gateways.clone()
+    }
+
+    /// The prefixes that the guest forwards packets of, one entry each.
+    pub fn transit_cidrs(&self) -> Vec<TransitCidr> {
+        TransitCidr::grouped(&self.programmed.lock().prefixes.transit)
+    }
+
+    /// The attached subnets.
+    pub fn attached_subnets(&self) -> Vec<AttachedSubnet> {
+        let programmed = self.programmed.lock();
+        programmed.prefixes.attached.iter().copied().collect()
     }
 
     /// Says in the host's tables where the guest is, until the port is dropped.

@@ -20,11 +20,12 @@ use opte::api::{
     NoResp, OpteCmd, OpteError, Request,
 };
 use oxide_vpc::api::{
-    API_VERSION, AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq,
-    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
-    DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
-    DumpVirt2PhysResp, ListPortsReq, ListPortsResp, RemFwRuleReq, RunBatchReq, SetExternalIpsReq,
-    SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
+    API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
+    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
+    RemFwRuleReq, RemoveCidrReq, RunBatchReq, SetExternalIpsReq, SetFwRulesReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
 };
 use serde::Serialize;
 use zerocopy::IntoBytes;
@@ -62,6 +63,14 @@ pub trait Control {
     fn del_router_entry(&self, req: DelRouterEntryReq) -> Result<NoResp, OpteError>;
     /// Sets a port's external addresses.
     fn set_external_ips(&self, req: SetExternalIpsReq) -> Result<NoResp, OpteError>;
+    /// Lets a port's guest forward packets of a prefix.
+    fn allow_cidr(&self, req: AllowCidrReq) -> Result<NoResp, OpteError>;
+    /// Takes that back.
+    fn remove_cidr(&self, req: RemoveCidrReq) -> Result<NoResp, OpteError>;
+    /// Attaches a subnet to a port.
+    fn attach_subnet(&self, req: AttachSubnetReq) -> Result<NoResp, OpteError>;
+    /// Detaches a subnet from a port.
+    fn detach_subnet(&self, req: DetachSubnetReq) -> Result<NoResp, OpteError>;
     /// Maps a guest's address to its host.
     fn set_v2p(&self, req: SetVirt2PhysReq) -> Result<NoResp, OpteError>;
     /// Removes the mapping of a guest's address.
@@ -289,6 +298,10 @@ impl Dispatcher {
             OpteCmd::SetXdeUnderlay => call(body, |req| control.set_xde_underlay(req)),
             OpteCmd::ClearXdeUnderlay => call(body, |req| control.clear_xde_underlay(req)),
             OpteCmd::SetExternalIps => call(body, |req| control.set_external_ips(req)),
+            OpteCmd::AllowCidr => call(body, |req| control.allow_cidr(req)),
+            OpteCmd::RemoveCidr => call(body, |req| control.remove_cidr(req)),
+            OpteCmd::AttachSubnet => call(body, |req| control.attach_subnet(req)),
+            OpteCmd::DetachSubnet => call(body, |req| control.detach_subnet(req)),
             OpteCmd::DumpConfig => call(body, |req| {
                 let mut resp = control.dump_config(req)?;
                 resp.revision = self.revision;

@@ -21,14 +21,14 @@ use opte::port::{PortError, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DumpConfigReq,
-    DumpConfigResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
-    DumpVirt2PhysResp, ListPortsReq, ListPortsResp, RemFwRuleReq, SetExternalIpsReq, SetFwRulesReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping,
-    Virt2PhysMapping,
+    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
+    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
+    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping, Virt2PhysMapping,
 };
-use oxide_vpc::port::VpcPort;
+use oxide_vpc::port::{PortEdit, VpcPort};
 
 use crate::Driver;
 use crate::command::Control;
@@ -220,6 +220,11 @@ impl<P: Platform> Driver<P> {
         Ok(())
     }
 
+    fn edit(&self, port: &str, edit: PortEdit) -> Result<NoResp, OpteError> {
+        let edits = Vec::from([edit]);
+        self.vpc(port)?.edit(edits).map(|_| NoResp {})
+    }
+
     fn vpc(&self, name: &str) -> Result<Arc<VpcPort>, OpteError> {
         self.management.lock().vpc(name)
     }
@@ -289,6 +294,22 @@ impl<P: Platform> Control for Driver<P> {
         let port = self.vpc(&req.port_name)?;
         port.set_external_ips(req.external_ips_v4, req.external_ips_v6, req.inet_gw_map)
             .map(|()| NoResp {})
+    }
+
+    fn allow_cidr(&self, req: AllowCidrReq) -> Result<NoResp, OpteError> {
+        self.edit(&req.port_name, PortEdit::AllowCidr(req.transit))
+    }
+
+    fn remove_cidr(&self, req: RemoveCidrReq) -> Result<NoResp, OpteError> {
+        self.edit(&req.port_name, PortEdit::RemoveCidr(req.transit))
+    }
+
+    fn attach_subnet(&self, req: AttachSubnetReq) -> Result<NoResp, OpteError> {
+        self.edit(&req.port_name, PortEdit::AttachSubnet(req.subnet))
+    }
+
+    fn detach_subnet(&self, req: DetachSubnetReq) -> Result<NoResp, OpteError> {
+        self.edit(&req.port_name, PortEdit::DetachSubnet(req.cidr))
     }
 
     fn set_v2p(&self, req: SetVirt2PhysReq) -> Result<NoResp, OpteError> {

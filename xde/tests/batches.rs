@@ -6,10 +6,11 @@ use memory::{World, create_req, guest_cfg, underlay_address};
 use opte::Direction;
 use opte::api::{OpteError, Page};
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, ConfigItem, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DumpConfigReq,
-    ExternalIpCfg, PhysNet, RemFwRuleReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, Vni,
+    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, ConfigItem, CreateXdeReq,
+    DelRouterEntryReq, DeleteXdeReq, DumpConfigReq, ExternalIpCfg, PhysNet, RemFwRuleReq,
+    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, Vni,
 };
 use proptest::prelude::*;
 use xde::command::Control;
@@ -158,6 +159,21 @@ fn everything() -> Vec<BatchStep> {
             inet_gw_map: Some([].into()),
         }
         .into(),
+        AllowCidrReq {
+            port_name: name("opte10n5"),
+            transit: "10.5.0.0/16".parse().unwrap(),
+        }
+        .into(),
+        RemoveCidrReq {
+            port_name: name("opte10n5"),
+            transit: "10.5.0.0/16 out".parse().unwrap(),
+        }
+        .into(),
+        AttachSubnetReq {
+            port_name: name("opte10n5"),
+            subnet: "10.6.0.0/16 external".parse().unwrap(),
+        }
+        .into(),
         v2p(78).into(),
         ClearVirt2PhysReq {
             vip: v2p(77).vip,
@@ -189,6 +205,8 @@ fn a_batch_does_all_its_steps() {
             "route opte10n5 0.0.0.0/0 drop",
             "route opte10n5 172.30.0.0/22 sub4=172.30.0.0/22",
             "route opte10n5 fd00:1::/64 sub6=fd00:1::/64",
+            "transit opte10n5 10.5.0.0/16 in",
+            "subnet opte10n5 10.6.0.0/16 external",
             "port opte10n8 []",
             "rule opte10n8 dir=out action=deny priority=3 hosts=any protocol=any port=any",
             "port opte11n6 []",
@@ -213,6 +231,8 @@ fn shown(item: &ConfigItem) -> String {
         ConfigItem::Route { port_name, entry } => {
             format!("route {port_name} {} {}", entry.dest, entry.target)
         }
+        ConfigItem::Transit { port_name, transit } => format!("transit {port_name} {transit}"),
+        ConfigItem::Subnet { port_name, subnet } => format!("subnet {port_name} {subnet}"),
         ConfigItem::Virt2Phys(v2p) => format!("v2p {} {}", v2p.vni, v2p.vip),
         ConfigItem::Virt2Boundary(v2b) => format!("v2b {} {}", v2b.vip, v2b.tep.len()),
     }

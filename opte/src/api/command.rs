@@ -116,6 +116,14 @@ commands! {
     ClearXdeUnderlay = 73 changes,
     /// Sets the external addresses of a port.
     SetExternalIps = 80 changes,
+    /// Lets a port's guest forward packets of a prefix.
+    AllowCidr = 90 changes,
+    /// Takes that back.
+    RemoveCidr = 91 changes,
+    /// Attaches a subnet to a port.
+    AttachSubnet = 92 changes,
+    /// Detaches a subnet from a port.
+    DetachSubnet = 93 changes,
     /// Lists everything that was configured.
     DumpConfig = 110 reads,
     /// Keeps steps of a batch until it is run.

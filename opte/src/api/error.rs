@@ -198,6 +198,22 @@ pub enum OpteError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The port's guest may not forward packets of this prefix.
+    TransitCidrNotFound {
+        /// The port.
+        port: String,
+        /// The prefix.
+        cidr: IpCidr,
+        /// In this direction; `None` for neither.
+        dir: Option<Direction>,
+    },
+    /// No such subnet is attached to the port.
+    SubnetNotFound {
+        /// The port.
+        port: String,
+        /// The subnet.
+        cidr: IpCidr,
+    },
     /// There is no such mapping.
     MappingNotFound {
         /// What was to be mapped.
@@ -287,6 +303,8 @@ impl OpteError {
             | Self::LayerNotFound { .. }
             | Self::RuleNotFound { .. }
             | Self::RouterEntryNotFound { .. }
+            | Self::TransitCidrNotFound { .. }
+            | Self::SubnetNotFound { .. }
             | Self::MappingNotFound { .. }
             | Self::LinkNotFound { .. } => ENOENT,
             Self::MaxCapacity { .. } => ENFILE,
@@ -405,6 +423,13 @@ impl fmt::Display for OpteError {
             }
             Self::InvalidIpCfg { reason } => write!(f, "invalid IP configuration: {reason}"),
             Self::InvalidArgument { name, reason } => write!(f, "invalid {name}: {reason}"),
+            Self::TransitCidrNotFound { port, cidr, dir } => match dir {
+                Some(dir) => write!(f, "port '{port}' does not allow {cidr} in direction {dir}"),
+                None => write!(f, "port '{port}' does not allow {cidr}"),
+            },
+            Self::SubnetNotFound { port, cidr } => {
+                write!(f, "port '{port}' has no attached subnet {cidr}")
+            }
             Self::MappingNotFound { what } => write!(f, "no mapping for {what}"),
             Self::BatchStep {
                 step,

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::api::OpteError;
 use oxide_vpc::api::{
-    ConfigItem, CreateXdeReq, DhcpCfg, ExternalIpCfg, FirewallRule, GuestLink, GuestPhysAddr,
-    InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr, Ipv6Cfg, Ipv6Cidr, PhysNet, RouterEntry,
-    SNatCfg, SetVirt2BoundaryReq, SetVirt2PhysReq, TunnelEndpoint, Vni, VpcCfg,
+    AttachedSubnet, ConfigItem, CreateXdeReq, DhcpCfg, ExternalIpCfg, FirewallRule, GuestLink,
+    GuestPhysAddr, InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr, Ipv6Cfg, Ipv6Cidr,
+    PhysNet, RouterEntry, SNatCfg, SetVirt2BoundaryReq, SetVirt2PhysReq, TransitCidr,
+    TunnelEndpoint, Vni, VpcCfg,
 };
 
 use super::{Config, Dhcp, Family, Port, Route, Snat, Text, V2b, V2p, default_mtu};
@@ -30,6 +31,8 @@ pub(super) struct CurrentPort {
     pub(super) gateways: InternetGatewayMap,
     pub(super) rules: Vec<(u64, FirewallRule)>,
     pub(super) routes: Vec<RouterEntry>,
+    pub(super) transit: Vec<TransitCidr>,
+    pub(super) subnets: Vec<AttachedSubnet>,
 }
 
 impl Current {
@@ -54,6 +57,8 @@ impl Current {
                     gateways: InternetGatewayMap::new(),
                     rules: Vec::new(),
                     routes: Vec::new(),
+                    transit: Vec::new(),
+                    subnets: Vec::new(),
                 };
                 self.ports.insert(port.request.name.clone(), port);
             }
@@ -74,6 +79,16 @@ impl Current {
             ConfigItem::Route { port_name, entry } => {
                 if let Some(port) = self.ports.get_mut(&port_name) {
                     port.routes.push(entry);
+                }
+            }
+            ConfigItem::Transit { port_name, transit } => {
+                if let Some(port) = self.ports.get_mut(&port_name) {
+                    port.transit.push(transit);
+                }
+            }
+            ConfigItem::Subnet { port_name, subnet } => {
+                if let Some(port) = self.ports.get_mut(&port_name) {
+                    port.subnets.push(subnet);
                 }
             }
             ConfigItem::Virt2Phys(v2p) => {
@@ -149,6 +164,8 @@ impl CurrentPort {
                 .iter()
                 .map(|entry| Text(Route(*entry)))
                 .collect(),
+            transit: self.transit.iter().copied().map(Text).collect(),
+            subnets: self.subnets.iter().copied().map(Text).collect(),
             internet_gateways: self.gateways.clone(),
             ipv4: cfg.ipv4().map(|ipv4| Family {
                 address: ipv4.private_ip,

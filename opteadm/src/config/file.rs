@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use opte::api::{OpteError, Request};
-use oxide_vpc::api::{FirewallRule, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq};
+use oxide_vpc::api::{
+    AttachedSubnet, FirewallRule, IpCidr, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
+    TransitCidr,
+};
 
 use super::locate::{Step, in_lists_of_ports, line_at, line_of};
-use super::{Config, Port, Route};
+use super::{Config, Port, Route, Text};
 
 /// How a configuration is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +197,36 @@ impl Port {
                 return Err(Fault::new(&path, message));
             }
         }
+        self.check_prefixes()
+    }
+
+    fn check_prefixes(&self) -> Result<(), Fault> {
+        let transit = self.transit.iter().map(|Text(transit)| {
+            let valid = transit.validate();
+            ("transit", transit.cidr, valid)
+        });
+        let subnets = self.subnets.iter().map(|Text(subnet)| {
+            let valid = subnet.validate();
+            ("subnets", subnet.cidr, valid)
+        });
+        let mut seen: BTreeSet<(&str, IpCidr)> = BTreeSet::new();
+        let places = (0..self.transit.len()).chain(0..self.subnets.len());
+        for (at, (list, cidr, valid)) in places.zip(transit.chain(subnets)) {
+            let path = [Step::Key(list), Step::Index(at)];
+            valid.map_err(|error| Fault::new(&path, error))?;
+            let (family, there) = if cidr.is_ipv4() {
+                ("IPv4", self.ipv4.is_some())
+            } else {
+                ("IPv6", self.ipv6.is_some())
+            };
+            if !there {
+                let message = format!("{cidr}: port '{}' has no {family} address", self.name);
+                return Err(Fault::new(&path, message));
+            }
+            if !seen.insert((list, cidr)) {
+                return Err(Fault::new(&path, format!("{cidr} is there twice")));
+            }
+        }
         Ok(())
     }
 
@@ -248,7 +281,18 @@ fn in_list(text: &str, message: &str) -> Option<usize> {
         let wrong = text.parse::<Route>().err();
         wrong.is_some_and(|error| error.to_string() == message)
     };
-    in_lists_of_ports(text, "firewall", rule).or_else(|| in_lists_of_ports(text, "routes", route))
+    let transit = |text: &str| {
+        let wrong = text.parse::<TransitCidr>().err();
+        wrong.is_some_and(|error| error.to_string() == message)
+    };
+    let subnet = |text: &str| {
+        let wrong = text.parse::<AttachedSubnet>().err();
+        wrong.is_some_and(|error| error.to_string() == message)
+    };
+    in_lists_of_ports(text, "firewall", rule)
+        .or_else(|| in_lists_of_ports(text, "routes", route))
+        .or_else(|| in_lists_of_ports(text, "transit", transit))
+        .or_else(|| in_lists_of_ports(text, "subnets", subnet))
 }
 
 fn one_line(text: &str) -> String {

@@ -58,7 +58,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::api::DomainName;
 use oxide_vpc::api::{
-    DEFAULT_MTU, FirewallRule, IpCidr, Ipv4Cidr, Ipv6Cidr, MacAddr, PortRange, Vni,
+    AttachedSubnet, DEFAULT_MTU, FirewallRule, IpCidr, Ipv4Cidr, Ipv6Cidr, MacAddr, PortRange,
+    TransitCidr, Vni,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -118,6 +119,12 @@ pub struct Port {
     /// Routes: destination, target and class, as `opteadm add-router-entry` takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Text<Route>>,
+    /// Prefixes whose packets the guest may forward, each followed by `in` or `out` if in one direction alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transit: Vec<Text<TransitCidr>>,
+    /// Subnets attached to the port, each followed by `external` if its addresses are known outside the VPC.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<Text<AttachedSubnet>>,
     /// Which internet gateways an external address belongs to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub internet_gateways: BTreeMap<IpAddr, BTreeSet<Uuid>>,

@@ -5,15 +5,16 @@ use std::fmt;
 
 use opte::api::OpteError;
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq, ExternalIpCfg, FirewallRule, PhysNet,
-    RemFwRuleReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint,
+    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq,
+    DetachSubnetReq, Direction, ExternalIpCfg, FirewallRule, IpCidr, PhysNet, RemFwRuleReq,
+    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
 };
 use serde::Serialize;
 
 use super::current::CurrentPort;
-use super::{Config, Current, Port};
+use super::{Config, Current, Port, Text};
 
 /// What leads from one configuration to another, in the order in which it is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct Change {
     /// The port it is of, if it is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `v2p`, `v2b`.
+    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `transit`, `subnet`, `v2p`, `v2b`.
     pub what: &'static str,
     /// Which thing.
     pub which: String,
@@ -230,6 +231,7 @@ impl Plan {
         for route in &port.routes {
             self.route(name, route.0.0, Operation::Add);
         }
+        self.prefixes(&[], &[], port);
         Ok(())
     }
 
@@ -254,6 +256,7 @@ impl Plan {
         for entry in then.difference(&now) {
             self.route(&wanted.name, *entry, Operation::Add);
         }
+        self.prefixes(&there.transit, &there.subnets, wanted);
         Ok(())
     }
 
@@ -295,6 +298,45 @@ impl Plan {
             _ => AddRouterEntryReq { port_name, entry }.into(),
         };
         self.add(operation, Some(port), "route", which, step);
+    }
+
+    fn prefixes(&mut self, transit: &[TransitCidr], subnets: &[AttachedSubnet], wanted: &Port) {
+        let each = |all: &[TransitCidr]| -> BTreeSet<(IpCidr, Direction)> {
+            all.iter().flat_map(|transit| transit.each()).collect()
+        };
+        let then: Vec<TransitCidr> = wanted.transit.iter().map(|text| text.0).collect();
+        let (now, then) = (each(transit), each(&then));
+        let name = wanted.name.as_str();
+        for transit in TransitCidr::grouped(&now.difference(&then).copied().collect()) {
+            let port_name = name.into();
+            let req = RemoveCidrReq { port_name, transit };
+            self.add(Operation::Remove, Some(name), "transit", transit, req);
+        }
+        for transit in TransitCidr::grouped(&then.difference(&now).copied().collect()) {
+            let port_name = name.into();
+            let req = AllowCidrReq { port_name, transit };
+            self.add(Operation::Add, Some(name), "transit", transit, req);
+        }
+        let mut gone: BTreeMap<IpCidr, AttachedSubnet> = subnets
+            .iter()
+            .map(|subnet| (subnet.cidr, *subnet))
+            .collect();
+        for Text(subnet) in &wanted.subnets {
+            let subnet = *subnet;
+            let operation = match gone.remove(&subnet.cidr) {
+                Some(before) if before == subnet => continue,
+                Some(_) => Operation::Change,
+                None => Operation::Add,
+            };
+            let port_name = name.into();
+            let req = AttachSubnetReq { port_name, subnet };
+            self.add(operation, Some(name), "subnet", subnet, req);
+        }
+        for (cidr, subnet) in gone {
+            let port_name = name.into();
+            let req = DetachSubnetReq { port_name, cidr };
+            self.add(Operation::Remove, Some(name), "subnet", subnet, req);
+        }
     }
 
     fn external(&mut self, port: &Port, operation: Operation) {
@@ -396,6 +438,8 @@ fn fixed_differences(before: &Port, wanted: &Port) -> String {
         let mut port = port.clone();
         port.firewall.clear();
         port.routes.clear();
+        port.transit.clear();
+        port.subnets.clear();
         port.internet_gateways.clear();
         if let Some(ipv4) = &mut port.ipv4 {
             (ipv4.snat, ipv4.ephemeral, ipv4.floating) = (None, None, Vec::new());

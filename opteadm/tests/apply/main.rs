@@ -122,6 +122,8 @@ firewall = [
   "dir=out action=deny priority=1 hosts=subnet=192.0.2.0/24",
 ]
 routes = ["10.0.0.0/24 sub4=10.0.0.0/24 system", "0.0.0.0/0 ig system", "::/0 drop custom"]
+transit = ["10.5.0.0/16", "fd05::/48 in"]
+subnets = ["10.6.0.0/24", "203.0.113.64/28 external"]
 [port.internet-gateways]
 "203.0.113.7" = ["6e1b9c7e-6a3c-4d5b-9d0e-000000000001"]
 [port.dhcp]
@@ -170,6 +172,10 @@ fn a_file_is_made_so_and_shown() {
 + opte0: route 10.0.0.0/24 sub4=10.0.0.0/24 system
 + opte0: route 0.0.0.0/0 ig system
 + opte0: route ::/0 drop custom
++ opte0: transit 10.5.0.0/16
++ opte0: transit fd05::/48 in
++ opte0: subnet 10.6.0.0/24
++ opte0: subnet 203.0.113.64/28 external
 + port opte1
 + v2p 10.0.0.77 of VNI 10 -> A8:40:25:F0:00:77 at fd00:2::1
 + v2b 0.0.0.0/0 -> fd00:99::1 in VNI 99
@@ -179,7 +185,7 @@ fn a_file_is_made_so_and_shown() {
     let dry = host.ok(&["apply", "--dry-run", &file]);
     assert_eq!(
         dry,
-        format!("{expected}13 to add, 0 to change, 0 to remove; nothing was done\n")
+        format!("{expected}17 to add, 0 to change, 0 to remove; nothing was done\n")
     );
     assert_eq!(host.export(), "");
     assert_eq!(host.ok(&["apply", &file]), expected);
@@ -243,6 +249,21 @@ fn exactly_what_is_gone_is_removed() {
          - opte0: route 0.0.0.0/0 ig system\n\
          + opte0: route 0.0.0.0/0 drop system\n"
     );
+    let prefixes = |more: &str| format!("underlay = [\"u2\"]\n{}", port("opte0", 11, more));
+    host.apply(&prefixes(
+        "transit = [\"10.5.0.0/16\", \"10.7.0.0/16\"]\nsubnets = [\"10.6.0.0/24\", \"10.8.0.0/24\"]",
+    ));
+    let diff = host.apply(&prefixes(
+        "transit = [\"10.5.0.0/16 out\", \"10.9.0.0/16 in\"]\nsubnets = [\"10.6.0.0/24 external\"]",
+    ));
+    assert_eq!(
+        diff,
+        "- opte0: transit 10.5.0.0/16 in\n\
+         - opte0: transit 10.7.0.0/16\n\
+         + opte0: transit 10.9.0.0/16 in\n\
+         ~ opte0: subnet 10.6.0.0/24 external\n\
+         - opte0: subnet 10.8.0.0/24\n"
+    );
     assert_eq!(host.apply("\n"), "- port opte0\n- underlay u2\n");
     assert_eq!(host.export(), "");
 }
@@ -269,7 +290,35 @@ fn json_tells_the_changes() {
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
     let good = port("opte0", 11, "");
-    let cases: [(String, usize, &str); 18] = [
+    let cases: [(String, usize, &str); 22] = [
+        (
+            port(
+                "opte0",
+                11,
+                "transit = [\n\"10.5.0.0/16\",\n\"10.6.0.0/16 both\"]",
+            ),
+            10,
+            "'both' behind the prefix (expected in, out or nothing)",
+        ),
+        (
+            port("opte0", 11, "subnets = [\n\"10.5.0.0/16 out\"]"),
+            9,
+            "'out' behind the prefix (expected external or nothing)",
+        ),
+        (
+            port("opte0", 11, "subnets = [\"fd05::/48\"]"),
+            8,
+            "fd05::/48: port 'opte0' has no IPv6 address",
+        ),
+        (
+            port(
+                "opte0",
+                11,
+                "transit = [\"10.5.0.0/16 in\",\n\"10.5.0.0/16 out\"]",
+            ),
+            9,
+            "10.5.0.0/16 is there twice",
+        ),
         ("underlay = [".into(), 1, "unclosed array"),
         (
             "[[prot]]\n".into(),

@@ -16,12 +16,13 @@ use opte::api::{
     TcpFlow, UftFlow,
 };
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, BatchStep, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DumpConfigReq,
-    DumpConfigResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
-    DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq, ListPortsResp, PortInfo, RemFwRuleReq,
-    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
-    SetXdeUnderlayReq, TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping, Vni,
+    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
+    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq,
+    ListPortsResp, PortInfo, RemFwRuleReq, RemoveCidrReq, RouterEntry, SetExternalIpsReq,
+    SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint,
+    Virt2BoundaryMapping, Virt2PhysMapping, Vni,
 };
 use xde::command::Control;
 use xde::linux::control::{ControlServer, Limits};
@@ -43,6 +44,8 @@ pub(crate) struct Port {
     pub(crate) rules: Vec<(u64, FirewallRule)>,
     pub(crate) routes: Vec<RouterEntry>,
     pub(crate) external: Option<SetExternalIpsReq>,
+    pub(crate) transit: BTreeSet<(IpCidr, Direction)>,
+    pub(crate) subnets: BTreeMap<IpCidr, AttachedSubnet>,
 }
 
 /// How many flows each port shows.
@@ -150,6 +153,8 @@ impl Control for Driver {
             rules: Vec::new(),
             routes: Vec::new(),
             external: None,
+            transit: BTreeSet::new(),
+            subnets: BTreeMap::new(),
         };
         state.ports.insert(request.name, port);
         Ok(NoResp {})
@@ -246,6 +251,46 @@ impl Control for Driver {
         self.with_port(&req.port_name.clone(), |port| {
             port.external = Some(req);
             Ok(NoResp {})
+        })
+    }
+
+    fn allow_cidr(&self, req: AllowCidrReq) -> Done {
+        self.with_port(&req.port_name, |port| {
+            port.transit.extend(req.transit.each());
+            Ok(NoResp {})
+        })
+    }
+
+    fn remove_cidr(&self, req: RemoveCidrReq) -> Done {
+        self.with_port(&req.port_name, |port| {
+            let before = port.transit.len();
+            let gone: Vec<_> = req.transit.each().collect();
+            port.transit.retain(|each| !gone.contains(each));
+            if port.transit.len() < before {
+                return Ok(NoResp {});
+            }
+            Err(OpteError::TransitCidrNotFound {
+                port: req.port_name.clone(),
+                cidr: req.transit.cidr,
+                dir: req.transit.dir,
+            })
+        })
+    }
+
+    fn attach_subnet(&self, req: AttachSubnetReq) -> Done {
+        self.with_port(&req.port_name, |port| {
+            port.subnets.insert(req.subnet.cidr, req.subnet);
+            Ok(NoResp {})
+        })
+    }
+
+    fn detach_subnet(&self, req: DetachSubnetReq) -> Done {
+        self.with_port(&req.port_name, |port| {
+            let gone = port.subnets.remove(&req.cidr).map(|_| NoResp {});
+            gone.ok_or(OpteError::SubnetNotFound {
+                port: req.port_name.clone(),
+                cidr: req.cidr,
+            })
         })
     }
 

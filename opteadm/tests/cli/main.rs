@@ -15,7 +15,7 @@ use serde_json::Value;
 use zerocopy::IntoBytes;
 
 /// Commands that change something, in an order in which each can be done, all on one host.
-const CHANGES: [&str; 21] = [
+const CHANGES: [&str; 26] = [
     "set-xde-underlay eth0 eth1",
     "set-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
     "set-v2p fd10::12 a8:40:25:f0:00:02 fd00:2::1 10",
@@ -33,6 +33,11 @@ const CHANGES: [&str; 21] = [
     "del-router-entry -p opte1 0.0.0.0/0 ig system",
     "set-external-ips -p opte1 --ephemeral-ip 203.0.113.9 --floating-ip 203.0.113.10",
     "set-external-ips -p opte1",
+    "allow-cidr -p opte1 10.5.0.0/16",
+    "remove-cidr -p opte1 10.5.0.0/16 --dir in",
+    "remove-cidr -p opte1 10.5.0.0/16",
+    "attach-subnet -p opte1 203.0.113.64/28 -e",
+    "detach-subnet -p opte1 203.0.113.64/28",
     "clear-uft -p opte1",
     "clear-lft -p opte1 firewall",
     "set-fw-rules -p opte1",
@@ -322,6 +327,30 @@ fn what_is_wrong_is_said_in_one_line() {
         (
             "del-router-entry -p opte0 0.0.0.0/0 ig system".into(),
             "router entry 0.0.0.0/0 -> ig of class system not found",
+        ),
+        (
+            "remove-cidr -p opte0 10.5.0.0/16".into(),
+            "port 'opte0' does not allow 10.5.0.0/16",
+        ),
+        (
+            "remove-cidr -p opte0 10.5.0.0/16 --dir out".into(),
+            "port 'opte0' does not allow 10.5.0.0/16 in direction OUT",
+        ),
+        (
+            "allow-cidr -p opte0 239.0.0.0/8".into(),
+            "invalid prefix: 239.0.0.0/8 is multicast",
+        ),
+        (
+            "allow-cidr -p opte0 10.5.0.0".into(),
+            "invalid value '10.5.0.0' for '<PREFIX>': '10.5.0.0' is no prefix: it has no '/'",
+        ),
+        (
+            "attach-subnet -p nope 10.5.0.0/16".into(),
+            "port 'nope' not found",
+        ),
+        (
+            "detach-subnet -p opte0 10.5.0.0/16".into(),
+            "port 'opte0' has no attached subnet 10.5.0.0/16",
         ),
         (
             "add-router-entry -p opte0 0.0.0.0/0 ip6=fd00::1 system".into(),

@@ -13,10 +13,11 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
-    CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, FirewallRule, InternetGatewayMap, RemFwRuleReq,
+    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, FirewallRule, InternetGatewayMap, RemFwRuleReq, RemoveCidrReq,
     RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
-    SetXdeUnderlayReq, Virt2BoundaryMapping, Virt2PhysMapping,
+    SetXdeUnderlayReq, TransitCidr, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 
 /// The most steps that a driver keeps for batches, all clients' together.
@@ -72,6 +73,20 @@ pub enum ConfigItem {
         port_name: String,
         /// The route.
         entry: RouterEntry,
+    },
+    /// The port's guest may forward packets of this prefix.
+    Transit {
+        /// The port.
+        port_name: String,
+        /// The prefix.
+        transit: TransitCidr,
+    },
+    /// This subnet is attached to the port.
+    Subnet {
+        /// The port.
+        port_name: String,
+        /// The subnet.
+        subnet: AttachedSubnet,
     },
     /// A guest is there. Those of this host's own ports are not listed.
     Virt2Phys(Virt2PhysMapping),
@@ -155,6 +170,14 @@ steps! {
     DelRouterEntry(DelRouterEntryReq),
     /// Sets the external addresses of a port.
     SetExternalIps(SetExternalIpsReq),
+    /// Lets a port's guest forward packets of a prefix.
+    AllowCidr(AllowCidrReq),
+    /// Takes that back.
+    RemoveCidr(RemoveCidrReq),
+    /// Attaches a subnet to a port.
+    AttachSubnet(AttachSubnetReq),
+    /// Detaches a subnet from a port.
+    DetachSubnet(DetachSubnetReq),
     /// Maps a guest's address to its host.
     SetVirt2Phys(SetVirt2PhysReq),
     /// Removes the mapping of a guest's address.

@@ -12,8 +12,9 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DumpConfigReq, DumpConfigResp, ExternalIpCfg, FirewallRule, GuestPhysAddr, InternetGatewayMap,
-    PhysNet, RouterEntry, RunBatchReq, StageBatchReq, StageBatchResp, TunnelEndpoint, VpcCfg,
+    AttachedSubnet, DumpConfigReq, DumpConfigResp, ExternalIpCfg, FirewallRule, GuestPhysAddr,
+    InternetGatewayMap, PhysNet, RouterEntry, RunBatchReq, StageBatchReq, StageBatchResp,
+    TransitCidr, TunnelEndpoint, VpcCfg,
 };
 
 /// Creates a port and its link.
@@ -256,6 +257,42 @@ pub struct SetExternalIpsReq {
     pub inet_gw_map: Option<InternetGatewayMap>,
 }
 
+/// Lets a port's guest forward packets of a prefix, in one direction or both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct AllowCidrReq {
+    /// The port.
+    pub port_name: String,
+    /// The prefix.
+    pub transit: TransitCidr,
+}
+
+/// Takes back what [`AllowCidrReq`] gave: with a direction exactly that one, without whichever there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct RemoveCidrReq {
+    /// The port.
+    pub port_name: String,
+    /// The prefix.
+    pub transit: TransitCidr,
+}
+
+/// Attaches a subnet to a port, or says anew whether it is external.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct AttachSubnetReq {
+    /// The port.
+    pub port_name: String,
+    /// The subnet.
+    pub subnet: AttachedSubnet,
+}
+
+/// Detaches a subnet from a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct DetachSubnetReq {
+    /// The port.
+    pub port_name: String,
+    /// The subnet.
+    pub cidr: IpCidr,
+}
+
 /// The MTU of a guest's link if none is asked for, in octets.
 pub const DEFAULT_MTU: u16 = 1500;
 
@@ -344,6 +381,18 @@ impl SetExternalIpsReq {
     }
 }
 
+impl AllowCidrReq {
+    fn check(&self) -> Result<(), OpteError> {
+        self.transit.validate()
+    }
+}
+
+impl AttachSubnetReq {
+    fn check(&self) -> Result<(), OpteError> {
+        self.subnet.validate()
+    }
+}
+
 opte::requests! {
     /// The API version of all commands that a driver of VPC ports takes.
     API_VERSION on GENERIC_VERSION;
@@ -366,6 +415,10 @@ opte::requests! {
     SetXdeUnderlayReq = SetXdeUnderlay -> NoResp (check),
     ClearXdeUnderlayReq = ClearXdeUnderlay -> NoResp,
     SetExternalIpsReq = SetExternalIps -> NoResp (check),
+    AllowCidrReq = AllowCidr -> NoResp (check),
+    RemoveCidrReq = RemoveCidr -> NoResp,
+    AttachSubnetReq = AttachSubnet -> NoResp (check),
+    DetachSubnetReq = DetachSubnet -> NoResp,
     DumpConfigReq = DumpConfig -> DumpConfigResp,
     StageBatchReq = StageBatch -> StageBatchResp,
     RunBatchReq = RunBatch -> NoResp,

@@ -10,18 +10,19 @@ mod firewall;
 mod mapping;
 mod router;
 mod rule_text;
+mod subnet;
 
 pub use batch::{
     BatchStep, ConfigItem, DumpConfigReq, DumpConfigResp, MAX_STAGED, RunBatchReq, StageBatchReq,
     StageBatchResp,
 };
 pub use commands::{
-    API_VERSION, AddFwRuleReq, AddRouterEntryReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DEFAULT_MTU, DelRouterEntryReq, DeleteXdeReq,
-    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink,
-    ListPortsReq, ListPortsResp, MIN_MTU, PortInfo, RemFwRuleReq, SetExternalIpsReq, SetFwRulesReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, VPC_COMMANDS, Virt2BoundaryMapping,
-    Virt2PhysMapping,
+    API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DEFAULT_MTU,
+    DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp,
+    DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink, ListPortsReq, ListPortsResp, MIN_MTU, PortInfo,
+    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, VPC_COMMANDS, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 pub use config::{
     DhcpCfg, ExternalIpCfg, InternetGatewayMap, IpCfg, Ipv4Cfg, Ipv6Cfg, SNatCfg, VpcCfg,
@@ -33,6 +34,7 @@ pub use firewall::{
 pub use mapping::{GuestPhysAddr, PhysNet, TunnelEndpoint};
 pub use router::{RouterClass, RouterEntry, RouterTarget, RouterTextError};
 pub use rule_text::{RuleFileError, RuleTextError, parse_rules};
+pub use subnet::{AttachedSubnet, SubnetTextError, TransitCidr};
 
 pub use opte::Direction;
 pub use opte::api::{CidrError, DomainName, IpCidr, Ipv4Cidr, Ipv6Cidr, PortRange, PortRangeError};

@@ -17,7 +17,8 @@ use opte_headers::transform::{Set, Transform};
 use opte_headers::{Ethernet, Ethertype, FlowKey, IpProtocol, MacAddr, ethernet, stack};
 
 use super::overlay::Reach;
-use crate::api::VpcCfg;
+use super::router::prefix;
+use crate::api::{IpCidr, VpcCfg};
 use crate::network::{Meta, VpcNetwork, flag};
 
 /// The layer of a port with this configuration, on a link with an MTU of so many bytes.
@@ -32,8 +33,11 @@ pub(crate) fn layer(cfg: &VpcCfg, mtu: u16, reach: &Arc<Reach>) -> Layer<VpcNetw
     let v4 = cfg.ipv4().map(|v4| IpAddr::V4(v4.private_ip));
     let v6 = cfg.ipv6().map(|v6| IpAddr::V6(v6.private_ip));
     for address in v4.into_iter().chain(v6) {
-        layer.add_rule(Direction::Out, no_spoofing(address, reach));
-        layer.add_rule(Direction::In, to_guest(address, cfg.gateway_mac));
+        layer.add_rule(Direction::Out, no_spoofing(IpPrefix::exact(address), reach));
+        layer.add_rule(
+            Direction::In,
+            to_guest(IpPrefix::exact(address), cfg.gateway_mac),
+        );
         layer.add_rule(Direction::In, to_groups(address, cfg.gateway_mac));
     }
     layer.add_rule(Direction::Out, spoofed());
@@ -45,11 +49,24 @@ pub(crate) fn layer(cfg: &VpcCfg, mtu: u16, reach: &Arc<Reach>) -> Layer<VpcNetw
     layer
 }
 
+/// The rule by which packets of a prefix that is not the guest's own pass.
+pub(crate) fn hole(
+    dir: Direction,
+    cidr: &IpCidr,
+    gateway: MacAddr,
+    reach: &Arc<Reach>,
+) -> Rule<VpcNetwork> {
+    match dir {
+        Direction::In => to_guest(prefix(cidr), gateway),
+        Direction::Out => no_spoofing(prefix(cidr), reach),
+    }
+}
+
 /// The guest may send from its own addresses.
-fn no_spoofing(address: IpAddr, reach: &Arc<Reach>) -> Rule<VpcNetwork> {
+fn no_spoofing(own: IpPrefix, reach: &Arc<Reach>) -> Rule<VpcNetwork> {
     Rule::new(
         ADMIT,
-        [Predicate::Source(IpPrefix::exact(address)), of_guest()],
+        [Predicate::Source(own), of_guest()],
         Action::Meta(Arc::new(FindPeer(Arc::clone(reach)))),
     )
 }
@@ -76,10 +93,10 @@ fn spoofed() -> Rule<VpcNetwork> {
 }
 
 /// The guest gets what is for its own addresses.
-fn to_guest(address: IpAddr, gateway: MacAddr) -> Rule<VpcNetwork> {
+fn to_guest(own: IpPrefix, gateway: MacAddr) -> Rule<VpcNetwork> {
     Rule::new(
         ADMIT,
-        [Predicate::Destination(IpPrefix::exact(address)), of_guest()],
+        [Predicate::Destination(own), of_guest()],
         Action::Static(FromGateway::new(gateway)),
     )
 }

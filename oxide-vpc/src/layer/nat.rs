@@ -9,7 +9,9 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
-use opte::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, StatefulAction};
+use opte::action::{
+    Action, ActionError, AllowOrDeny, Context, Descriptor, MetaAction, StatefulAction,
+};
 use opte::direction::PerDirection;
 use opte::layer::Layer;
 use opte::nat::{End, NatMapping, NatPoolUsage, Share, Transport, set_destination, set_source};
@@ -22,8 +24,8 @@ use opte_headers::{Ethertype, FlowKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::router::ToGateway;
-use crate::api::{ExternalIpCfg, InternetGatewayMap, RouterTarget, SNatCfg};
+use super::router::{ToGateway, prefix};
+use crate::api::{ExternalIpCfg, InternetGatewayMap, IpCidr, RouterTarget, SNatCfg};
 use crate::network::{Meta, VpcNetwork};
 use crate::spread;
 
@@ -117,6 +119,23 @@ impl Plan {
         plan
     }
 
+    /// Lets packets of these prefixes leave and enter the VPC as they are.
+    pub(crate) fn leave_alone(&mut self, subnets: impl Iterator<Item = IpCidr>) {
+        for subnet in subnets {
+            let subnet = prefix(&subnet);
+            self.outbound.push(Rule::new(
+                SUBNET,
+                [Predicate::Source(subnet)],
+                Action::Meta(Arc::new(KnownOutside)),
+            ));
+            self.inbound.push(Rule::new(
+                SUBNET,
+                [Predicate::Destination(subnet)],
+                Action::Allow,
+            ));
+        }
+    }
+
     fn family<A: Copy + Into<IpAddr>>(
         &mut self,
         external: &Arc<External>,
@@ -137,9 +156,10 @@ impl Plan {
             .collect();
         for (priority, addresses) in [(FLOATING, &floating), (EPHEMERAL, &ephemeral)] {
             for (gateway, addresses) in by_gateway(addresses, gateways) {
+                // What comes back goes to the guest's own address: what it forwards for others is translated by ports alone.
                 self.outbound.push(outbound(
                     priority,
-                    private,
+                    Predicate::Source(IpPrefix::exact(private)),
                     gateway,
                     OneToOne::new(private, addresses, external),
                 ));
@@ -160,9 +180,15 @@ impl Plan {
             share: Arc::clone(&share),
             external: Arc::clone(external),
         });
+        let family = if private.is_ipv4() {
+            Ethertype::IPV4
+        } else {
+            Ethertype::IPV6
+        };
         for (gateway, _) in by_gateway(&[share.address()], gateways) {
+            let of_family = Predicate::Ethertype(family);
             self.outbound
-                .push(outbound(SNAT, private, gateway, Arc::clone(&action)));
+                .push(outbound(SNAT, of_family, gateway, Arc::clone(&action)));
         }
         let to_share = Predicate::Destination(IpPrefix::exact(share.address()));
         self.inbound
@@ -196,26 +222,40 @@ fn by_gateway(
 
 fn outbound(
     priority: u16,
-    private: IpAddr,
+    from: Predicate<VpcNetwork>,
     gateway: Option<Uuid>,
     action: Arc<dyn StatefulAction<VpcNetwork>>,
 ) -> Rule<VpcNetwork> {
-    let family = if private.is_ipv4() {
-        Ethertype::IPV4
-    } else {
-        Ethertype::IPV6
-    };
     let to_gateway = ToGateway::Exactly(RouterTarget::InternetGateway(gateway));
     Rule::new(
         priority,
-        [
-            Predicate::Ethertype(family),
-            Predicate::Meta(Arc::new(to_gateway)),
-        ],
+        [from, Predicate::Meta(Arc::new(to_gateway))],
         Action::Stateful(action),
     )
 }
 
+/// Notes that the source is an address that is known outside.
+struct KnownOutside;
+
+impl MetaAction<VpcNetwork> for KnownOutside {
+    fn modify(
+        &self,
+        _: Direction,
+        _: &FlowKey,
+        meta: &mut Meta,
+    ) -> Result<AllowOrDeny<()>, ActionError> {
+        meta.external_source = true;
+        Ok(AllowOrDeny::Allow(()))
+    }
+}
+
+impl fmt::Display for KnownOutside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("external source")
+    }
+}
+
+const SUBNET: u16 = 4;
 const FLOATING: u16 = 5;
 const EPHEMERAL: u16 = 10;
 const SNAT: u16 = 100;

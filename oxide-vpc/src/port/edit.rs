@@ -1,5 +1,7 @@
 //! Changes of a port, several of them as one.
 
+mod prefixes;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -13,11 +15,14 @@ use opte::rule::RuleId;
 
 use super::VpcPort;
 use crate::api::{
-    ExternalIpCfg, FirewallRule, InternetGatewayMap, RouterClass, RouterEntry, RouterTarget,
+    AttachedSubnet, ExternalIpCfg, FirewallRule, InternetGatewayMap, RouterClass, RouterEntry,
+    RouterTarget, TransitCidr,
 };
-use crate::layer::nat::{External, Known, Plan};
-use crate::layer::{FIREWALL, NAT, ROUTER, firewall, router};
+use crate::layer::nat::{External, Known};
+use crate::layer::{FIREWALL, ROUTER, firewall, router};
 use crate::network::VpcNetwork;
+
+pub(super) use prefixes::Prefixes;
 
 /// A change of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +39,14 @@ pub enum PortEdit {
     DelRouterEntry(RouterEntry),
     /// Sets the external addresses.
     SetExternalIps(ExternalIps),
+    /// Lets the guest forward packets of this prefix.
+    AllowCidr(TransitCidr),
+    /// Takes that back: with a direction exactly that one, without whichever there are.
+    RemoveCidr(TransitCidr),
+    /// Attaches this subnet, or says anew whether it is external.
+    AttachSubnet(AttachedSubnet),
+    /// Detaches this subnet.
+    DetachSubnet(IpCidr),
 }
 
 /// The external addresses of a port.
@@ -55,6 +68,9 @@ pub(super) struct Programmed {
     pub(super) external_v6: ExternalIpCfg<Ipv6Addr>,
     pub(super) gateways: InternetGatewayMap,
     pub(super) external: Arc<External>,
+    pub(super) prefixes: Prefixes,
+    /// The rules by which prefixes pass the gateway.
+    pub(super) holes: BTreeMap<(Direction, IpCidr), RuleId>,
 }
 
 type RoutePlace = (IpCidr, RouterClass);
@@ -68,6 +84,8 @@ impl Programmed {
             external_v6: ExternalIpCfg::NONE,
             gateways: InternetGatewayMap::new(),
             external,
+            prefixes: Prefixes::default(),
+            holes: BTreeMap::new(),
         }
     }
 }
@@ -83,11 +101,16 @@ pub(super) struct Draft {
     rules_replaced: bool,
     removed_routes: BTreeSet<RoutePlace>,
     external: Option<NewExternal>,
+    prefixes: Option<Prefixes>,
+    removed_holes: Vec<(Direction, IpCidr)>,
+    /// What NAT then knows the port as, if that changes.
+    known: Option<Known>,
 }
 
 enum Added {
     Rule(FirewallRule),
     Route(RouterEntry),
+    Hole(Direction, IpCidr),
 }
 
 /// External addresses that are to be.
@@ -95,7 +118,6 @@ struct NewExternal {
     v4: ExternalIpCfg<Ipv4Addr>,
     v6: ExternalIpCfg<Ipv6Addr>,
     gateways: InternetGatewayMap,
-    known: Known,
 }
 
 impl Draft {
@@ -117,8 +139,13 @@ impl Draft {
                 PortEdit::AddRouterEntry(entry) => draft.add_route(programmed, entry)?,
                 PortEdit::DelRouterEntry(entry) => draft.remove_route(programmed, &entry)?,
                 PortEdit::SetExternalIps(ips) => draft.set_external(port, programmed, ips)?,
+                PortEdit::AllowCidr(transit) => draft.allow(port, programmed, transit)?,
+                PortEdit::RemoveCidr(transit) => draft.disallow(port, programmed, transit)?,
+                PortEdit::AttachSubnet(subnet) => draft.attach(port, programmed, subnet)?,
+                PortEdit::DetachSubnet(cidr) => draft.detach(port, programmed, cidr)?,
             }
         }
+        draft.finish(port, programmed);
         Ok(draft)
     }
 
@@ -128,11 +155,9 @@ impl Draft {
         port: &VpcPort,
         programmed: &mut Programmed,
     ) -> Result<Vec<RuleId>, OpteError> {
-        let external = self.external.take();
         // Descriptors of live flows ask what is configured when the new rules find them.
-        let before = external
-            .as_ref()
-            .map(|new| programmed.external.replace(new.known.clone()));
+        let known = self.known.take();
+        let before = known.map(|known| programmed.external.replace(known));
         let ids = port.port.change_rules(self.changes).map_err(|error| {
             if let Some(before) = before {
                 programmed.external.replace(before);
@@ -148,6 +173,9 @@ impl Draft {
         for place in &self.removed_routes {
             programmed.routes.remove(place);
         }
+        for hole in &self.removed_holes {
+            programmed.holes.remove(hole);
+        }
         let mut rules = Vec::new();
         for (id, added) in ids.into_iter().zip(self.added) {
             match added {
@@ -159,9 +187,15 @@ impl Draft {
                     let place = (entry.dest, entry.class);
                     programmed.routes.insert(place, (entry.target, id));
                 }
+                Added::Hole(dir, cidr) => {
+                    programmed.holes.insert((dir, cidr), id);
+                }
             }
         }
-        if let Some(new) = external {
+        if let Some(prefixes) = self.prefixes {
+            programmed.prefixes = prefixes;
+        }
+        if let Some(new) = self.external {
             programmed.external_v4 = new.v4;
             programmed.external_v6 = new.v6;
             programmed.gateways = new.gateways;
@@ -206,7 +240,7 @@ impl Draft {
             RuleChange::Add { layer, .. } | RuleChange::Remove { layer, .. } => layer == FIREWALL,
             RuleChange::Set { .. } => false,
         });
-        self.added.retain(|added| matches!(added, Added::Route(_)));
+        self.added.retain(|added| !matches!(added, Added::Rule(_)));
         self.removed_rules.clear();
         self.rules_replaced = true;
         self.changes.push(RuleChange::Set {
@@ -288,7 +322,7 @@ impl Draft {
     fn added_route(&self, entry: &RouterEntry) -> Option<usize> {
         self.added.iter().position(|added| match added {
             Added::Route(route) => (route.dest, route.class) == (entry.dest, entry.class),
-            Added::Rule(_) => false,
+            Added::Rule(_) | Added::Hole(..) => false,
         })
     }
 
@@ -309,23 +343,7 @@ impl Draft {
             .gateways
             .or(before)
             .unwrap_or_else(|| programmed.gateways.clone());
-        let private = (
-            port.cfg.ipv4().map(|v4| v4.private_ip),
-            port.cfg.ipv6().map(|v6| v6.private_ip),
-        );
-        let plan = Plan::new(&programmed.external, private, &v4, &v6, &gateways);
-        self.drop_changes(|change| matches!(change, RuleChange::Set { layer, .. } if layer == NAT));
-        self.changes.push(RuleChange::Set {
-            layer: NAT.to_string(),
-            inbound: plan.inbound,
-            outbound: plan.outbound,
-        });
-        self.external = Some(NewExternal {
-            v4,
-            v6,
-            gateways,
-            known: plan.known,
-        });
+        self.external = Some(NewExternal { v4, v6, gateways });
         Ok(())
     }
 

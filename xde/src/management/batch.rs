@@ -311,6 +311,18 @@ impl<'a, P: Platform> Draft<'a, P> {
                 };
                 self.edit(&req.port_name, PortEdit::SetExternalIps(external))
             }
+            BatchStep::AllowCidr(req) => {
+                self.edit(&req.port_name, PortEdit::AllowCidr(req.transit))
+            }
+            BatchStep::RemoveCidr(req) => {
+                self.edit(&req.port_name, PortEdit::RemoveCidr(req.transit))
+            }
+            BatchStep::AttachSubnet(req) => {
+                self.edit(&req.port_name, PortEdit::AttachSubnet(req.subnet))
+            }
+            BatchStep::DetachSubnet(req) => {
+                self.edit(&req.port_name, PortEdit::DetachSubnet(req.cidr))
+            }
             BatchStep::SetVirt2Phys(req) => {
                 let (vni, phys) = (req.phys.vni, GuestPhysAddr::from(req.phys));
                 self.v2p.insert((vni, req.vip), Some(phys));

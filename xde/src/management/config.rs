@@ -107,7 +107,8 @@ fn underlay<L>(management: &Management<L>) -> Vec<ConfigItem> {
 fn count_of_port<L>(port: &Managed<L>) -> usize {
     let of = |vpc: &VpcPort| {
         let (rules, routes) = vpc.programmed();
-        rules + routes + usize::from(!vpc.internet_gateways().is_empty())
+        let prefixes = vpc.transit_cidrs().len() + vpc.attached_subnets().len();
+        rules + routes + prefixes + usize::from(!vpc.internet_gateways().is_empty())
     };
     1 + port.vpc.as_ref().map_or(0, |vpc| of(vpc))
 }
@@ -133,6 +134,16 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
     items.extend(routes.map(|entry| ConfigItem::Route {
         port_name: name(),
         entry,
+    }));
+    let transit = vpc.transit_cidrs().into_iter();
+    items.extend(transit.map(|transit| ConfigItem::Transit {
+        port_name: name(),
+        transit,
+    }));
+    let subnets = vpc.attached_subnets().into_iter();
+    items.extend(subnets.map(|subnet| ConfigItem::Subnet {
+        port_name: name(),
+        subnet,
     }));
     items
 }
