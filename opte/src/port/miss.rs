@@ -349,8 +349,11 @@ impl<N: Network> Inner<N> {
                 let arrived = (packet.frame(), parsed, arrival.hash);
                 port.show_steps(dir, now, arrived, &walk.take_steps());
             }
-            if end != End::Pass {
-                return Err(end);
+            match end {
+                End::Pass => {}
+                // No other translation is to be had.
+                End::Drop(_) if attempt != 0 => break,
+                end => return Err(end),
             }
             if !walk.of_flow || !key.is_flow() {
                 return Ok((walk, None));

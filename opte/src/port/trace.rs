@@ -243,6 +243,7 @@ impl<N: Network> Inner<N> {
             match end {
                 End::Pass => {}
                 End::Reply(len) => return Ok(Passed::Reply(len)),
+                End::Drop(_) if attempt != 0 => break,
                 End::Drop(reason) => return Err(reason),
             }
             let of_flow = walk.of_flow && arrival.key.is_flow();
@@ -250,8 +251,9 @@ impl<N: Network> Inner<N> {
             let other = back.and_then(|back| {
                 self.occupant(arrival.dir.opposite(), &back.key, port, arrival.now)
             });
-            let gone = found.filter(|_| !stays);
-            if other.is_none_or(|(id, over)| over || Some(id) == gone) {
+            // Of the flow that was found it is known what becomes of it; it may have been revoked until now.
+            let leaves = |(id, over)| if Some(id) == found { !stays } else { over };
+            if other.is_none_or(leaves) {
                 return Ok(Passed::By(Box::new(walk.program), arrival.hash));
             }
         }

@@ -216,19 +216,24 @@ impl Plain {
     }
 
     fn unknown(&mut self, dir: Direction, key: View, inner: &[u8], whole: &[u8]) -> Fate {
+        /// How often a packet whose answers would be another flow's is walked.
+        const ATTEMPTS: usize = 8;
         let nothing = vec![Decision::None; self.layers.len()];
-        let walked = match self.forward(dir, inner, Some(whole), &nothing, true) {
-            Outcome::Passed(walked) => walked,
-            Outcome::Reply(reply) => return Fate::Reply(reply),
-            Outcome::Drop(reason) => return Fate::Drop(reason),
-        };
-        if walked.of_flow && key.ip.is_some() {
+        for attempt in 0..ATTEMPTS {
+            let walked = match self.forward(dir, inner, Some(whole), &nothing, attempt == 0) {
+                Outcome::Passed(walked) => walked,
+                Outcome::Reply(reply) => return Fate::Reply(reply),
+                Outcome::Drop(_) if attempt != 0 => break,
+                Outcome::Drop(reason) => return Fate::Drop(reason),
+            };
+            if !walked.of_flow || key.ip.is_none() {
+                return Fate::Forward(self.sent(dir, walked.frame));
+            }
             let back = self.back_key(dir, &walked);
             let other = back.and_then(|key| self.find(dir.opposite(), &key));
             if let Some(other) = other {
-                // No action of these networks has another translation to offer.
                 if !self.flows[other].revoked && self.flows[other].expires > self.now {
-                    return Fate::Drop(DropReason::FlowCollision);
+                    continue;
                 }
                 self.flows.remove(other);
             }
@@ -246,8 +251,9 @@ impl Plain {
                 seen,
             });
             self.prolong(self.flows.len() - 1);
+            return Fate::Forward(self.sent(dir, walked.frame));
         }
-        Fate::Forward(self.sent(dir, walked.frame))
+        Fate::Drop(DropReason::FlowCollision)
     }
 
     /// The frame as it leaves the port.
