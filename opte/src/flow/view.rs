@@ -31,6 +31,16 @@ pub(crate) struct FlowSide<N: Network> {
     pub(crate) bytes: u64,
 }
 
+/// What passed in one direction of a flow.
+pub(crate) struct Tally<N: Network> {
+    /// The key of its packets.
+    pub(crate) key: N::Key,
+    /// Whether it is known what is done to them.
+    pub(crate) is_known: bool,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
 impl<N: Network> FlowTable<N> {
     /// The flow `id`, if it is there.
     pub(crate) fn get(&self, id: u32) -> Option<Flow<'_, N>> {
@@ -49,13 +59,34 @@ impl<'a, N: Network> Flow<'a, N> {
     pub(crate) fn side(&self, dir: Direction) -> FlowSide<N> {
         let side = self.cell.side(dir);
         let bound = self.table.program(side.tail.program());
-        let now = self.cell.counts(dir);
-        let before = self.table.counted.get(&self.id);
-        let before = before.map_or(Counts::default(), |counts| *counts.get(dir));
+        let counts = self.counts(dir);
         FlowSide {
             key: N::Key::from_words(side.key),
             l3: side.tail.l3(),
             program: bound.map(|bound| bound.program(&side.translation)),
+            packets: counts.packets,
+            bytes: counts.bytes,
+        }
+    }
+
+    /// One direction, without what is done to its packets.
+    pub(crate) fn tally(&self, dir: Direction) -> Tally<N> {
+        let side = self.cell.side(dir);
+        let counts = self.counts(dir);
+        Tally {
+            key: N::Key::from_words(side.key),
+            is_known: side.tail.program() != 0,
+            packets: counts.packets,
+            bytes: counts.bytes,
+        }
+    }
+
+    /// What has passed in one direction.
+    fn counts(&self, dir: Direction) -> Counts {
+        let now = self.cell.counts(dir);
+        let before = self.table.counted.get(&self.id);
+        let before = before.map_or(Counts::default(), |counts| *counts.get(dir));
+        Counts {
             packets: before.packets + now.packets,
             bytes: before.bytes + now.bytes,
         }
@@ -68,17 +99,8 @@ impl<'a, N: Network> Flow<'a, N> {
 
     /// Packets and bytes of both directions.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        let before = self.table.counted.get(&self.id);
-        Direction::BOTH
-            .into_iter()
-            .fold((0, 0), |(packets, bytes), dir| {
-                let now = self.cell.counts(dir);
-                let before = before.map_or(Counts::default(), |counts| *counts.get(dir));
-                (
-                    packets + now.packets + before.packets,
-                    bytes + now.bytes + before.bytes,
-                )
-            })
+        let [a, b] = Direction::BOTH.map(|dir| self.counts(dir));
+        (a.packets + b.packets, a.bytes + b.bytes)
     }
 
     /// What the layers decided.

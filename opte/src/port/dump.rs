@@ -10,13 +10,17 @@ use crate::api::{
     ListLayersResp, Page, TcpFlow, UftFlow,
 };
 use crate::direction::PerDirection;
-use crate::flow::{Decision, Key};
+use crate::flow::{Decision, Key, Tally};
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::rule::TableEntry;
+use crate::rule::{Rule, RuleId, TableEntry};
 
-/// Flows that one page looks at, at most, so that packets do not wait for a long table with few flows.
+/// Flows that one page looks at, at most.
 const LOOKED_AT: u32 = 4096;
+/// Flows and rules that are copied while packets that need the port's lock wait. They are put into words afterwards.
+const AT_ONCE: usize = 8;
+/// Places that are looked at while they wait.
+const LOOKED_AT_ONCE: u32 = 64;
 /// In the cursor of a layer's dump the flows begin here; before it the rules.
 const FLOWS: u64 = 1 << 32;
 
@@ -43,6 +47,8 @@ impl<N: Network> Port<N> {
 
     /// Part of the rules of a layer and of the flows it has decided over.
     pub fn dump_layer(&self, name: &str, page: Page) -> Result<DumpLayerResp, PortError> {
+        // Rules keep their places meanwhile.
+        let _one = self.commands.lock();
         let inner = self.inner.lock();
         let at = inner.layer(name)?;
         let layer = inner
@@ -57,27 +63,24 @@ impl<N: Network> Port<N> {
             flows: Vec::new(),
             next: None,
         };
+        let since = inner.forgotten.get(at).copied().unwrap_or_default();
+        drop(inner);
         let mut cursor = page.cursor;
         if cursor < FLOWS {
-            let all = Direction::BOTH.map(|dir| layer.rules(dir).len());
-            let all: usize = all.into_iter().sum();
-            response.rules = entries_of(layer)
-                .skip(cursor as usize)
-                .take(page.limit())
-                .map(|(dir, entry)| described(dir, entry))
-                .collect();
-            cursor += response.rules.len() as u64;
-            if cursor < all as u64 {
-                response.next = Some(cursor);
+            let more = self.layer_rules(at, cursor as usize, page.limit(), &mut response.rules);
+            if more {
+                response.next = Some(cursor + response.rules.len() as u64);
                 return Ok(response);
             }
             cursor = FLOWS;
         }
         let limit = page.limit().saturating_sub(response.rules.len());
-        let since = inner.forgotten.get(at).copied().unwrap_or_default();
-        let next = inner.page((cursor - FLOWS) as u32, limit.div_ceil(2), |flow_id| {
-            response.flows.extend(inner.layer_flows(at, since, flow_id));
-        });
+        let next = self.page(
+            (cursor - FLOWS) as u32,
+            limit.div_ceil(2),
+            |inner, id| inner.decided_flow(at, since, id),
+            |flow: DecidedFlow<N>| response.flows.extend(flow.rows()),
+        );
         response.next = next.map(|id| FLOWS + u64::from(id));
         Ok(response)
     }
@@ -94,52 +97,56 @@ impl<N: Network> Port<N> {
             flows: Vec::new(),
             next: None,
         };
-        let next = inner.page(page.cursor as u32, page.limit().div_ceil(2), |id| {
-            let Some(flow) = inner.flows.get(id) else {
-                return;
-            };
-            if flow.is_revoked() || !is_since(flow.epoch(), inner.cleared) {
-                return;
-            }
-            for dir in Direction::BOTH {
-                let side = flow.side(dir);
-                if let Some(program) = side.program {
-                    let program = side.key.text_of(&program);
+        drop(inner);
+        let next = self.page(
+            page.cursor as u32,
+            page.limit().div_ceil(2),
+            |inner, id| {
+                let flow = inner.flows.get(id)?;
+                let shown = !flow.is_revoked() && is_since(flow.epoch(), inner.cleared);
+                shown.then(|| Direction::BOTH.map(|dir| (dir, flow.side(dir))))
+            },
+            |sides| {
+                for (dir, side) in sides {
+                    let Some(program) = side.program else {
+                        continue;
+                    };
                     response.flows.push(UftFlow {
                         dir,
                         flow: side.key.id(),
                         hits: side.packets,
-                        program,
+                        program: side.key.text_of(&program),
                     });
                 }
-            }
-        });
+            },
+        );
         response.next = next.map(u64::from);
         response
     }
 
     /// Part of the TCP connections.
     pub fn dump_tcp_flows(&self, page: Page) -> DumpTcpFlowsResp {
-        let inner = self.inner.lock();
         let mut flows = Vec::new();
-        let next = inner.page(page.cursor as u32, page.limit(), |id| {
-            let Some(flow) = inner.flows.get(id).filter(|flow| !flow.is_revoked()) else {
-                return;
-            };
-            let Some(connection) = flow.connection() else {
-                return;
-            };
-            let (inbound, outbound) = (flow.side(Direction::In), flow.side(Direction::Out));
-            flows.push(TcpFlow {
-                flow: outbound.key.id(),
-                state: connection.state().to_string(),
-                hits: inbound.packets + outbound.packets,
-                segs_in: inbound.packets,
-                segs_out: outbound.packets,
-                bytes_in: inbound.bytes,
-                bytes_out: outbound.bytes,
-            });
-        });
+        let next = self.page(
+            page.cursor as u32,
+            page.limit(),
+            |inner, id| {
+                let flow = inner.flows.get(id).filter(|flow| !flow.is_revoked())?;
+                let state = flow.connection()?.state();
+                Some((state, Direction::BOTH.map(|dir| flow.tally(dir))))
+            },
+            |(state, [inbound, outbound])| {
+                flows.push(TcpFlow {
+                    flow: outbound.key.id(),
+                    state: state.to_string(),
+                    hits: inbound.packets + outbound.packets,
+                    segs_in: inbound.packets,
+                    segs_out: outbound.packets,
+                    bytes_in: inbound.bytes,
+                    bytes_out: outbound.bytes,
+                });
+            },
+        );
         DumpTcpFlowsResp {
             flows,
             next: next.map(u64::from),
@@ -165,63 +172,134 @@ impl<N: Network> Port<N> {
     }
 }
 
-impl<N: Network> Inner<N> {
-    /// Shows `each` at most `limit` flows from number `from` on; says where to go on.
-    fn page(&self, from: u32, limit: usize, mut each: impl FnMut(u32)) -> Option<u32> {
-        let end = self.flows.end();
-        let mut shown = 0;
-        for id in from..end {
-            if shown >= limit || id - from >= LOOKED_AT {
-                return Some(id);
+impl<N: Network> Port<N> {
+    /// Copies by `take` what is to be told of flows from number `from` on, `limit` of them at most, a few at a time with the
+    /// port's lock held, and tells it by `tell` without; says where to go on.
+    fn page<T>(
+        &self,
+        from: u32,
+        limit: usize,
+        take: impl Fn(&Inner<N>, u32) -> Option<T>,
+        mut tell: impl FnMut(T),
+    ) -> Option<u32> {
+        let last = from.saturating_add(LOOKED_AT);
+        let (mut at, mut left) = (from, limit);
+        let mut taken = Vec::with_capacity(AT_ONCE);
+        loop {
+            let inner = self.inner.lock();
+            let end = inner.flows.end();
+            let to = at.saturating_add(LOOKED_AT_ONCE).min(last).min(end);
+            let most = left.min(AT_ONCE);
+            while at < to && taken.len() < most {
+                taken.extend(take(&inner, at));
+                at += 1;
             }
-            if self.flows.get(id).is_some() {
-                each(id);
-                shown += 1;
+            drop(inner);
+            left -= taken.len();
+            taken.drain(..).for_each(&mut tell);
+            if at >= end {
+                return None;
+            }
+            if at >= last || left == 0 {
+                return Some(at);
             }
         }
-        None
     }
 
-    fn layer_flows(&self, layer: usize, since: u32, id: u32) -> Vec<LayerFlow> {
-        let Some(flow) = self.flows.get(id) else {
-            return Vec::new();
-        };
+    /// Tells the rules of a layer from the one at `from` on, `limit` of them at most; says whether there are more.
+    fn layer_rules(
+        &self,
+        layer: usize,
+        from: usize,
+        limit: usize,
+        rules: &mut Vec<LayerRule>,
+    ) -> bool {
+        let mut taken = Vec::with_capacity(AT_ONCE);
+        loop {
+            let inner = self.inner.lock();
+            let Some(layer) = inner.layers.get(layer) else {
+                return false;
+            };
+            let at = from.saturating_add(rules.len());
+            let left = limit.saturating_sub(rules.len());
+            let mut entries = entries_of(layer, at);
+            for (dir, entry) in entries.by_ref().take(left.min(AT_ONCE)) {
+                taken.push((dir, entry.id, entry.hits, entry.rule.clone()));
+            }
+            let more = entries.next().is_some();
+            drop(entries);
+            drop(inner);
+            for (dir, id, hits, rule) in taken.drain(..) {
+                rules.push(described(dir, id, hits, &rule));
+            }
+            if !more || rules.len() >= limit {
+                return more;
+            }
+        }
+    }
+}
+
+impl<N: Network> Inner<N> {
+    fn decided_flow(&self, layer: usize, since: u32, id: u32) -> Option<DecidedFlow<N>> {
+        let flow = self.flows.get(id)?;
         if flow.is_revoked() || !is_since(flow.epoch(), since) {
-            return Vec::new();
+            return None;
         }
         let action = match flow.decision(layer) {
-            Decision::None => return Vec::new(),
+            Decision::None => return None,
             Decision::Allow => "no-op",
             Decision::Descriptor(descriptor) => descriptor.name(),
         };
-        let sides = Direction::BOTH.into_iter().map(|dir| (dir, flow.side(dir)));
-        let known = sides.filter(|(_, side)| side.program.is_some());
-        let rows = known.map(|(dir, side)| LayerFlow {
+        Some(DecidedFlow {
+            action,
+            sides: Direction::BOTH.map(|dir| (dir, flow.tally(dir))),
+        })
+    }
+}
+
+/// A flow that a layer has decided over.
+struct DecidedFlow<N: Network> {
+    action: &'static str,
+    sides: [(Direction, Tally<N>); 2],
+}
+
+impl<N: Network> DecidedFlow<N> {
+    fn rows(self) -> impl Iterator<Item = LayerFlow> {
+        let action = self.action;
+        let known = self.sides.into_iter().filter(|(_, side)| side.is_known);
+        known.map(move |(dir, side)| LayerFlow {
             dir,
             flow: side.key.id(),
             hits: side.packets,
             action: String::from(action),
-        });
-        rows.collect()
+        })
     }
 }
 
+/// The rules of both directions, from the one at `from` on.
 fn entries_of<N: Network>(
     layer: &Layer<N>,
+    from: usize,
 ) -> impl Iterator<Item = (Direction, &TableEntry<N>)> + '_ {
-    let both = Direction::BOTH.into_iter();
-    both.flat_map(move |dir| layer.rules(dir).entries().map(move |entry| (dir, entry)))
+    let mut before = from;
+    Direction::BOTH.into_iter().flat_map(move |dir| {
+        let rules = layer.rules(dir);
+        let skipped = before.min(rules.len());
+        before -= skipped;
+        let entries = rules.entries_from(skipped);
+        entries.map(move |entry| (dir, entry))
+    })
 }
 
-fn described<N: Network>(dir: Direction, entry: &TableEntry<N>) -> LayerRule {
-    let predicates = entry.rule.predicates().iter();
+fn described<N: Network>(dir: Direction, id: RuleId, hits: u64, rule: &Rule<N>) -> LayerRule {
+    let predicates = rule.predicates().iter();
     LayerRule {
         dir,
-        id: entry.id,
-        priority: entry.rule.priority(),
-        hits: entry.hits,
+        id,
+        priority: rule.priority(),
+        hits,
         predicates: predicates.map(ToString::to_string).collect(),
-        action: entry.rule.action().to_string(),
+        action: rule.action().to_string(),
     }
 }
 

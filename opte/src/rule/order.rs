@@ -62,12 +62,18 @@ impl Order {
 
     /// The places in use, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.blocks.iter().flat_map(|&block| {
+        self.iter_from(0)
+    }
+
+    /// The places in use, in order, but for the first `skipped`: those are left out by whole blocks.
+    pub(super) fn iter_from(&self, skipped: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut before = skipped;
+        self.blocks.iter().flat_map(move |&block| {
             let members = self.members.get(block as usize).map(Vec::as_slice);
-            members
-                .unwrap_or_default()
-                .iter()
-                .map(move |&(_, bit)| place(block, bit))
+            let members = members.unwrap_or_default();
+            let (skipped, shown) = members.split_at(before.min(members.len()));
+            before -= skipped.len();
+            shown.iter().map(move |&(_, bit)| place(block, bit))
         })
     }
 

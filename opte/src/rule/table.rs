@@ -210,6 +210,12 @@ impl<N: Network> RuleTable<N> {
         self.order.iter().filter_map(|place| self.entry(place))
     }
 
+    /// As [`RuleTable::entries`], from the one on that `skipped` others come before. Those cost little.
+    pub fn entries_from(&self, skipped: usize) -> impl Iterator<Item = &TableEntry<N>> {
+        let places = self.order.iter_from(skipped);
+        places.filter_map(|place| self.entry(place))
+    }
+
     /// Rules there are.
     pub fn len(&self) -> usize {
         self.places.len()
