@@ -167,6 +167,43 @@ pub(crate) enum Command {
         #[arg(long, default_value = "toml")]
         format: ConfigFormat,
     },
+    /// Stop the packets of a port and keep its flows.
+    PausePort(OfPort),
+    /// Let the packets of a port through that was paused or restored.
+    StartPort(OfPort),
+    /// Save a port in a file, with its rules, routes and addresses and all its flows, to be restored after xde was restarted.
+    ///
+    /// The port is paused meanwhile. The file is there whole or not at all.
+    SavePort {
+        #[command(flatten)]
+        of: OfPort,
+        /// The file.
+        file: PathBuf,
+        /// Leave the port paused, so that nothing happens that the file does not have.
+        #[arg(long)]
+        pause: bool,
+    },
+    /// Create the port that a file of `save-port` has, with its flows: packets go on as if nothing had happened.
+    ///
+    /// Flows that the rules do not let pass any more are left out. What cannot be read is refused, and no port created.
+    RestorePort {
+        /// The file.
+        file: PathBuf,
+        /// Leave the port paused; `start-port` lets packets through.
+        #[arg(long)]
+        pause: bool,
+    },
+    /// List the flows of a port that have carried most, the heaviest first.
+    HeavyHitters {
+        #[command(flatten)]
+        of: OfPort,
+        /// What flows are compared by.
+        #[arg(long, default_value = "bytes")]
+        by: Weight,
+        /// How many flows to list; at most 1024.
+        #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1024))]
+        count: u32,
+    },
     /// Print what makes a shell complete these commands.
     Completions {
         /// The shell.
@@ -189,6 +226,15 @@ pub(crate) struct Apply {
     /// Show what is different and do nothing.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+}
+
+/// What flows are compared by.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Weight {
+    /// Bytes of both directions.
+    Bytes,
+    /// Packets of both directions.
+    Packets,
 }
 
 /// How a configuration is written.

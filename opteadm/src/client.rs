@@ -15,8 +15,8 @@ use opte::api::{
     DumpUftResp, NoResp, OpteCmd, OpteError, Page, Request, TcpFlow,
 };
 use oxide_vpc::api::{
-    API_VERSION, BatchStep, DumpConfigReq, DumpVirt2BoundaryReq, DumpVirt2PhysReq, ListPortsReq,
-    PortInfo, RunBatchReq, StageBatchReq, Virt2BoundaryMapping, Virt2PhysMapping,
+    API_VERSION, BatchStep, ConfigItem, DumpConfigReq, DumpVirt2BoundaryReq, DumpVirt2PhysReq,
+    ListPortsReq, PortInfo, RunBatchReq, StageBatchReq, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 use zerocopy::FromBytes;
 
@@ -196,6 +196,12 @@ impl Client {
 
     /// Everything that was configured, of one moment.
     pub fn dump_config(&mut self) -> Result<Current, Error> {
+        let (revision, items) = self.dump_config_items()?;
+        Ok(Current::new(revision, items))
+    }
+
+    /// The same as it is listed, and its revision.
+    pub fn dump_config_items(&mut self) -> Result<(u64, Vec<ConfigItem>), Error> {
         // Pages of different revisions are not of one configuration: then from the beginning again.
         for _ in 0..ATTEMPTS {
             let (mut revision, mut torn, mut items) = (None, false, Vec::new());
@@ -208,7 +214,7 @@ impl Client {
                 },
             )?;
             if let (Some(revision), false) = (revision, torn) {
-                return Ok(Current::new(revision, items));
+                return Ok((revision, items));
             }
         }
         Err(Error::KeepsChanging {

@@ -30,6 +30,7 @@
 )]
 
 pub mod config;
+pub mod saved;
 
 mod client;
 mod error;

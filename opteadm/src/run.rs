@@ -4,8 +4,13 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use opte::api::{ClearLftReq, ClearUftReq, ListLayersReq, NoResp, OpteError, Request};
+use opte::api::{
+    ClearLftReq, ClearUftReq, HeavyHittersReq, ListLayersReq, NoResp, OpteError, PausePortReq,
+    Request, StartPortReq,
+};
+use opte::port::By;
 use opteadm::config::{ConfigError, Format, PlanError};
+use opteadm::saved::SavedError;
 use opteadm::{Client, Error};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
@@ -18,7 +23,7 @@ use oxide_vpc::network::BOUNDARY_VNI;
 use serde::Serialize;
 
 use crate::apply::{self, Wanted};
-use crate::args::{Cli, Command, ConfigFormat, Route, Rule, Transit, V2b, V2p};
+use crate::args::{Cli, Command, ConfigFormat, Route, Rule, Transit, V2b, V2p, Weight};
 use crate::confirm::confirmed;
 use crate::create::Plan;
 use crate::external::Families;
@@ -48,6 +53,14 @@ pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
             }
             done(change(&mut client), json)
         }
+        Action::SavePort { port, file, pause } => match client.save_port(&port, &file, pause) {
+            Ok(()) => done(Ok(NoResp {}), json),
+            Err(error) => Err(of_file(file, error)),
+        },
+        Action::RestorePort { file, pause } => match client.restore_port(&file, pause) {
+            Ok(restored) => show(json, &restored, || Ok(table::restored(&restored))),
+            Err(error) => Err(of_file(file, error)),
+        },
         Action::Apply(wanted) => wanted.apply(&mut client, json, yes),
         Action::Export(format) => {
             let format = if json { Format::Json } else { format };
@@ -55,6 +68,15 @@ pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
         }
     };
     outcome.map_err(|failure| of_an_empty_driver(failure, &mut client))
+}
+
+/// What the driver says is no matter of the file.
+fn of_file(path: PathBuf, error: SavedError) -> Failure {
+    match error {
+        SavedError::Client(error) => Failure::Client(error),
+        SavedError::NoPort(port) => Failure::Argument(OpteError::PortNotFound { port }),
+        error => Failure::Saved { path, error },
+    }
 }
 
 /// Tells a port that is not there from a driver that has none: one that was restarted knows nothing of before.
@@ -95,6 +117,13 @@ pub(crate) enum Failure {
         /// What is wrong in it, and where.
         error: ConfigError,
     },
+    /// A port could not be saved in a file, or restored of it.
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: SavedError,
+    },
     /// The configuration there is cannot become that of a file.
     Plan {
         /// The file.
@@ -125,6 +154,7 @@ impl fmt::Display for Failure {
             Self::Config { path, error } => {
                 write!(f, "{}:{}: {}", path.display(), error.line, error.message)
             }
+            Self::Saved { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Plan { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Declined => f.write_str("nothing was done"),
             Self::Json(error) => write!(f, "cannot print the answer: {error}"),
@@ -159,6 +189,15 @@ enum Action {
     Change(Change),
     /// With what is asked before.
     Destroy(String, Change),
+    SavePort {
+        port: String,
+        file: PathBuf,
+        pause: bool,
+    },
+    RestorePort {
+        file: PathBuf,
+        pause: bool,
+    },
     Apply(Box<Wanted>),
     Export(Format),
 }
@@ -176,6 +215,7 @@ enum Listing {
     Stats(Option<String>),
     V2p,
     V2b,
+    Heavy(HeavyHittersReq),
 }
 
 impl Action {
@@ -193,6 +233,24 @@ impl Action {
             Command::DumpV2p => Self::List(Listing::V2p),
             Command::DumpV2b => Self::List(Listing::V2b),
             Command::ClearUft(of) => change(ClearUftReq { port_name: of.port }),
+            Command::PausePort(of) => change(PausePortReq { port_name: of.port }),
+            Command::StartPort(of) => change(StartPortReq { port_name: of.port }),
+            Command::SavePort { of, file, pause } => Self::SavePort {
+                port: of.port,
+                file,
+                pause,
+            },
+            Command::RestorePort { file, pause } => Self::RestorePort { file, pause },
+            Command::HeavyHitters { of, by, count } => {
+                Self::List(Listing::Heavy(HeavyHittersReq {
+                    port_name: of.port,
+                    by: match by {
+                        Weight::Bytes => By::Bytes,
+                        Weight::Packets => By::Packets,
+                    },
+                    count,
+                }))
+            }
             Command::Apply(args) => Self::Apply(Box::new(Wanted::read(args)?)),
             Command::Export { format } => Self::Export(match format {
                 ConfigFormat::Toml => Format::Toml,
@@ -347,6 +405,10 @@ fn read(client: &mut Client, command: Listing, as_json: bool) -> Result<String, 
         Listing::V2p => {
             let mappings = client.dump_v2p()?;
             show(as_json, &mappings, || table::v2p(&mappings))
+        }
+        Listing::Heavy(request) => {
+            let flows = client.call(&request)?.flows;
+            show(as_json, &flows, || table::heavy_hitters(&flows))
         }
         Listing::V2b => {
             let mappings = client.dump_v2b()?;

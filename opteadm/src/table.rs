@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use opte::Direction;
 use opte::api::{
     DefaultRule, DumpLayerResp, DumpStatsResp, DumpUftResp, FlowDetail, FlowId, LayerDesc,
-    LayerFlow, LayerRule, TcpFlow, UftFlow,
+    LayerFlow, LayerRule, RestorePortResp, TcpFlow, UftFlow,
 };
+use opte::port::HeavyFlow;
 use oxide_vpc::api::{PortInfo, Virt2BoundaryMapping, Virt2PhysMapping, Vni};
 use tabwriter::TabWriter;
 
@@ -162,6 +163,28 @@ pub(crate) fn tcp_flows(flows: &[TcpFlow]) -> io::Result<String> {
         ])?;
     }
     table.finish()
+}
+
+/// The flows that carry most.
+pub(crate) fn heavy_hitters(flows: &[HeavyFlow]) -> io::Result<String> {
+    let mut table = Table::new();
+    table.row([
+        "PROTO", "SRC IP", "SPORT/TY", "DST IP", "DPORT", "PACKETS", "BYTES",
+    ])?;
+    for flow in flows {
+        let counts = [flow.packets.to_string(), flow.bytes.to_string()];
+        table.row(flow_cells(&flow.flow).into_iter().chain(counts))?;
+    }
+    table.finish()
+}
+
+/// How a restoration went.
+pub(crate) fn restored(restored: &RestorePortResp) -> String {
+    let RestorePortResp { flows, refused, .. } = restored;
+    match refused {
+        0 => format!("{flows} flows restored\n"),
+        _ => format!("{flows} flows restored, {refused} not let pass by the rules\n"),
+    }
 }
 
 /// Counters that are not zero.

@@ -16,8 +16,9 @@ use opte::api::frame::{
 };
 use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
-    DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, ListLayersReq, ListLayersResp,
-    NoResp, OpteCmd, OpteError, Request,
+    DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, HeavyHittersReq, HeavyHittersResp,
+    ListLayersReq, ListLayersResp, NoResp, OpteCmd, OpteError, PausePortReq, Request,
+    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
 };
 use oxide_vpc::api::{
     API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
@@ -99,6 +100,16 @@ pub trait Control {
     fn clear_lft(&self, req: ClearLftReq) -> Result<NoResp, OpteError>;
     /// Lists everything that was configured. The revision is filled in by the [`Dispatcher`].
     fn dump_config(&self, req: DumpConfigReq) -> Result<DumpConfigResp, OpteError>;
+    /// Stops the packets of a port.
+    fn pause_port(&self, req: PausePortReq) -> Result<NoResp, OpteError>;
+    /// Lets the packets of a port through.
+    fn start_port(&self, req: StartPortReq) -> Result<NoResp, OpteError>;
+    /// Reads a page of the flows of a paused port.
+    fn save_port(&self, req: SavePortReq) -> Result<SavePortResp, OpteError>;
+    /// Takes a page of flows in. If it fails, the port has none.
+    fn restore_port(&self, req: RestorePortReq) -> Result<RestorePortResp, OpteError>;
+    /// Lists the flows of a port that carry most.
+    fn heavy_hitters(&self, req: HeavyHittersReq) -> Result<HeavyHittersResp, OpteError>;
     /// Does all steps in their order, or none. They have been validated.
     fn run_batch(&self, steps: Vec<BatchStep>) -> Result<NoResp, OpteError>;
 }
@@ -307,6 +318,11 @@ impl Dispatcher {
                 resp.revision = self.revision;
                 Ok(resp)
             }),
+            OpteCmd::PausePort => call(body, |req| control.pause_port(req)),
+            OpteCmd::StartPort => call(body, |req| control.start_port(req)),
+            OpteCmd::SavePort => call(body, |req| control.save_port(req)),
+            OpteCmd::RestorePort => call(body, |req| control.restore_port(req)),
+            OpteCmd::HeavyHitters => call(body, |req| control.heavy_hitters(req)),
             OpteCmd::StageBatch => call(body, |req: StageBatchReq| self.staging.add(client, req)),
             OpteCmd::RunBatch => call(body, |req: RunBatchReq| {
                 let steps = self.staging.take(client);
@@ -346,7 +362,12 @@ const fn changes_configuration(command: OpteCmd) -> bool {
     command.changes()
         && !matches!(
             command,
-            OpteCmd::ClearUft | OpteCmd::ClearLft | OpteCmd::StageBatch
+            OpteCmd::ClearUft
+                | OpteCmd::ClearLft
+                | OpteCmd::StageBatch
+                | OpteCmd::PausePort
+                | OpteCmd::StartPort
+                | OpteCmd::RestorePort
         )
 }
 

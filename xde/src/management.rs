@@ -4,6 +4,7 @@
 
 mod batch;
 mod config;
+mod life;
 mod ports;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,9 @@ use alloc::vec::Vec;
 
 use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
-    DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, ListLayersReq, ListLayersResp,
-    NoResp, OpteError, Page,
+    DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, HeavyHittersReq, HeavyHittersResp,
+    ListLayersReq, ListLayersResp, NoResp, OpteError, Page, PausePortReq, RestorePortReq,
+    RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
 };
 use opte::flow::Expired;
 use opte::port::{PortError, Released, Verdict};
@@ -416,6 +418,30 @@ impl<P: Platform> Control for Driver<P> {
         cleared
             .map(|()| NoResp {})
             .map_err(|error| refused(&req.port_name, error))
+    }
+
+    fn pause_port(&self, req: PausePortReq) -> Result<NoResp, OpteError> {
+        self.pause(&req.port_name).map(|()| NoResp {})
+    }
+
+    fn start_port(&self, req: StartPortReq) -> Result<NoResp, OpteError> {
+        self.start(&req.port_name).map(|()| NoResp {})
+    }
+
+    fn save_port(&self, req: SavePortReq) -> Result<SavePortResp, OpteError> {
+        self.save(&req)
+    }
+
+    fn restore_port(&self, req: RestorePortReq) -> Result<RestorePortResp, OpteError> {
+        self.restore(&req)
+    }
+
+    fn heavy_hitters(&self, req: HeavyHittersReq) -> Result<HeavyHittersResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        let count = usize::try_from(req.count).unwrap_or(usize::MAX);
+        Ok(HeavyHittersResp {
+            flows: port.port().heavy_hitters(req.by, count),
+        })
     }
 }
 

@@ -130,6 +130,16 @@ commands! {
     StageBatch = 111 changes,
     /// Does all steps of a batch, or none.
     RunBatch = 112 changes,
+    /// Stops the packets of a port and keeps its flows.
+    PausePort = 120 changes,
+    /// Lets the packets of a port through.
+    StartPort = 121 changes,
+    /// Reads the flows of a paused port, to be restored.
+    SavePort = 122 reads,
+    /// Gives a port flows that were saved.
+    RestorePort = 123 changes,
+    /// Lists the flows of a port that carry most.
+    HeavyHitters = 124 reads,
 }
 
 impl fmt::Display for OpteCmd {

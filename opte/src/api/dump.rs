@@ -11,7 +11,10 @@ use opte_headers::frame::KeyKind;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::{BASE_VERSION, NoResp};
+use super::{
+    BASE_VERSION, HeavyHittersReq, HeavyHittersResp, NoResp, PausePortReq, RestorePortReq,
+    RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
+};
 use crate::{Direction, requests};
 
 /// Which part of a listing is asked for.
@@ -408,6 +411,11 @@ requests! {
     DumpStatsReq = DumpStats -> DumpStatsResp,
     ClearUftReq = ClearUft -> NoResp,
     ClearLftReq = ClearLft -> NoResp,
+    PausePortReq = PausePort -> NoResp,
+    StartPortReq = StartPort -> NoResp,
+    SavePortReq = SavePort -> SavePortResp,
+    RestorePortReq = RestorePort -> RestorePortResp,
+    HeavyHittersReq = HeavyHitters -> HeavyHittersResp,
 }
 
 const TCP: u8 = 6;

@@ -12,6 +12,8 @@ mod command;
 mod domain;
 mod dump;
 mod error;
+mod life;
+mod observe;
 mod ports;
 mod schema;
 mod text;
@@ -28,6 +30,10 @@ pub use dump::{
     ListLayersResp, Page, PortStats, Stats, TcpFlow, UftFlow,
 };
 pub use error::{BadName, OpteError, check_port_name};
+pub use life::{
+    PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
+};
+pub use observe::{HeavyHittersReq, HeavyHittersResp};
 pub use ports::{PortRange, PortRangeError};
 pub use schema::{BASE_VERSION, with_command};
 

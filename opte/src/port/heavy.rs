@@ -4,13 +4,16 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
+
 use super::Port;
 use crate::api::FlowId;
 use crate::flow::Key;
 use crate::network::Network;
 
 /// What flows are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub enum By {
     /// Bytes, as their packets came.
     Bytes,
@@ -19,7 +22,7 @@ pub enum By {
 }
 
 /// A flow that carries much, both directions together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct HeavyFlow {
     /// The flow, as its first packet came.
     pub flow: FlowId,

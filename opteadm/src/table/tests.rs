@@ -339,3 +339,40 @@ fn counters_that_are_zero_are_left_out() {
         ",
     );
 }
+
+#[test]
+fn the_heaviest_flows_are_rows() {
+    let heavy = HeavyFlow {
+        flow: FlowId {
+            protocol: 6,
+            source: "10.0.0.1".parse().unwrap(),
+            destination: "10.0.0.2".parse().unwrap(),
+            detail: FlowDetail::Ports {
+                source: 4000,
+                destination: 80,
+            },
+        },
+        packets: 12,
+        bytes: 3456,
+    };
+    assert_eq!(
+        heavy_hitters(&[heavy]).unwrap(),
+        "PROTO  SRC IP    SPORT/TY  DST IP    DPORT  PACKETS  BYTES\n\
+         TCP    10.0.0.1  4000      10.0.0.2  80     12       3456\n"
+    );
+}
+
+#[test]
+fn what_was_restored_is_said_in_a_line() {
+    let mut resp = RestorePortResp {
+        flows: 7,
+        refused: 0,
+        complete: true,
+    };
+    assert_eq!(restored(&resp), "7 flows restored\n");
+    resp.refused = 2;
+    assert_eq!(
+        restored(&resp),
+        "7 flows restored, 2 not let pass by the rules\n"
+    );
+}

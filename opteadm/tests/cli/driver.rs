@@ -12,9 +12,11 @@ use opte::Direction;
 use opte::api::{
     ClearLftReq, ClearUftReq, DefaultRule, DumpLayerReq, DumpLayerResp, DumpStatsReq,
     DumpStatsResp, DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, FlowDetail, FlowId,
-    LayerDesc, LayerRule, ListLayersReq, ListLayersResp, NoResp, OpteError, Page, PortStats, Stats,
-    TcpFlow, UftFlow,
+    HeavyHittersReq, HeavyHittersResp, LayerDesc, LayerRule, ListLayersReq, ListLayersResp, NoResp,
+    OpteError, Page, PausePortReq, PortStats, RestorePortReq, RestorePortResp, SavePortReq,
+    SavePortResp, StartPortReq, Stats, TcpFlow, UftFlow,
 };
+use opte::port::HeavyFlow;
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
@@ -110,6 +112,36 @@ impl Control for Driver {
 
     fn run_batch(&self, _: Vec<BatchStep>) -> Result<NoResp, OpteError> {
         Err(not_here("RunBatch"))
+    }
+
+    fn save_port(&self, _: SavePortReq) -> Result<SavePortResp, OpteError> {
+        Err(not_here("SavePort"))
+    }
+
+    fn restore_port(&self, _: RestorePortReq) -> Result<RestorePortResp, OpteError> {
+        Err(not_here("RestorePort"))
+    }
+
+    fn pause_port(&self, req: PausePortReq) -> Done {
+        self.with_port(&req.port_name, |_| Ok(NoResp {}))
+    }
+
+    fn start_port(&self, req: StartPortReq) -> Done {
+        self.with_port(&req.port_name, |_| Ok(NoResp {}))
+    }
+
+    fn heavy_hitters(&self, req: HeavyHittersReq) -> Result<HeavyHittersResp, OpteError> {
+        self.with_port(&req.port_name, |_| {
+            let entry = |number| HeavyFlow {
+                flow: flow(number),
+                packets: number,
+                bytes: number * 100,
+            };
+            let flows = (0..FLOWS).rev().map(entry).take(req.count as usize);
+            Ok(HeavyHittersResp {
+                flows: flows.collect(),
+            })
+        })
     }
 
     fn list_ports(&self, req: ListPortsReq) -> Result<ListPortsResp, OpteError> {

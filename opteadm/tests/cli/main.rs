@@ -15,7 +15,7 @@ use serde_json::Value;
 use zerocopy::IntoBytes;
 
 /// Commands that change something, in an order in which each can be done, all on one host.
-const CHANGES: [&str; 26] = [
+const CHANGES: [&str; 28] = [
     "set-xde-underlay eth0 eth1",
     "set-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
     "set-v2p fd10::12 a8:40:25:f0:00:02 fd00:2::1 10",
@@ -41,6 +41,8 @@ const CHANGES: [&str; 26] = [
     "clear-uft -p opte1",
     "clear-lft -p opte1 firewall",
     "set-fw-rules -p opte1",
+    "pause-port -p opte1",
+    "start-port -p opte1",
     "xde-delete opte1",
     "clear-xde-underlay",
 ];
@@ -69,6 +71,7 @@ fn every_command_has_json() {
         "dump-layer -p opte1 firewall",
         "dump-uft -p opte1",
         "dump-tcp-flows -p opte1",
+        "heavy-hitters -p opte1 --by packets -n 3",
     ];
     for command in changes.iter().chain(&lists) {
         let (command, is_delete) = (*command, *command == "xde-delete opte1");

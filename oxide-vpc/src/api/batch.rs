@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use opte::api::{OpteCmd, OpteError, Page, Request};
+use opte::api::{OpteCmd, OpteError, Page, PausePortReq, Request};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
@@ -186,4 +186,6 @@ steps! {
     SetVirt2Boundary(SetVirt2BoundaryReq),
     /// Removes tunnel endpoints of a prefix.
     ClearVirt2Boundary(ClearVirt2BoundaryReq),
+    /// Keeps a port that the batch creates from passing a packet until it is started.
+    PausePort(PausePortReq),
 }

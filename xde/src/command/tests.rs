@@ -76,6 +76,11 @@ impl Control for Recorder {
         clear_uft: ClearUftReq => NoResp,
         clear_lft: ClearLftReq => NoResp,
         dump_config: DumpConfigReq => DumpConfigResp,
+        pause_port: PausePortReq => NoResp,
+        start_port: StartPortReq => NoResp,
+        save_port: SavePortReq => SavePortResp,
+        restore_port: RestorePortReq => RestorePortResp,
+        heavy_hitters: HeavyHittersReq => HeavyHittersResp,
     }
 
     fn run_batch(&self, steps: Vec<BatchStep>) -> Result<NoResp, OpteError> {

@@ -120,9 +120,19 @@ impl<P: Platform> Driver<P> {
             gone.extend(management.ports.remove_entry(name));
         }
         let mut done = Ok(());
-        for Created { step, request, vpc } in created {
+        for Created {
+            step,
+            request,
+            vpc,
+            paused,
+        } in created
+        {
             match self.make_port(management, &request, vpc) {
                 Ok(port) => {
+                    if let (true, Some(vpc)) = (paused, &port.vpc) {
+                        // Started just now, and seen by nobody yet.
+                        let _running = vpc.port().pause();
+                    }
                     management.ports.insert(request.name.clone(), port);
                     made.push((step, request.name));
                 }
@@ -232,6 +242,8 @@ struct Created {
     request: CreateXdeReq,
     /// With all edits made.
     vpc: Option<Arc<VpcPort>>,
+    /// It is not to pass packets yet.
+    paused: bool,
 }
 
 enum Mapping {
@@ -338,6 +350,7 @@ impl<'a, P: Platform> Draft<'a, P> {
                 Ok(())
             }
             BatchStep::ClearVirt2Boundary(req) => self.clear_v2b(req.vip, req.tep),
+            BatchStep::PausePort(req) => self.pause(req.port_name),
         }
     }
 
@@ -380,8 +393,24 @@ impl<'a, P: Platform> Draft<'a, P> {
             step: self.at,
             request: req,
             vpc,
+            paused: false,
         });
         Ok(())
+    }
+
+    fn pause(&mut self, name: String) -> Result<(), OpteError> {
+        self.vpc(&name)?;
+        let created = self.created.get(&name);
+        match created.and_then(|at| self.plan.created.get_mut(*at)) {
+            Some(created) => {
+                created.paused = true;
+                Ok(())
+            }
+            None => Err(OpteError::InvalidArgument {
+                name: "batch".into(),
+                reason: alloc::format!("it does not create port '{name}'"),
+            }),
+        }
     }
 
     fn delete(&mut self, name: String) -> Result<(), OpteError> {

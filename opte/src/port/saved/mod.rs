@@ -44,6 +44,17 @@ pub fn page_len(bytes: &[u8]) -> Result<usize, RestoreError> {
     Ok(PAGE_HEADER + header.len.get() as usize)
 }
 
+/// Checks that a page is the one with this number, whole and as it was sealed, whatever is in it; says whether it is the last.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_page(expected: u32, page: &[u8]) -> Result<bool, RestoreError> {
+    match open(page)? {
+        (number, kind, _) if number == expected => Ok(kind == Kind::End),
+        (found, ..) => Err(RestoreError::Page { expected, found }),
+    }
+}
+
 /// Why a port could not be restored. It is as it was before then: ready, and without flows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestoreError {
