@@ -193,6 +193,16 @@ pub(crate) enum Command {
         #[arg(long)]
         pause: bool,
     },
+    /// Tell what would become of a packet, step by step, and why. No packet is sent and nothing is changed.
+    Trace {
+        #[command(flatten)]
+        of: OfPort,
+        /// Which way it goes: in or out.
+        #[arg(long)]
+        dir: Direction,
+        #[command(flatten)]
+        packet: Described,
+    },
     /// List the flows of a port that have carried most, the heaviest first.
     HeavyHitters {
         #[command(flatten)]
@@ -226,6 +236,49 @@ pub(crate) struct Apply {
     /// Show what is different and do nothing.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+}
+
+/// A packet, by its parts or as a whole.
+#[derive(Debug, Args)]
+pub(crate) struct Described {
+    /// The frame as it comes to the port, from the underlay with the tunnel's headers; in the place of all that follows.
+    #[arg(long, value_name = "FRAME", value_parser = crate::packet::parse_hex, conflicts_with_all = ["source", "destination"])]
+    pub(crate) hex: Option<FrameOctets>,
+    /// The protocol.
+    #[arg(long, default_value = "tcp")]
+    pub(crate) protocol: TracedProtocol,
+    /// The source address.
+    #[arg(long, value_name = "IP", required_unless_present = "hex")]
+    pub(crate) source: Option<IpAddr>,
+    /// The destination address.
+    #[arg(long, value_name = "IP", required_unless_present = "hex")]
+    pub(crate) destination: Option<IpAddr>,
+    /// The source port; of an echo request the identifier.
+    #[arg(long, value_name = "PORT", default_value_t = 50_000)]
+    pub(crate) source_port: u16,
+    /// The destination port.
+    #[arg(long, value_name = "PORT", default_value_t = 80)]
+    pub(crate) destination_port: u16,
+    /// Flags of TCP, with commas between them.
+    #[arg(long, value_name = "FLAGS", default_value = "syn", value_parser = crate::packet::parse_flags)]
+    pub(crate) flags: opte_headers::TcpFlags,
+    /// It comes from outside, through the boundary.
+    #[arg(long)]
+    pub(crate) external: bool,
+}
+
+/// A name that is not `Vec`, which stands for a list of arguments.
+pub(crate) type FrameOctets = Vec<u8>;
+
+/// The protocol of a packet that is described.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum TracedProtocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// An echo request, of ICMP or ICMPv6 as the addresses are.
+    Icmp,
 }
 
 /// What flows are compared by.

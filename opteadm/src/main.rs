@@ -7,6 +7,7 @@ mod confirm;
 mod create;
 mod external;
 mod manual;
+mod packet;
 mod run;
 mod table;
 

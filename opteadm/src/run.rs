@@ -4,9 +4,10 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use opte::Direction;
 use opte::api::{
     ClearLftReq, ClearUftReq, HeavyHittersReq, ListLayersReq, NoResp, OpteError, PausePortReq,
-    Request, StartPortReq,
+    Request, StartPortReq, TracePacketReq,
 };
 use opte::port::By;
 use opteadm::config::{ConfigError, Format, PlanError};
@@ -14,20 +15,21 @@ use opteadm::saved::SavedError;
 use opteadm::{Client, Error};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
-    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq,
-    DetachSubnetReq, FirewallRule, InternetGatewayMap, PhysNet, RemFwRuleReq, RemoveCidrReq,
-    RouterEntry, RuleFileError, RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint, parse_rules,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, ConfigItem, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, FirewallRule, InternetGatewayMap, PhysNet, RemFwRuleReq,
+    RemoveCidrReq, RouterEntry, RuleFileError, RuleFilters, SetExternalIpsReq, SetFwRulesReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
+    parse_rules,
 };
 use oxide_vpc::network::BOUNDARY_VNI;
 use serde::Serialize;
 
 use crate::apply::{self, Wanted};
-use crate::args::{Cli, Command, ConfigFormat, Route, Rule, Transit, V2b, V2p, Weight};
+use crate::args::{Cli, Command, ConfigFormat, Described, Route, Rule, Transit, V2b, V2p, Weight};
 use crate::confirm::confirmed;
 use crate::create::Plan;
 use crate::external::Families;
-use crate::{manual, table};
+use crate::{manual, packet, table};
 
 /// Has the command done; what is to be printed of it.
 pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
@@ -216,6 +218,7 @@ enum Listing {
     V2p,
     V2b,
     Heavy(HeavyHittersReq),
+    Trace(String, Direction, Described),
 }
 
 impl Action {
@@ -241,6 +244,7 @@ impl Action {
                 pause,
             },
             Command::RestorePort { file, pause } => Self::RestorePort { file, pause },
+            Command::Trace { of, dir, packet } => Self::List(Listing::Trace(of.port, dir, packet)),
             Command::HeavyHitters { of, by, count } => {
                 Self::List(Listing::Heavy(HeavyHittersReq {
                     port_name: of.port,
@@ -405,6 +409,28 @@ fn read(client: &mut Client, command: Listing, as_json: bool) -> Result<String, 
         Listing::V2p => {
             let mappings = client.dump_v2p()?;
             show(as_json, &mappings, || table::v2p(&mappings))
+        }
+        Listing::Trace(port_name, dir, described) => {
+            let frame = match &described.hex {
+                Some(frame) => frame.clone(),
+                None => {
+                    let (_, items) = client.dump_config_items()?;
+                    let request = items.into_iter().find_map(|item| match item {
+                        ConfigItem::Port(request) if request.name == port_name => Some(request),
+                        _ => None,
+                    });
+                    let port = port_name.clone();
+                    let request = request.ok_or(OpteError::PortNotFound { port })?;
+                    packet::frame(&described, dir, &request)?
+                }
+            };
+            let request = TracePacketReq {
+                port_name,
+                dir,
+                frame,
+            };
+            let trace = client.call(&request)?;
+            show(as_json, &trace, || table::trace(&trace))
         }
         Listing::Heavy(request) => {
             let flows = client.call(&request)?.flows;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use opte::Direction;
 use opte::api::{
     DefaultRule, DumpLayerResp, DumpStatsResp, DumpUftResp, FlowDetail, FlowId, LayerDesc,
-    LayerFlow, LayerRule, RestorePortResp, TcpFlow, UftFlow,
+    LayerFlow, LayerRule, RestorePortResp, TcpFlow, TraceFate, TracePacketResp, UftFlow,
 };
 use opte::port::HeavyFlow;
 use oxide_vpc::api::{PortInfo, Virt2BoundaryMapping, Virt2PhysMapping, Vni};
@@ -176,6 +176,45 @@ pub(crate) fn heavy_hitters(flows: &[HeavyFlow]) -> io::Result<String> {
         table.row(flow_cells(&flow.flow).into_iter().chain(counts))?;
     }
     table.finish()
+}
+
+/// What would become of a packet, a layer a row.
+pub(crate) fn trace(trace: &TracePacketResp) -> io::Result<String> {
+    let known = if trace.known { "known" } else { "new" };
+    let mut out = match &trace.flow {
+        Some(flow) => format!("flow {flow}: {known}\n"),
+        None => "no flow\n".into(),
+    };
+    if !trace.steps.is_empty() {
+        let mut table = Table::new();
+        table.row(["LAYER", "RULE", "ACTION", "FLOW AFTER", "TRANSFORMATION"])?;
+        for step in &trace.steps {
+            table.row([
+                step.layer.clone(),
+                step.rule.map_or_else(|| "DEF".into(), |id| id.to_string()),
+                one_line(&step.action),
+                if step.after == step.before {
+                    "same".into()
+                } else {
+                    step.after.to_string()
+                },
+                one_line(&step.transformation),
+            ])?;
+        }
+        out += &table.finish()?;
+    }
+    if !trace.program.is_empty() {
+        out += &format!("program {}\n", one_line(&trace.program));
+    }
+    let hex =
+        |frame: &[u8]| -> String { frame.iter().map(|octet| format!("{octet:02x}")).collect() };
+    out += &match &trace.fate {
+        TraceFate::Forward(frame) => format!("forwarded as {}\n", hex(frame)),
+        TraceFate::Hairpin(frame) => format!("answered by {}\n", hex(frame)),
+        TraceFate::Held => "held until the first fragment comes\n".into(),
+        TraceFate::Drop(reason) => format!("dropped: {reason}\n"),
+    };
+    Ok(out)
 }
 
 /// How a restoration went.

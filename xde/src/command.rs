@@ -18,7 +18,8 @@ use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
     DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, HeavyHittersReq, HeavyHittersResp,
     ListLayersReq, ListLayersResp, NoResp, OpteCmd, OpteError, PausePortReq, Request,
-    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
+    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq,
+    TracePacketResp,
 };
 use oxide_vpc::api::{
     API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
@@ -110,6 +111,8 @@ pub trait Control {
     fn restore_port(&self, req: RestorePortReq) -> Result<RestorePortResp, OpteError>;
     /// Lists the flows of a port that carry most.
     fn heavy_hitters(&self, req: HeavyHittersReq) -> Result<HeavyHittersResp, OpteError>;
+    /// Tells what would become of a packet.
+    fn trace_packet(&self, req: TracePacketReq) -> Result<TracePacketResp, OpteError>;
     /// Does all steps in their order, or none. They have been validated.
     fn run_batch(&self, steps: Vec<BatchStep>) -> Result<NoResp, OpteError>;
 }
@@ -323,6 +326,7 @@ impl Dispatcher {
             OpteCmd::SavePort => call(body, |req| control.save_port(req)),
             OpteCmd::RestorePort => call(body, |req| control.restore_port(req)),
             OpteCmd::HeavyHitters => call(body, |req| control.heavy_hitters(req)),
+            OpteCmd::TracePacket => call(body, |req| control.trace_packet(req)),
             OpteCmd::StageBatch => call(body, |req: StageBatchReq| self.staging.add(client, req)),
             OpteCmd::RunBatch => call(body, |req: RunBatchReq| {
                 let steps = self.staging.take(client);

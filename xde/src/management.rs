@@ -16,7 +16,7 @@ use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
     DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, HeavyHittersReq, HeavyHittersResp,
     ListLayersReq, ListLayersResp, NoResp, OpteError, Page, PausePortReq, RestorePortReq,
-    RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
+    RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq, TracePacketResp,
 };
 use opte::flow::Expired;
 use opte::port::{PortError, Released, Verdict};
@@ -434,6 +434,12 @@ impl<P: Platform> Control for Driver<P> {
 
     fn restore_port(&self, req: RestorePortReq) -> Result<RestorePortResp, OpteError> {
         self.restore(&req)
+    }
+
+    fn trace_packet(&self, req: TracePacketReq) -> Result<TracePacketResp, OpteError> {
+        let port = self.vpc(&req.port_name)?;
+        let now = self.platform.now();
+        Ok(port.port().trace(req.dir, now, &req.frame).into())
     }
 
     fn heavy_hitters(&self, req: HeavyHittersReq) -> Result<HeavyHittersResp, OpteError> {

@@ -140,6 +140,8 @@ commands! {
     RestorePort = 123 changes,
     /// Lists the flows of a port that carry most.
     HeavyHitters = 124 reads,
+    /// Tells what would become of a packet, and why.
+    TracePacket = 125 reads,
 }
 
 impl fmt::Display for OpteCmd {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BASE_VERSION, HeavyHittersReq, HeavyHittersResp, NoResp, PausePortReq, RestorePortReq,
-    RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
+    RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq, TracePacketResp,
 };
 use crate::{Direction, requests};
 
@@ -416,6 +416,7 @@ requests! {
     SavePortReq = SavePort -> SavePortResp,
     RestorePortReq = RestorePort -> RestorePortResp,
     HeavyHittersReq = HeavyHitters -> HeavyHittersResp,
+    TracePacketReq = TracePacket -> TracePacketResp,
 }
 
 const TCP: u8 = 6;

@@ -33,7 +33,9 @@ pub use error::{BadName, OpteError, check_port_name};
 pub use life::{
     PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
 };
-pub use observe::{HeavyHittersReq, HeavyHittersResp};
+pub use observe::{
+    HeavyHittersReq, HeavyHittersResp, TraceFate, TracePacketReq, TracePacketResp, TraceStep,
+};
 pub use ports::{PortRange, PortRangeError};
 pub use schema::{BASE_VERSION, with_command};
 

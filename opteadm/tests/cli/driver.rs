@@ -14,7 +14,7 @@ use opte::api::{
     DumpStatsResp, DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, FlowDetail, FlowId,
     HeavyHittersReq, HeavyHittersResp, LayerDesc, LayerRule, ListLayersReq, ListLayersResp, NoResp,
     OpteError, Page, PausePortReq, PortStats, RestorePortReq, RestorePortResp, SavePortReq,
-    SavePortResp, StartPortReq, Stats, TcpFlow, UftFlow,
+    SavePortResp, StartPortReq, Stats, TcpFlow, TracePacketReq, TracePacketResp, UftFlow,
 };
 use opte::port::HeavyFlow;
 use oxide_vpc::api::{
@@ -116,6 +116,10 @@ impl Control for Driver {
 
     fn save_port(&self, _: SavePortReq) -> Result<SavePortResp, OpteError> {
         Err(not_here("SavePort"))
+    }
+
+    fn trace_packet(&self, _: TracePacketReq) -> Result<TracePacketResp, OpteError> {
+        Err(not_here("TracePacket"))
     }
 
     fn restore_port(&self, _: RestorePortReq) -> Result<RestorePortResp, OpteError> {

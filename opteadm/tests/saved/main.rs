@@ -345,3 +345,63 @@ fn what_cannot_be_read_is_refused() {
     assert_eq!(host.ok(&["restore-port", &file]), "50 flows restored\n");
     assert_eq!(host.state(), "running");
 }
+
+/// The command line on the ports of this file, which have all that a packet can meet.
+#[test]
+fn a_trace_tells_what_a_packet_would_meet() {
+    let host = Host::new();
+    host.guest();
+    let source = "172.30.0.11";
+    let trace = |more: &str| {
+        let words = format!("trace -p opte0 {more}");
+        host.ok(&words.split(' ').collect::<Vec<_>>())
+    };
+    let out = format!(
+        "--dir out --protocol udp --source {source} --source-port 5000 --destination-port 53"
+    );
+    let new = trace(&format!("{out} --destination 192.0.2.1"));
+    assert!(
+        new.starts_with("flow UDP:172.30.0.11:5000:192.0.2.1:53: new\nLAYER"),
+        "{new}"
+    );
+    assert!(new.contains("203.0.113.1:"), "{new}");
+    assert!(new.contains("\nforwarded as "), "{new}");
+    // Nothing came of it.
+    assert_eq!(host.count("flows"), 0);
+    let denied = trace(&format!("{out} --destination 192.0.2.9"));
+    assert!(denied.ends_with("\ndropped: layer_rule_deny\n"), "{denied}");
+    let stranger = "--dir in --external --source 192.0.2.1 --destination 203.0.113.1";
+    assert!(trace(stranger).contains("\ndropped: "));
+    // The packet comes, and is told byte by byte before it does.
+    let wire = host.send(&outside(udp(5000, 53, b"")));
+    let known = trace(&format!("{out} --destination 192.0.2.1"));
+    assert!(known.contains(": known\n"), "{known}");
+    let hex: String = wire[0][14..]
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    assert!(known.trim_end().ends_with(&hex), "{known}{hex}");
+    let frame: String = outside(udp(5000, 53, b""))
+        .bytes()
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    assert_eq!(trace(&format!("--dir out --hex {frame}")), known);
+    let json: serde_json::Value =
+        serde_json::from_str(&trace(&format!("{out} --destination 192.0.2.9 --json"))).unwrap();
+    assert_eq!(json["known"], false);
+    assert_eq!(
+        host.complaint(&[
+            "trace",
+            "-p",
+            "opte0",
+            "--dir",
+            "out",
+            "--source",
+            "10.0.0.1",
+            "--destination",
+            "::1"
+        ]),
+        "invalid packet: a source and a destination of one family are needed"
+    );
+}

@@ -81,6 +81,7 @@ impl Control for Recorder {
         save_port: SavePortReq => SavePortResp,
         restore_port: RestorePortReq => RestorePortResp,
         heavy_hitters: HeavyHittersReq => HeavyHittersResp,
+        trace_packet: TracePacketReq => TracePacketResp,
     }
 
     fn run_batch(&self, steps: Vec<BatchStep>) -> Result<NoResp, OpteError> {
