@@ -251,6 +251,55 @@ fn shortfall_1_16_changes_of_several_layers_are_made_together_or_not_at_all() {
 }
 
 #[test]
+fn rules_added_with_a_new_table_have_the_identifiers_that_are_told() {
+    let bench = Bench::new();
+    let add = |priority, action| RuleChange::Add {
+        layer: "firewall".into(),
+        dir: Out,
+        rule: Rule::match_any(priority, action),
+    };
+    let set = |rules: u16| RuleChange::Set {
+        layer: "firewall".into(),
+        inbound: vec![],
+        outbound: (0..rules)
+            .map(|n| Rule::match_any(n, Action::Allow))
+            .collect(),
+    };
+    let rules = || {
+        let dump = bench.port.dump_layer("firewall", Page::FIRST).unwrap();
+        let out = dump.rules.into_iter().filter(|rule| rule.dir == Out);
+        out.map(|rule| (rule.id, rule.priority)).collect::<Vec<_>>()
+    };
+    let sequences = [
+        vec![set(2), add(70, Action::Allow), add(60, Action::Deny)],
+        vec![add(90, Action::Deny), set(1), add(70, Action::Allow)],
+        vec![
+            set(1),
+            add(90, Action::Deny),
+            set(2),
+            add(70, Action::Allow),
+        ],
+        vec![set(0), set(3), add(70, Action::Allow)],
+    ];
+    let mut given = std::collections::BTreeSet::new();
+    given.extend(rules().iter().map(|(id, _)| *id));
+    for (number, changes) in sequences.into_iter().enumerate() {
+        let ids = bench.port.change_rules(changes).unwrap();
+        let there = rules();
+        let (first, last) = (ids[0], ids[ids.len() - 1]);
+        // A rule added before a table is set goes with the one that was there.
+        let stays = |id, priority| there.contains(&(id, priority));
+        match number {
+            0 => assert!(stays(first, 70) && stays(last, 60), "{ids:?} {there:?}"),
+            _ => assert!(stays(last, 70), "{number}: {ids:?} {there:?}"),
+        }
+        assert_eq!(there.len(), [4, 2, 3, 4][number]);
+        assert!(there.iter().all(|(id, _)| given.insert(*id)), "{there:?}");
+        assert!(!ids.is_empty() && ids.windows(2).all(|ids| ids[0] < ids[1]));
+    }
+}
+
+#[test]
 fn clearing_the_unified_table_keeps_what_the_layers_hold() {
     let bench = Bench::new();
     let before = bench

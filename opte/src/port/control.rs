@@ -105,8 +105,11 @@ impl<N: Network> Port<N> {
         let _one = self.commands.lock();
         self.must_be(&[PortState::Ready, PortState::Running, PortState::Restored])?;
         // What takes long is done while packets pass: whole tables are made beside those in use.
-        let steps = changes.into_iter().map(|change| self.prepare(change));
-        let steps: Vec<_> = steps.collect::<Result<_, _>>()?;
+        let mut steps = Vec::new();
+        for change in changes {
+            let step = self.prepare(change)?.join(&mut steps);
+            steps.push(step);
+        }
         let mut inner = self.inner.lock();
         let mut removed = Vec::new();
         for step in &steps {
@@ -260,6 +263,24 @@ impl<N: Network> Port<N> {
     }
 }
 
+impl<N: Network> Step<N> {
+    /// A rule that is added to a table that is made, before it is in use, has been added by that.
+    fn join(self, before: &mut [Self]) -> Self {
+        let Step::Add { at, dir, rule } = self else {
+            return self;
+        };
+        let mut of_layer = before.iter_mut().filter(|step| match step {
+            Step::Set { at: other, .. } | Step::Add { at: other, .. } => *other == at,
+            Step::Remove { .. } | Step::Added(_) => false,
+        });
+        // After other changes of the table its identifiers are not yet known.
+        match (of_layer.next(), of_layer.next()) {
+            (Some(Step::Set { tables, .. }), None) => Step::Added(tables.get_mut(dir).add(rule)),
+            _ => Step::Add { at, dir, rule },
+        }
+    }
+}
+
 impl<N: Network> Inner<N> {
     pub(super) fn layer(&self, name: &str) -> Result<usize, PortError> {
         let at = self.layers.iter().position(|layer| &**layer.name() == name);
@@ -273,6 +294,7 @@ impl<N: Network> Inner<N> {
             Step::Add { at, dir, rule } => {
                 return Some(self.layers.get_mut(at)?.add_rule(dir, rule));
             }
+            Step::Added(id) => return Some(id),
             Step::Remove { at, dir, id } => {
                 let rule = self.layers.get_mut(at)?.rules_mut(dir).remove(id)?;
                 gone.push(Gone::Rule(rule));
@@ -296,6 +318,8 @@ enum Step<N: Network> {
         dir: Direction,
         rule: Rule<N>,
     },
+    /// A rule with this identifier is in a table that is set.
+    Added(RuleId),
     Remove {
         at: usize,
         dir: Direction,

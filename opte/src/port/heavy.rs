@@ -33,7 +33,7 @@ pub struct HeavyFlow {
 }
 
 /// Flows that are looked at while packets that need the port's lock wait.
-const SLICE: u32 = 256;
+const SLICE: u32 = 128;
 
 /// The most flows that are told.
 const MOST: usize = 1024;
@@ -70,10 +70,10 @@ impl<N: Network> Port<N> {
             }
             next = (to < end).then_some(to);
         }
-        let inner = self.inner.lock();
         let mut heaviest: Vec<_> = heap.into_iter().map(|Reverse(entry)| entry).collect();
         heaviest.sort_unstable_by(|a, b| b.cmp(a));
         let told = heaviest.into_iter().filter_map(|(weight, id)| {
+            let inner = self.inner.lock();
             // Flows come and go meanwhile: what is told is what is there now.
             let flow = inner.flows.get(id)?;
             let (packets, bytes) = match by {
@@ -81,8 +81,10 @@ impl<N: Network> Port<N> {
                 By::Packets => weight,
             };
             let (now, _) = flow.totals();
+            let key = flow.key(flow.first());
+            drop(inner);
             (now >= packets).then(|| HeavyFlow {
-                flow: flow.key(flow.first()).id(),
+                flow: key.id(),
                 packets,
                 bytes,
             })
