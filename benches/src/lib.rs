@@ -14,6 +14,7 @@ pub mod meter;
 pub mod parse;
 mod reference;
 pub mod report;
+pub mod saved;
 pub mod scale;
 pub mod services;
 
@@ -98,6 +99,7 @@ pub fn rows() -> Vec<Row> {
         engine::ROWS,
         services::ROWS,
         scale::ROWS,
+        saved::ROWS,
     ]
     .concat()
 }

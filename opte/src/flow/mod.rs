@@ -33,4 +33,4 @@ pub(crate) use store::{FlowStore, Found, Passer, Passing};
 pub use table::{Expired, TableCounters};
 pub(crate) use table::{FlowTable, NewFlow, NewSide, Passage};
 pub use timeouts::Timeouts;
-pub(crate) use view::{FlowSide, Tally};
+pub(crate) use view::Tally;

@@ -28,7 +28,6 @@ pub(crate) struct FlowSide<N: Network> {
     /// What is done to them; `None` if the first packet could not tell.
     pub(crate) program: Option<Program>,
     pub(crate) packets: u64,
-    pub(crate) bytes: u64,
 }
 
 /// What passed in one direction of a flow.
@@ -59,13 +58,11 @@ impl<'a, N: Network> Flow<'a, N> {
     pub(crate) fn side(&self, dir: Direction) -> FlowSide<N> {
         let side = self.cell.side(dir);
         let bound = self.table.program(side.tail.program());
-        let counts = self.counts(dir);
         FlowSide {
             key: N::Key::from_words(side.key),
             l3: side.tail.l3(),
             program: bound.map(|bound| bound.program(&side.translation)),
-            packets: counts.packets,
-            bytes: counts.bytes,
+            packets: self.counts(dir).packets,
         }
     }
 
@@ -79,6 +76,11 @@ impl<'a, N: Network> Flow<'a, N> {
             packets: counts.packets,
             bytes: counts.bytes,
         }
+    }
+
+    /// Where the innermost IP header stands in packets of one direction.
+    pub(crate) fn l3(&self, dir: Direction) -> u8 {
+        self.cell.side(dir).tail.l3()
     }
 
     /// What has passed in one direction.

@@ -2,9 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Inner, Port, PortError, PortState};
+use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
 use crate::Direction;
 use crate::direction::PerDirection;
 use crate::flow::Expired;
@@ -105,9 +106,12 @@ impl<N: Network> Port<N> {
         let _one = self.commands.lock();
         self.must_be(&[PortState::Ready, PortState::Running, PortState::Restored])?;
         // What takes long is done while packets pass: whole tables are made beside those in use.
+        let names = self.layer_names();
+        let mut touched = [Touched::No; MAX_LAYERS];
         let mut steps = Vec::new();
         for change in changes {
-            let step = self.prepare(change)?.join(&mut steps);
+            let step = self.prepare(&names, change)?;
+            let step = step.join(&mut steps, &mut touched);
             steps.push(step);
         }
         let mut inner = self.inner.lock();
@@ -133,16 +137,26 @@ impl<N: Network> Port<N> {
         Ok(added)
     }
 
+    fn layer_names(&self) -> Vec<Arc<str>> {
+        let inner = self.inner.lock();
+        let names = inner.layers.iter().map(|layer| Arc::clone(layer.name()));
+        names.collect()
+    }
+
     /// A change with its layer found and its tables made.
-    fn prepare(&self, change: RuleChange<N>) -> Result<Step<N>, PortError> {
+    fn prepare(&self, names: &[Arc<str>], change: RuleChange<N>) -> Result<Step<N>, PortError> {
+        let place = |layer: String| {
+            let at = names.iter().position(|name| **name == *layer);
+            at.ok_or(PortError::LayerNotFound(layer))
+        };
         Ok(match change {
             RuleChange::Add { layer, dir, rule } => Step::Add {
-                at: self.inner.lock().layer(&layer)?,
+                at: place(layer)?,
                 dir,
                 rule,
             },
             RuleChange::Remove { layer, dir, id } => Step::Remove {
-                at: self.inner.lock().layer(&layer)?,
+                at: place(layer)?,
                 dir,
                 id,
             },
@@ -151,8 +165,8 @@ impl<N: Network> Port<N> {
                 inbound,
                 outbound,
             } => {
+                let at = place(layer.clone())?;
                 let inner = self.inner.lock();
-                let at = inner.layer(&layer)?;
                 let Some(present) = inner.layers.get(at) else {
                     return Err(PortError::LayerNotFound(layer));
                 };
@@ -263,20 +277,38 @@ impl<N: Network> Port<N> {
     }
 }
 
+/// What the steps so far do to a layer's tables.
+#[derive(Clone, Copy)]
+enum Touched {
+    No,
+    /// The step of this number puts others in their place.
+    Set(usize),
+    /// More: the identifiers that come next are not yet known.
+    Otherwise,
+}
+
 impl<N: Network> Step<N> {
-    /// A rule that is added to a table that is made, before it is in use, has been added by that.
-    fn join(self, before: &mut [Self]) -> Self {
-        let Step::Add { at, dir, rule } = self else {
+    /// The step to make behind those before. A rule that is added to a table that is not yet in use is added at once.
+    fn join(self, before: &mut [Self], touched: &mut [Touched; MAX_LAYERS]) -> Self {
+        let (Step::Add { at, .. } | Step::Set { at, .. }) = self else {
             return self;
         };
-        let mut of_layer = before.iter_mut().filter(|step| match step {
-            Step::Set { at: other, .. } | Step::Add { at: other, .. } => *other == at,
-            Step::Remove { .. } | Step::Added(_) => false,
-        });
-        // After other changes of the table its identifiers are not yet known.
-        match (of_layer.next(), of_layer.next()) {
-            (Some(Step::Set { tables, .. }), None) => Step::Added(tables.get_mut(dir).add(rule)),
-            _ => Step::Add { at, dir, rule },
+        let Some(touched) = touched.get_mut(at) else {
+            return self;
+        };
+        match (self, *touched) {
+            (Step::Add { at, dir, rule }, Touched::Set(number)) => match before.get_mut(number) {
+                Some(Step::Set { tables, .. }) => Step::Added(tables.get_mut(dir).add(rule)),
+                _ => Step::Add { at, dir, rule },
+            },
+            (step @ Step::Set { .. }, Touched::No) => {
+                *touched = Touched::Set(before.len());
+                step
+            }
+            (step, _) => {
+                *touched = Touched::Otherwise;
+                step
+            }
         }
     }
 }

@@ -163,8 +163,8 @@ impl<N: Network> Inner<N> {
             return None;
         }
         let first = flow.first();
-        let (side, back) = (flow.side(first), flow.side(first.opposite()));
-        let counts = |count: fn(&crate::flow::FlowSide<N>) -> u64| {
+        let (side, back) = (flow.tally(first), flow.tally(first.opposite()));
+        let counts = |count: fn(&crate::flow::Tally<N>) -> u64| {
             let mut counts = PerDirection::<u64>::default();
             *counts.get_mut(first) = count(&side);
             *counts.get_mut(first.opposite()) = count(&back);
@@ -178,8 +178,8 @@ impl<N: Network> Inner<N> {
             bytes: counts(|side| side.bytes),
             first,
             proto: flow.proto(),
-            l3: side.l3,
-            both: back.program.is_some(),
+            l3: flow.l3(first),
+            both: back.is_known,
             connection: flow.connection(),
             states,
         })
