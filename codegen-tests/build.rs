@@ -1,14 +1,16 @@
-//! Headers of many layouts, for `tests/layouts.rs`: fields of any width at any bit, in either order of bytes, signed and not.
+//! Headers of many layouts, for `tests/layouts.rs`: fields of any width at any bit, in either order of bytes, signed and not. And a
+//! module of each twin of a refusal, for `tests/refusals.rs`: compiled together they cost a hundredth of as many programs.
 
 use std::fmt::Write;
 use std::path::Path;
-use std::{env, fs};
+use std::{env, fs, io};
 
 /// How many layouts of each order of bytes.
 const LAYOUTS: usize = 40;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=tests/ui");
     let mut random = Random(0x5eed);
     let (mut headers, mut all) = (String::new(), String::new());
     for number in 0..2 * LAYOUTS {
@@ -20,9 +22,34 @@ fn main() {
     let Some(out) = env::var_os("OUT_DIR") else {
         panic!("cargo tells where to write");
     };
-    if let Err(error) = fs::write(Path::new(&out).join("layouts.rs"), text) {
+    let write = |name: &str, text| fs::write(Path::new(&out).join(name), text);
+    if let Err(error) = write("layouts.rs", text).and_then(|()| write("twins.rs", twins()?)) {
         panic!("{error}");
     }
+}
+
+/// A module of each twin, with a test that runs it.
+fn twins() -> io::Result<String> {
+    let mut all = String::new();
+    let ui = env::current_dir()?.join("tests/ui");
+    for class in fs::read_dir(ui)? {
+        let class = class?;
+        let mut cases: Vec<_> = fs::read_dir(class.path().join("pass"))?
+            .map(|case| Ok(case?.path()))
+            .collect::<io::Result<_>>()?;
+        cases.sort();
+        let _ = writeln!(all, "mod r#{} {{", class.file_name().display());
+        for case in cases {
+            let name = case.file_stem().unwrap_or_default();
+            let _ = writeln!(
+                all,
+                "    mod r#{} {{\n        include!({case:?});\n        #[test]\n        fn compiles_and_runs() {{\n            main();\n        }}\n    }}",
+                name.display()
+            );
+        }
+        all.push_str("}\n");
+    }
+    Ok(all)
 }
 
 /// A header of four to nine fields, and the call that tests it.

@@ -1,4 +1,4 @@
-//! All packets of a flow have the same ports.
+// All packets of a flow have the same ports.
 
 use opte_headers::{FlowKey, udp};
 

@@ -1,4 +1,4 @@
-//! All packets of a flow have the same protocol.
+// All packets of a flow have the same protocol.
 
 use opte_headers::{FlowKey, IpProtocol, ipv4};
 

@@ -1,4 +1,4 @@
-//! A port can be set.
+// A port can be set.
 
 use opte_headers::frame::{Editor, Parsed};
 use opte_headers::udp;

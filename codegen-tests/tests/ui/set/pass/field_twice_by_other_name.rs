@@ -1,4 +1,4 @@
-//! Two fields, one by a name of its own.
+// Two fields, one by a name of its own.
 
 use core::net::Ipv4Addr;
 use opte_headers::{Ethernet, Ipv4, Transform, ipv4, set, stack};

@@ -1,4 +1,4 @@
-//! The macro writes the stack.
+// The macro writes the stack.
 
 use opte_headers::{Ethernet, Ipv4, Transform, stack};
 

@@ -1,4 +1,4 @@
-//! The header that the stack has in front can be popped.
+// The header that the stack has in front can be popped.
 
 use opte_headers::{Ethernet, Ipv4, Tcp, Transform, stack};
 

@@ -1,4 +1,4 @@
-//! A header that another one follows can be popped.
+// A header that another one follows can be popped.
 
 use opte_headers::{Ipv4, Tcp, Transform, stack};
 

@@ -1,4 +1,4 @@
-//! Popped in order.
+// Popped in order.
 
 use opte_headers::{Ethernet, Ipv4, Tcp, Transform, stack};
 

@@ -1,4 +1,4 @@
-//! A VLAN tag and an Ethernet header have 18 bytes; the driver keeps 18.
+// A VLAN tag and an Ethernet header have 18 bytes; the driver keeps 18.
 
 use opte_headers::{Ethernet, Ipv4, Transform, Vlan, stack};
 

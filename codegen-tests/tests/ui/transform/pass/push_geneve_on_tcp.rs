@@ -1,4 +1,4 @@
-//! UDP carries Geneve.
+// UDP carries Geneve.
 
 use opte_headers::{Ethernet, Geneve, Ipv4, Tcp, Transform, Udp, stack};
 

@@ -1,4 +1,4 @@
-//! IPv6 carries ICMPv6.
+// IPv6 carries ICMPv6.
 
 use opte_headers::{Icmpv6, Ipv6, Transform, stack};
 

@@ -1,4 +1,4 @@
-//! IPv4 carries TCP, and Ethernet carries IPv4.
+// IPv4 carries TCP, and Ethernet carries IPv4.
 
 use opte_headers::{Ethernet, Ipv4, Tcp, Transform, stack};
 

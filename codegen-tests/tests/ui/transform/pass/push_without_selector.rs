@@ -1,4 +1,4 @@
-//! Ethernet tells it by its Ethertype.
+// Ethernet tells it by its Ethertype.
 
 use opte_headers::{Ethernet, Ipv4, Transform, stack};
 

@@ -1,4 +1,4 @@
-//! What was pushed is popped on the way back.
+// What was pushed is popped on the way back.
 
 use opte_headers::{Ethernet, Ipv4, Tcp, Transform, stack};
 

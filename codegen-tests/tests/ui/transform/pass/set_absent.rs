@@ -1,4 +1,4 @@
-//! A set of a field whose header is in the stack.
+// A set of a field whose header is in the stack.
 
 use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, stack, tcp};
 

@@ -1,4 +1,4 @@
-//! Set, then popped.
+// Set, then popped.
 
 use opte_headers::{Ethernet, Ipv4, MacAddr, Set, Tcp, Transform, ethernet, stack};
 

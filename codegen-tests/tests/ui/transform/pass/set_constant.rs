@@ -1,4 +1,4 @@
-//! A field that varies can.
+// A field that varies can.
 
 use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, ipv4, stack};
 

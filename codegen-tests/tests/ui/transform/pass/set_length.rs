@@ -1,4 +1,4 @@
-//! Other fields of the header can be set.
+// Other fields of the header can be set.
 
 use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, ipv4, stack};
 

@@ -1,4 +1,4 @@
-//! What an Internet checksum covers can be set.
+// What an Internet checksum covers can be set.
 
 use opte_headers::{Ethernet, Ipv4, Set, Transform, Udp, stack, udp};
 

@@ -1,4 +1,4 @@
-//! A field that is in use can.
+// A field that is in use can.
 
 use opte_headers::{Ethernet, Geneve, Set, Transform, Vni, geneve, stack};
 

@@ -1,4 +1,4 @@
-//! A value of the field's type.
+// A value of the field's type.
 
 use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, stack, tcp};
 

@@ -1,4 +1,4 @@
-//! Each header can follow the one before it.
+// Each header can follow the one before it.
 
 use opte_headers::{Ethernet, Ipv4, Tcp, Transform, stack};
 

@@ -1,4 +1,4 @@
-//! State is kept for both directions; what was pushed is popped on the way back.
+// State is kept for both directions; what was pushed is popped on the way back.
 
 use opte_headers::transform::TwoWay;
 use opte_headers::{Ethernet, Geneve, Ipv6, Transform, Udp, stack};

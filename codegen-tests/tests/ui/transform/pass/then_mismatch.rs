@@ -1,4 +1,4 @@
-//! The second takes what the first gives.
+// The second takes what the first gives.
 
 use opte_headers::{Ethernet, Ipv4, Set, Tcp, Transform, Udp, stack, udp};
 
