@@ -343,7 +343,21 @@ impl<__B: ::opte_headers::bytes::Bytes> Ipv4View<__B> {
             checksum: ::opte_headers::derive::get::<ipv4::Checksum>(&*self.fixed),
             source: ::opte_headers::derive::get::<ipv4::Source>(&*self.fixed),
             destination: ::opte_headers::derive::get::<ipv4::Destination>(&*self.fixed),
-            options: ::opte_headers::derive::own_tail(&self.tail, "Ipv4", "options")?,
+            options: <Options<
+                Ipv4Option<'static>,
+                40,
+            > as ::opte_headers::Tail>::from_bytes(&self.tail)
+                .ok_or(
+                    ::opte_headers::derive::too_long(
+                        self.tail.len(),
+                        <Options<
+                            Ipv4Option<'static>,
+                            40,
+                        > as ::opte_headers::Tail>::CAPACITY,
+                        "Ipv4",
+                        "options",
+                    ),
+                )?,
         })
     }
 }
@@ -493,7 +507,12 @@ impl Ipv4Get for Ipv4 {
         <Options<
             Ipv4Option<'static>,
             40,
-        > as ::opte_headers::Tail>::view(::opte_headers::Tail::as_bytes(&self.options))
+        > as ::opte_headers::Tail>::view(
+            <Options<
+                Ipv4Option<'static>,
+                40,
+            > as ::opte_headers::Tail>::as_bytes(&self.options),
+        )
     }
 }
 #[automatically_derived]
@@ -888,7 +907,7 @@ impl ::core::default::Default for Ipv4 {
             checksum: ::opte_headers::derive::zero::<ipv4::Checksum>(),
             source: ::opte_headers::derive::zero::<ipv4::Source>(),
             destination: ::opte_headers::derive::zero::<ipv4::Destination>(),
-            options: ::core::default::Default::default(),
+            options: <Options<Ipv4Option<'static>, 40> as ::opte_headers::Tail>::empty(),
         }
     }
 }
@@ -931,7 +950,11 @@ impl ::opte_headers::Header for Ipv4 {
     fn len(&self) -> usize {
         ::opte_headers::derive::padded(
             20usize,
-            ::opte_headers::Tail::as_bytes(&self.options).len(),
+            <Options<
+                Ipv4Option<'static>,
+                40,
+            > as ::opte_headers::Tail>::as_bytes(&self.options)
+                .len(),
             4usize,
             true,
         )
@@ -963,7 +986,10 @@ impl ::opte_headers::Header for Ipv4 {
         ::opte_headers::derive::put::<ipv4::Destination>(fixed, &self.destination);
         ::opte_headers::derive::put_tail(
             tail,
-            ::opte_headers::Tail::as_bytes(&self.options),
+            <Options<
+                Ipv4Option<'static>,
+                40,
+            > as ::opte_headers::Tail>::as_bytes(&self.options),
         );
         ::core::result::Result::Ok(len)
     }

@@ -52,11 +52,12 @@ const REFUSALS: [(&str, &[&str]); 27] = [
         ],
     ),
     (
-        "a tail without a length, or with one of a later or missing field",
+        "a tail without a length, or with one of a later or missing field, or of a type that is none",
         &[
             "header/tail_without_length",
             "header/tail_length_of_later_field",
             "header/tail_length_of_missing_field",
+            "header/tail_without_conversion",
         ],
     ),
     ("two tails", &["header/two_tails"]),

@@ -17,7 +17,6 @@
 extern crate std;
 
 use crate::header::Header;
-use crate::tail::Tail;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::vec;
@@ -55,7 +54,6 @@ pub fn header<H: Header + core::fmt::Debug>(
 const MORE: usize = 1024;
 
 /// As many of these bytes as the variable part can hold.
-pub fn tail<T: Tail>(bytes: &[u8]) -> T {
-    let len = bytes.len().min(T::CAPACITY);
-    bytes.get(..len).and_then(T::from_bytes).unwrap_or_default()
+pub fn tail<T>(bytes: &[u8], capacity: usize, make: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    make(bytes.get(..bytes.len().min(capacity))?)
 }

@@ -4,7 +4,6 @@ use crate::bytes::{Bytes, Fixed};
 use crate::error::{Cause, EmitError, ParseError};
 use crate::frame::{HeadError, HeaderKind, Walk};
 use crate::header::{Field, Header, KeyPart, NoSelector};
-use crate::tail::Tail;
 use crate::wire::{FieldValue, Wire};
 
 /// A field that may be set.
@@ -144,18 +143,15 @@ fn impossible_tail(
     }
 }
 
-/// The variable part as the struct holds it.
-pub fn own_tail<T: Tail>(
-    bytes: &[u8],
+/// The error of a variable part that the struct cannot hold.
+#[cold]
+pub fn too_long(
+    len: usize,
+    capacity: usize,
     header: &'static str,
     field: &'static str,
-) -> Result<T, ParseError> {
-    T::from_bytes(bytes).ok_or(ParseError::bad_length(
-        header,
-        field,
-        bytes.len(),
-        T::CAPACITY,
-    ))
+) -> ParseError {
+    ParseError::bad_length(header, field, len, capacity)
 }
 
 /// The output split in fixed and variable part, both zeroed.

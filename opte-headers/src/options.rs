@@ -181,6 +181,10 @@ impl<O: OptionSet, const N: usize> Tail for Options<O, N> {
     type Ref<'a> = OptionList<'a, O>;
     const CAPACITY: usize = N;
 
+    fn empty() -> Self {
+        Self::EMPTY
+    }
+
     fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -11,11 +11,14 @@ use core::ops::Deref;
     message = "`{Self}` cannot hold the variable part of a header",
     note = "use `TailBytes<CAPACITY>` or `Items<T, CAPACITY>` with `bytes(..)`, or `Options<Family, CAPACITY>` with `options(..)`"
 )]
-pub trait Tail: Default {
+pub trait Tail: Sized {
     /// How a view shows it.
     type Ref<'a>: fmt::Debug;
     /// The bytes it can hold.
     const CAPACITY: usize;
+
+    /// Nothing in it.
+    fn empty() -> Self;
 
     /// What it holds.
     fn as_bytes(&self) -> &[u8];
@@ -72,6 +75,10 @@ impl<const N: usize> TailBytes<N> {
 impl<const N: usize> Tail for TailBytes<N> {
     type Ref<'a> = &'a [u8];
     const CAPACITY: usize = N;
+
+    fn empty() -> Self {
+        Self::EMPTY
+    }
 
     fn as_bytes(&self) -> &[u8] {
         self
@@ -177,6 +184,10 @@ fn whole<T: FieldValue>(bytes: &[u8]) -> Option<Each<'_, T>> {
 impl<T: FieldValue, const N: usize> Tail for Items<T, N> {
     type Ref<'a> = Each<'a, T>;
     const CAPACITY: usize = N;
+
+    fn empty() -> Self {
+        Self::default()
+    }
 
     fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -19,6 +19,7 @@
 //! | "would both have an accessor `set_port`; rename one" | rename a field |
 //! | "a header has no generic parameters" | its layout is fixed: make a header of each |
 //! | "`Reading` cannot be the type of a header's field" | give it a conversion: [`field_value!`](crate::field_value) |
+//! | "`Words` cannot hold the variable part of a header" | take `TailBytes`, `Items` or `Options`, or implement [`Tail`](crate::Tail) for it |
 //!
 //! Of a stack:
 //!

@@ -1,10 +1,11 @@
 //! Getters, setters, and the texts made with them.
 
-use super::documentation;
+use super::{documentation, relations};
 use crate::header::valid::{Fixed, Plan};
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{GenericArgument, PathArguments, Type};
 
 /// The traits of getters and setters, implemented by the struct and its views, and the texts made with them.
@@ -50,20 +51,23 @@ pub(super) fn accessors(plan: &Plan<'_>) -> TokenStream {
         }
     }
     if let Some(tail) = &plan.tail {
-        let (field, ty, docs) = (
-            tail.field.ident,
-            tail.field.ty,
-            documentation::of_tail(tail),
-        );
+        let (field, docs) = (tail.field.ident, documentation::of_tail(tail));
+        let held = relations::tail_of(plan, tail);
         let name = field.unraw().to_string();
-        let seen = seen(krate, ty);
+        let seen = seen(krate, tail.field.ty, &held);
         get.extend(quote!(#docs fn #field(&self) -> #seen;));
-        get_owned.extend(quote! {
-            fn #field(&self) -> #seen { <#ty as #krate::Tail>::view(#krate::Tail::as_bytes(&self.#field)) }
+        // At the type's place, for what is wrong with it is said there.
+        let place = tail.field.ty.span();
+        get_owned.extend(quote_spanned! {place=>
+            fn #field(&self) -> #seen { #held::view(#held::as_bytes(&self.#field)) }
         });
         get_view
-            .extend(quote!(fn #field(&self) -> #seen { <#ty as #krate::Tail>::view(&self.tail) }));
-        shown.extend(quote!(.field(#name, &#getters::#field(self))));
+            .extend(quote_spanned!(place=> fn #field(&self) -> #seen { #held::view(&self.tail) }));
+        let (mut traits, mut getter) = (getters.clone(), field.clone());
+        traits.set_span(place);
+        getter.set_span(place);
+        let value = quote_spanned!(place=> &#traits::#getter(self));
+        shown.extend(quote!(.field(#name, #value)));
     }
     // So that uses of a field that was refused are no further errors.
     for field in &plan.refused {
@@ -126,7 +130,7 @@ fn show(plan: &Plan<'_>, fixed: &Fixed<'_>) -> Option<TokenStream> {
 }
 
 /// How a view shows the variable part: in the documentation it reads best as what it is, where the type is known by name.
-fn seen(krate: &TokenStream, ty: &Type) -> TokenStream {
+fn seen(krate: &TokenStream, ty: &Type, held: &TokenStream) -> TokenStream {
     let known = known_tail(ty).map(|(name, first)| match (name.as_str(), first) {
         ("TailBytes", _) => Some(quote!(&[u8])),
         ("Options", Some(set)) => Some(quote!(#krate::options::OptionList<'_, #set>)),
@@ -135,7 +139,7 @@ fn seen(krate: &TokenStream, ty: &Type) -> TokenStream {
     });
     known
         .flatten()
-        .unwrap_or_else(|| quote!(<#ty as #krate::Tail>::Ref<'_>))
+        .unwrap_or_else(|| quote_spanned!(ty.span()=> #held::Ref<'_>))
 }
 
 /// Name and first type argument of a path.

@@ -1,6 +1,7 @@
 //! `proptest::Arbitrary` of a header.
 
 use super::literal::refused;
+use super::relations::tail_of;
 use crate::header::valid::Plan;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -25,7 +26,8 @@ pub(super) fn arbitrary(plan: &Plan<'_>) -> TokenStream {
     });
     let tail = plan.tail.as_ref().map(|tail| {
         let field = tail.field.ident;
-        quote!(#field: #krate::arbitrary::tail(tail),)
+        let held = tail_of(plan, tail);
+        quote!(#field: #krate::arbitrary::tail(tail, #held::CAPACITY, #held::from_bytes).unwrap_or_else(#held::empty),)
     });
     let refused = refused(plan);
     let owned = if plan.tail.is_some() {

@@ -28,7 +28,10 @@ pub(super) fn owned(plan: &Plan<'_>) -> TokenStream {
         let field = tail.field.ident;
         match &tail.field.attrs.default {
             Some(value) => quote!(#field: #value,),
-            None => quote!(#field: ::core::default::Default::default(),),
+            None => {
+                let held = relations::tail_of(plan, tail);
+                quote!(#field: #held::empty(),)
+            }
         }
     });
     let refused = refused(plan);
@@ -146,7 +149,8 @@ fn len(plan: &Plan<'_>) -> TokenStream {
         Some(tail) => {
             let field = tail.field.ident;
             let (unit, whole) = padding(plan);
-            quote!(#krate::derive::padded(#min_len, #krate::Tail::as_bytes(&self.#field).len(), #unit, #whole))
+            let held = relations::tail_of(plan, tail);
+            quote!(#krate::derive::padded(#min_len, #held::as_bytes(&self.#field).len(), #unit, #whole))
         }
     }
 }
@@ -173,7 +177,8 @@ fn emit(plan: &Plan<'_>) -> TokenStream {
     });
     let tail = plan.tail.as_ref().map(|tail| {
         let field = tail.field.ident;
-        quote!(#krate::derive::put_tail(tail, #krate::Tail::as_bytes(&self.#field));)
+        let held = relations::tail_of(plan, tail);
+        quote!(#krate::derive::put_tail(tail, #held::as_bytes(&self.#field));)
     });
     let tail_name = if tail.is_some() {
         quote!(tail)

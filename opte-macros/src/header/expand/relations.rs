@@ -3,7 +3,7 @@
 use super::layout::{fixed_bits, min_len};
 use crate::header::attr::{Covers, LengthOf};
 use crate::header::types;
-use crate::header::valid::{Fixed, Plan};
+use crate::header::valid::{Fixed, Plan, TailPlan};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -155,6 +155,14 @@ pub(super) fn roles(plan: &Plan<'_>) -> TokenStream {
         });
     }
     roles
+}
+
+/// The trait of a variable part, of the type of this one. All that is asked of it is asked in this way: of a type that has not got
+/// it, the compiler then says so once.
+pub(super) fn tail_of(plan: &Plan<'_>, tail: &TailPlan<'_>) -> TokenStream {
+    let ty = tail.field.ty;
+    let krate = respan(&plan.krate, ty.span());
+    quote_spanned!(ty.span()=> <#ty as #krate::Tail>)
 }
 
 /// The same tokens, faults in which are shown at another place.

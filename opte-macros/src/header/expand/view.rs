@@ -3,6 +3,7 @@
 use super::documentation;
 use super::layout::min_len;
 use super::literal::{literal, refused};
+use super::relations::tail_of;
 use crate::header::valid::Plan;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -164,6 +165,7 @@ fn to_owned(plan: &Plan<'_>) -> TokenStream {
         },
         Some(tail) => {
             let (field, field_name) = (tail.field.ident, tail.field.ident.unraw().to_string());
+            let held = tail_of(plan, tail);
             quote! {
                 /// The header as a struct.
                 ///
@@ -172,7 +174,9 @@ fn to_owned(plan: &Plan<'_>) -> TokenStream {
                 pub fn to_owned(&self) -> ::core::result::Result<#ident, #krate::ParseError> {
                     ::core::result::Result::Ok(#ident {
                         #(#fields)*
-                        #field: #krate::derive::own_tail(&self.tail, #name, #field_name)?,
+                        #field: #held::from_bytes(&self.tail).ok_or(
+                            #krate::derive::too_long(self.tail.len(), #held::CAPACITY, #name, #field_name)
+                        )?,
                         #refused
                     })
                 }
