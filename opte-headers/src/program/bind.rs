@@ -247,15 +247,12 @@ impl Program {
         let translation = template.take_out(key, l3_index).unwrap_or_default();
         (template, translation)
     }
-}
 
-impl Template {
-    /// Takes out what is the flow's own. None, and nothing done, if that cannot be told.
-    fn take_out(&mut self, key: &FlowKey, l3: u8) -> Option<Translation> {
-        let stack = Innermost::of(key)?;
+    /// What is the flow's own. None if that cannot be told.
+    fn translation(&self, key: &FlowKey, l3: u8, stack: Innermost) -> Option<Translation> {
         let l2 = l3.checked_sub(1)?;
-        let rewrite = &self.program.rewrite;
-        if self.program.prefix.pop != l2 || rewrite.bits_count != 0 {
+        let rewrite = &self.rewrite;
+        if self.prefix.pop != l2 || rewrite.bits_count != 0 {
             return None;
         }
         let mut translation = Translation::default();
@@ -272,14 +269,59 @@ impl Template {
             for (data, at) in own.take(stores.count) {
                 *data = *headers.get(usize::from(at)..)?.first_chunk()?;
             }
-            self.program.rewrite.clear(l2);
         }
-        (self.l3, self.stack) = (l3, stack);
         Some(translation)
     }
 }
 
 impl Template {
+    /// Takes out what is the flow's own. None, and nothing done, if that cannot be told.
+    fn take_out(&mut self, key: &FlowKey, l3: u8) -> Option<Translation> {
+        let stack = Innermost::of(key)?;
+        let translation = self.program.translation(key, l3, stack)?;
+        if self.program.rewrite.form != Rewrite::NOTHING {
+            self.program.rewrite.clear(l3 - 1);
+        }
+        (self.l3, self.stack) = (l3, stack);
+        Some(translation)
+    }
+
+    /// The translation that [`Program::bind`] gives for `program`, if the template it gives is this one; else none. A template
+    /// that is bound already needs not be made again, nor looked for, to see that.
+    #[must_use]
+    pub fn translation(
+        &self,
+        program: &Program,
+        key: &FlowKey,
+        l3_index: u8,
+    ) -> Option<Translation> {
+        if self.l3 != l3_index || !self.is_bound() || !self.is_of(program) {
+            return None;
+        }
+        let stack = Innermost::of(key).filter(|stack| *stack == self.stack)?;
+        program.translation(key, l3_index, stack)
+    }
+
+    /// Whether `program` is this template's but for what is taken out.
+    fn is_of(&self, program: &Program) -> bool {
+        const DATA: usize = 8 * Rewrite::WINDOWS;
+        let (own, other) = (&self.program.rewrite, &program.rewrite);
+        if own.as_bytes().get(DATA..) != other.as_bytes().get(DATA..)
+            || IntoBytes::as_bytes(&self.program.prefix) != IntoBytes::as_bytes(&program.prefix)
+        {
+            return false;
+        }
+        let count = match other.form {
+            Rewrite::NOTHING => 0,
+            _ => usize::from(other.window_count),
+        };
+        let l2 = self.l3.wrapping_sub(1);
+        let windows = other.windows.iter().zip(&other.data).enumerate();
+        windows.zip(&own.data).all(|((at, (window, new)), own)| {
+            let is_taken_out = at < count && window.header != l2;
+            *own == if is_taken_out { [0; 8] } else { *new }
+        })
+    }
     /// Whether what differs from flow to flow was taken out; else the template is the program.
     #[inline]
     #[must_use]

@@ -1,6 +1,7 @@
 //! Bound programs against the programs they were bound from.
 
 use opte_headers::program::{Program, Sums, Template, Translation};
+use zerocopy::IntoBytes;
 
 use crate::model::{Model, Rng, Step};
 
@@ -60,6 +61,12 @@ fn a_bound_program_does_what_the_program_does() {
         let (key, l3) = (frame.key(), frame.l3_index());
         let (template, translation) = program.bind(&key, l3);
         assert_eq!(template.program(&translation), *program, "seed {seed}");
+        let again = template.is_bound().then_some(translation);
+        assert_eq!(
+            template.translation(program, &key, l3),
+            again,
+            "seed {seed}"
+        );
         bound_cases += u64::from(template.is_bound());
         // Whatever networks do is bound.
         assert!(
@@ -131,4 +138,43 @@ fn flows_that_go_the_same_way_share_a_template() {
         let frame = frame.another(&mut rng);
         assert_eq!(one, bind(&mut rng, &frame), "seed {seed}: {steps:?}");
     }
+}
+
+/// A template says of any flow what binding its program says.
+#[test]
+fn a_template_knows_the_programs_it_is_made_of() {
+    let (mut last, mut known) = (Flow::new(0), 0);
+    for next in (0..CASES).map(Flow::new) {
+        // The flow before, another flow of the same ways, and the same flow with one byte of its program changed.
+        let (key, l3) = (last.frame.key(), last.frame.l3_index());
+        let (template, _) = last.program.bind(&key, l3);
+        let mut rng = Rng::new(next.seed);
+        let mut bent = last.program;
+        if let Some(byte) = bent.as_mut_bytes().get_mut(rng.below(size_of::<Program>())) {
+            *byte ^= 1 << rng.below(8);
+        }
+        let another = last.frame.another(&mut rng).key();
+        let programs = [
+            (&last.program, key),
+            (&last.program, another),
+            (&bent, key),
+            (&next.program, key),
+        ];
+        for (program, key) in programs {
+            let (bound, translation) = program.bind(&key, l3);
+            let same = bound == template && template.is_bound();
+            known += u64::from(same);
+            assert_eq!(
+                template.translation(program, &key, l3),
+                same.then_some(translation),
+                "seed {}",
+                last.seed
+            );
+        }
+        last = next;
+    }
+    assert!(
+        cfg!(miri) || known > CASES / 3,
+        "hardly any was known: {known}"
+    );
 }

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
-use opte_headers::program::{Bound, Template};
+use opte_headers::program::{Bound, Program, Template, Translation};
 use spin::Once;
 use zerocopy::IntoBytes;
 
 use super::chunks::{Chunks, boxed};
+use super::key::Key;
 
 /// Programs that packets find without a lock, by number. They stay as long as the table: they are without what is a flow's own,
 /// so there are few, as many as ways that flows go, and the same ones come back.
@@ -45,9 +46,13 @@ pub(super) struct Interner {
     others: Vec<Entry>,
     /// The numbers of `others` that nothing has.
     free: Vec<u32>,
+    /// The ones asked for last, by their sketches; zero is none.
+    recent: [u32; RECENT],
     in_use: usize,
     bytes: usize,
 }
+
+const RECENT: usize = 32;
 
 struct Entry {
     flows: u32,
@@ -56,8 +61,32 @@ struct Entry {
 }
 
 impl Interner {
+    /// The number of the program that `key` binds to, and what it leaves to the flow; `None` without memory for it.
+    pub(super) fn bind<K: Key>(
+        &mut self,
+        programs: &Programs,
+        key: &K,
+        program: &Program,
+        l3: u8,
+    ) -> Option<(u32, Translation)> {
+        let sketch = sketch(program);
+        let recent = self.recent.get(sketch).copied().unwrap_or_default();
+        if let Some(held) = programs.get(recent)
+            && let Some(translation) = key.translation(held.template(), program, l3)
+        {
+            self.take(recent)?;
+            return Some((recent, translation));
+        }
+        let (template, translation) = key.bind(program, l3);
+        let number = self.intern(programs, &template)?;
+        if let Some(recent) = self.recent.get_mut(sketch) {
+            *recent = number;
+        }
+        Some((number, translation))
+    }
+
     /// The number of the program of `template`; `None` without memory for it.
-    pub(super) fn intern(&mut self, programs: &Programs, template: &Template) -> Option<u32> {
+    fn intern(&mut self, programs: &Programs, template: &Template) -> Option<u32> {
         let hash = hash(template);
         let is_it = |number: &u32| {
             self.get(programs, *number)
@@ -67,12 +96,18 @@ impl Interner {
             Some(number) => *number,
             None => self.add(programs, hash, template)?,
         };
+        self.take(number)?;
+        Some(number)
+    }
+
+    /// Counts a flow of the program.
+    fn take(&mut self, number: u32) -> Option<()> {
         let entry = self.entry(number)?;
         entry.flows += 1;
         if entry.flows == 1 {
             self.in_use += 1;
         }
-        Some(number)
+        Some(())
     }
 
     /// Gives a program back. Of those that are not kept the last one to do so frees it.
@@ -190,6 +225,19 @@ impl Interner {
 
 fn hash_of(program: &Bound) -> u64 {
     hash(program.template())
+}
+
+/// Tells most programs that go different ways apart by what they put in front of frames, at hardly any cost.
+fn sketch(program: &Program) -> usize {
+    let (words, _) = IntoBytes::as_bytes(&program.prefix).as_chunks::<8>();
+    let all = words
+        .iter()
+        .fold(0, |all, word| all ^ u64::from_le_bytes(*word));
+    let [.., rewrite] = program.rewrite.as_bytes().as_chunks::<8>().0 else {
+        return 0;
+    };
+    let mixed = (all ^ u64::from_le_bytes(*rewrite)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - RECENT.ilog2())) as usize
 }
 
 /// No secret is needed: programs are made of rules and of what NAT chose, and there are no more of them than flows.

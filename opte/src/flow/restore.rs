@@ -1,7 +1,7 @@
 //! Flows that were saved.
 
 use super::cell::Counts;
-use super::table::{FlowTable, NewFlow};
+use super::table::{FlowTable, NewFlow, NewSide};
 use crate::Direction;
 use crate::direction::PerDirection;
 use crate::network::Network;
@@ -22,7 +22,20 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// Enters a flow that was saved; says whether it could. There is a free place.
-    pub(crate) fn restore(&mut self, now: Moment, new: NewFlow<N>, past: &Past) -> bool {
+    pub(crate) fn restore(&mut self, now: Moment, mut new: NewFlow<'_, N>, past: &Past) -> bool {
+        // A key that another flow has already is left to that flow.
+        let is_taken =
+            |dir, side: &NewSide<'_, N::Key>| self.find(dir, side.hash, &side.key).is_some();
+        if is_taken(new.first, &new.forward) {
+            return false;
+        }
+        if new
+            .back
+            .as_ref()
+            .is_some_and(|back| is_taken(new.first.opposite(), back))
+        {
+            new.back = None;
+        }
         let Some(id) = self.insert(now, new) else {
             return false;
         };

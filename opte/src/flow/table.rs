@@ -90,23 +90,25 @@ pub struct TableCounters {
 }
 
 /// A flow that is to be entered.
-pub(crate) struct NewFlow<N: Network> {
+pub(crate) struct NewFlow<'a, N: Network> {
     pub(crate) first: Direction,
     pub(crate) proto: Proto,
     pub(crate) connection: Option<Connection>,
     pub(crate) epoch: u32,
     pub(crate) decisions: Decisions<N>,
     /// In the direction of the first packet.
-    pub(crate) forward: NewSide<N::Key>,
+    pub(crate) forward: NewSide<'a, N::Key>,
     /// In the other direction, if it could be told.
-    pub(crate) back: Option<NewSide<N::Key>>,
+    pub(crate) back: Option<NewSide<'a, N::Key>>,
 }
 
 /// One direction of a new flow.
-pub(crate) struct NewSide<K> {
+pub(crate) struct NewSide<'a, K> {
     pub(crate) key: K,
+    /// Of the key, as the table's store has it.
+    pub(crate) hash: u32,
     pub(crate) l3: u8,
-    pub(crate) program: Program,
+    pub(crate) program: &'a Program,
 }
 
 /// What an expiry came to.
@@ -205,9 +207,9 @@ impl<N: Network> FlowTable<N> {
         self.programs.get(&self.store.programs, number)
     }
 
-    /// Enters a flow. There is room, and none has its key in the direction of the first packet. `None`, and the flow counted as
-    /// refused, if there turns out to be no memory.
-    pub(crate) fn insert(&mut self, now: Moment, new: NewFlow<N>) -> Option<u32> {
+    /// Enters a flow. There is room, and none has its keys. `None`, and the flow counted as refused, if there turns out to be no
+    /// memory.
+    pub(crate) fn insert(&mut self, now: Moment, new: NewFlow<'_, N>) -> Option<u32> {
         self.make_room(now);
         let id = self.enter(now, new);
         if id.is_none() {
@@ -216,27 +218,40 @@ impl<N: Network> FlowTable<N> {
         id
     }
 
-    fn enter(&mut self, now: Moment, new: NewFlow<N>) -> Option<u32> {
+    fn enter(&mut self, now: Moment, new: NewFlow<'_, N>) -> Option<u32> {
         let id = self.free;
+        let store = Arc::clone(&self.store);
+        let cell = store.cells.get(id)?;
+        self.reserve(&store, new.forward.hash)?;
+        let forward = self.side_of(&store, &new.forward)?;
         let connection = match new.connection {
-            Some(connection) => Some(self.take_connection(connection)?),
+            Some(connection) => match self.take_connection(connection) {
+                Some(number) => Some(number),
+                None => {
+                    self.programs.release(forward.tail.program());
+                    return None;
+                }
+            },
             None => None,
         };
-        let store = Arc::clone(&self.store);
-        let Some(cell) = store.cells.get(id) else {
-            self.give_connection(connection);
-            return None;
-        };
+        // The direction is left out if there is no memory for it.
+        let back = new.back.as_ref();
+        let back = back.and_then(|back| {
+            self.reserve(&store, back.hash)?;
+            Some((back.hash, self.side_of(&store, back)?))
+        });
         self.free = room::next_free(cell);
         self.flows += 1;
         let class = Class::of_flow(new.proto, new.connection.as_ref(), false);
         let deadline = now.plus_nanos(store.lifetimes.of(class));
         let timer_slot = self.wheel.insert(&store.cells, id, now, deadline);
         cell.write(|cell| {
-            let unknown = |key: N::Key| Side::unknown(key.words());
-            let back = new.back.as_ref().map_or(new.forward.key, |back| back.key);
-            cell.set_side(new.first, &unknown(new.forward.key));
-            cell.set_side(new.first.opposite(), &unknown(back));
+            let key = new.back.as_ref().map_or(new.forward.key, |back| back.key);
+            cell.set_side(new.first, &forward);
+            match &back {
+                Some((_, back)) => cell.set_side(new.first.opposite(), back),
+                None => cell.set_side(new.first.opposite(), &Side::unknown(key.words())),
+            }
             cell.clear_counts();
             cell.set_epoch(new.epoch);
             cell.set_connection(connection);
@@ -251,17 +266,39 @@ impl<N: Network> FlowTable<N> {
         self.join_rank(id, class);
         self.set_decisions(id, new.decisions);
         self.counters.high_water = self.counters.high_water.max(self.flows);
-        self.set_side(id, new.first, Some(new.forward));
-        if cell.tail(new.first).program() == 0 {
-            self.remove(id);
-            return None;
+        // There is room: it was reserved.
+        store
+            .index
+            .insert(new.forward.hash, value_of(id, new.first));
+        if let Some((hash, _)) = back {
+            let value = value_of(id, new.first.opposite());
+            store.index.insert(hash, value);
         }
-        self.set_side(id, new.first.opposite(), new.back);
         self.counters.created += 1;
         if self.passages.is_some() {
             self.note_passage(id, true);
         }
         Some(id)
+    }
+
+    /// Sees to room in the index for a direction with this hash. `None` without memory for it.
+    fn reserve(&mut self, store: &FlowStore, hash: u32) -> Option<()> {
+        let held = self.bytes();
+        let may_grow = |more| held + more <= self.max_bytes;
+        self.bytes += store.index.reserve(hash, may_grow).ok()?;
+        Some(())
+    }
+
+    /// A direction as its cell is to have it. `None` without memory for its program.
+    fn side_of(&mut self, store: &FlowStore, new: &NewSide<'_, N::Key>) -> Option<Side> {
+        let (program, translation) =
+            self.programs
+                .bind(&store.programs, &new.key, new.program, new.l3)?;
+        Some(Side {
+            key: new.key.words(),
+            tail: Tail::new(new.l3, program),
+            translation,
+        })
     }
 
     /// Counts the packet that a flow was made for.
@@ -285,37 +322,26 @@ impl<N: Network> FlowTable<N> {
 
     /// Gives a direction of a flow its key and program, in the place of those it had. A key that another flow has
     /// already is left to that flow; so is the direction if there is no memory for it.
-    pub(crate) fn set_side(&mut self, id: u32, dir: Direction, new: Option<NewSide<N::Key>>) {
+    pub(crate) fn set_side(&mut self, id: u32, dir: Direction, new: Option<&NewSide<'_, N::Key>>) {
         let store = Arc::clone(&self.store);
         let Some(cell) = store.cells.get(id) else {
             return;
         };
         let old = cell.side(dir);
         let is_in = old.tail.program() != 0;
-        let words = new.as_ref().map(|new| new.key.words());
+        let words = new.map(|new| new.key.words());
         if is_in && words != Some(old.key) {
             store.index.remove(store.hash(old.key), value_of(id, dir));
         }
         let entered = new.zip(words).and_then(|(new, words)| {
             if !is_in || words != old.key {
-                let hash = store.hash(words);
-                if store
-                    .find(dir, hash, &words)
-                    .is_some_and(|other| other.id != id)
-                {
+                let other = store.find(dir, new.hash, &words);
+                if other.is_some_and(|other| other.id != id) {
                     return None;
                 }
-                let held = self.bytes();
-                let may_grow = |more| held + more <= self.max_bytes;
-                self.bytes += store.index.reserve(hash, may_grow).ok()?;
+                self.reserve(&store, new.hash)?;
             }
-            let (template, translation) = new.key.bind(&new.program, new.l3);
-            let program = self.programs.intern(&store.programs, &template)?;
-            Some(Side {
-                key: words,
-                tail: Tail::new(new.l3, program),
-                translation,
-            })
+            self.side_of(&store, new)
         });
         let side = entered.unwrap_or(Side::unknown(words.unwrap_or(old.key)));
         if side != old {

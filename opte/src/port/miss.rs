@@ -18,8 +18,26 @@ use crate::{Direction, DropReason};
 /// How often a first packet walks, until its answers are no other flow's.
 pub(super) const ATTEMPTS: u8 = 8;
 
-/// The walk of a flow's first packet, and the flow's other direction.
-type Decided<N> = (Walk<N>, Option<NewSide<<N as Network>::Key>>);
+/// The other direction of a flow.
+pub(super) struct Back<N: Network> {
+    /// The key of its packets, and where their innermost IP header stands.
+    pub(super) key: N::Key,
+    pub(super) hash: u32,
+    l3: u8,
+    /// The walk of the first of them.
+    pub(super) walk: Walk<N>,
+}
+
+impl<N: Network> Back<N> {
+    pub(super) fn side(&self) -> NewSide<'_, N::Key> {
+        NewSide {
+            key: self.key,
+            hash: self.hash,
+            l3: self.l3,
+            program: &self.walk.program,
+        }
+    }
+}
 
 impl<N: Network> Worker<'_, N> {
     /// A packet of which it is not certain that it is of a flow.
@@ -208,14 +226,17 @@ impl<N: Network> Inner<N> {
             port.context(now),
         ) {
             End::Pass if walk.of_flow => {
-                let back = self.back_of(port, &walk);
+                let mut back = None;
+                self.back_of(port, &walk, &mut back);
                 let forward = NewSide {
                     key,
+                    hash: port.flows.hash(key.words()),
                     l3,
-                    program: walk.program,
+                    program: &walk.program,
                 };
-                self.flows.set_side(id, first, Some(forward));
-                self.flows.set_side(id, first.opposite(), back);
+                let back = back.as_ref().map(Back::side);
+                self.flows.set_side(id, first, Some(&forward));
+                self.flows.set_side(id, first.opposite(), back.as_ref());
                 self.flows.set_decisions(id, walk.decisions);
                 self.flows.set_revoked(id, false, now);
             }
@@ -267,8 +288,9 @@ impl<N: Network> Inner<N> {
             return Err(DropReason::FlowTableFull);
         }
         let l3 = parsed.l3_index().unwrap_or_default();
-        let (mut walk, back) = match self.decide(port, arrival, packet, reply) {
-            Ok(decided) => decided,
+        let (mut walk, mut back) = (Walk::new(dir, *key, l3), None);
+        match self.decide(port, arrival, packet, reply, &mut walk, &mut back) {
+            Ok(()) => {}
             Err(End::Reply(len)) => {
                 counts.hairpin(dir);
                 return Ok(Verdict::Hairpin(len));
@@ -287,10 +309,11 @@ impl<N: Network> Inner<N> {
                 decisions: core::mem::replace(&mut walk.decisions, Decisions::new()),
                 forward: NewSide {
                     key: *key,
+                    hash,
                     l3,
-                    program: walk.program,
+                    program: &walk.program,
                 },
-                back,
+                back: back.as_ref().map(Back::side),
             };
             let id = self.flows.insert(now, new);
             entered = Some(id.ok_or(DropReason::FlowTableFull)?);
@@ -308,15 +331,17 @@ impl<N: Network> Inner<N> {
         Ok(Verdict::Forward { hash })
     }
 
-    /// Walks the layers, for a flow in both directions. Where its answers would be another flow's, as two calls from one far
-    /// end to two addresses of the guest are, it is walked again for another translation.
+    /// Takes `walk`, which is new, through the layers, for a flow in both directions. Where its answers would be another flow's, as
+    /// two calls from one far end to two addresses of the guest are, it is walked again for another translation.
     fn decide(
         &mut self,
         port: &Port<N>,
         arrival: Arrival<'_, N::Key>,
         packet: &Packet<'_>,
         reply: &mut [u8],
-    ) -> Result<Decided<N>, End> {
+        walk: &mut Walk<N>,
+        back: &mut Option<Back<N>>,
+    ) -> Result<(), End> {
         let Arrival {
             dir,
             now,
@@ -326,10 +351,9 @@ impl<N: Network> Inner<N> {
         } = arrival;
         let l3 = parsed.l3_index().unwrap_or_default();
         for attempt in 0..ATTEMPTS {
-            let mut walk = match attempt {
-                0 => Walk::new(dir, *key, l3),
-                _ => Walk::uncounted(dir, *key, l3),
-            };
+            if attempt != 0 {
+                *walk = Walk::uncounted(dir, *key, l3);
+            }
             let frame = Frame {
                 parsed,
                 bytes: packet.frame(),
@@ -356,20 +380,20 @@ impl<N: Network> Inner<N> {
                 end => return Err(end),
             }
             if !walk.of_flow || !key.is_flow() {
-                return Ok((walk, None));
+                return Ok(());
             }
-            let back = self.back_of(port, &walk);
-            match &back {
-                Some(side) if self.is_taken(dir.opposite(), &side.key, port, now) => {}
-                _ => return Ok((walk, back)),
+            self.back_of(port, walk, back);
+            match back {
+                Some(back) if self.is_taken(dir.opposite(), back.hash, &back.key, now) => {}
+                _ => return Ok(()),
             }
         }
         Err(End::Drop(DropReason::FlowCollision))
     }
 
     /// Whether a flow there is has this key. One that is over leaves it.
-    fn is_taken(&mut self, dir: Direction, key: &N::Key, port: &Port<N>, now: Moment) -> bool {
-        match self.occupant(dir, key, port, now) {
+    fn is_taken(&mut self, dir: Direction, hash: u32, key: &N::Key, now: Moment) -> bool {
+        match self.occupant(dir, hash, key, now) {
             None => false,
             Some((_, false)) => true,
             Some((id, true)) => {
@@ -383,29 +407,32 @@ impl<N: Network> Inner<N> {
     pub(super) fn occupant(
         &self,
         dir: Direction,
+        hash: u32,
         key: &N::Key,
-        port: &Port<N>,
         now: Moment,
     ) -> Option<(u32, bool)> {
-        let id = self.flows.find(dir, port.flows.hash(key.words()), key)?;
+        let id = self.flows.find(dir, hash, key)?;
         let flow = self.flows.get(id);
         let over = flow.is_none_or(|flow| flow.is_revoked() || flow.deadline() <= now);
         Some((id, over))
     }
 
-    /// The other direction of the flow whose first packet has walked.
-    pub(super) fn back_of(&self, port: &Port<N>, walk: &Walk<N>) -> Option<NewSide<N::Key>> {
+    /// Puts the other direction of the flow whose first packet has walked into `place`, or none.
+    pub(super) fn back_of(&self, port: &Port<N>, walk: &Walk<N>, place: &mut Option<Back<N>>) {
+        *place = None;
         let key = port.network.return_key(walk.dir, &walk.key, &walk.meta);
         if !key.is_flow() {
-            return None;
+            return;
         }
-        let mut back = Walk::new(walk.dir.opposite(), key, walk.l3);
-        back.back(&self.layers, &walk.decisions)?;
-        Some(NewSide {
+        let back = place.insert(Back {
             key,
+            hash: port.flows.hash(key.words()),
             l3: walk.l3,
-            program: back.program,
-        })
+            walk: Walk::new(walk.dir.opposite(), key, walk.l3),
+        });
+        if back.walk.back(&self.layers, &walk.decisions).is_none() {
+            *place = None;
+        }
     }
 }
 

@@ -247,9 +247,13 @@ impl<N: Network> Inner<N> {
                 End::Drop(reason) => return Err(reason),
             }
             let of_flow = walk.of_flow && arrival.key.is_flow();
-            let back = of_flow.then(|| self.back_of(port, &walk)).flatten();
+            let mut back = None;
+            if of_flow {
+                self.back_of(port, &walk, &mut back);
+            }
             let other = back.and_then(|back| {
-                self.occupant(arrival.dir.opposite(), &back.key, port, arrival.now)
+                let dir = arrival.dir.opposite();
+                self.occupant(dir, back.hash, &back.key, arrival.now)
             });
             // Of the flow that was found it is known what becomes of it; it may have been revoked until now.
             let leaves = |(id, over)| if Some(id) == found { !stays } else { over };
@@ -359,11 +363,10 @@ impl<N: Network> Inner<N> {
                 End::Pass if walk.of_flow && arrival.dir == first => program = walk.program,
                 End::Pass if walk.of_flow => {
                     *stays = true;
-                    let back = self.back_of(port, &walk)?;
-                    if back.key != *arrival.key {
-                        return None;
-                    }
-                    program = back.program;
+                    let mut back = None;
+                    self.back_of(port, &walk, &mut back);
+                    let back = back.filter(|back| back.key == *arrival.key)?;
+                    program = back.walk.program;
                 }
                 End::Drop(_) => return Some(Err(DropReason::FlowRevoked)),
                 End::Pass | End::Reply(_) => return None,

@@ -6,6 +6,7 @@ use super::record::{LAYOUT, Record};
 use super::{Head, Kind, RestoreError, Tail, open};
 use crate::flow::{Decisions, Key, NewFlow, NewSide, Past};
 use crate::network::Network;
+use crate::port::miss::Back;
 use crate::port::walk::{End, Walk};
 use crate::port::{Inner, Port, PortState};
 use crate::time::Moment;
@@ -200,7 +201,10 @@ impl<N: Network> Inner<N> {
         if end != End::Pass || !walk.of_flow {
             return false;
         }
-        let back = self.back_of(port, &walk).filter(|_| record.both);
+        let mut back = None;
+        if record.both {
+            self.back_of(port, &walk, &mut back);
+        }
         let new = NewFlow {
             first,
             proto: record.proto,
@@ -208,10 +212,11 @@ impl<N: Network> Inner<N> {
             epoch: port.epoch(),
             forward: NewSide {
                 key,
+                hash: port.flows.hash(key.words()),
                 l3,
-                program: walk.program,
+                program: &walk.program,
             },
-            back,
+            back: back.as_ref().map(Back::side),
             decisions: walk.decisions,
         };
         let past = Past {
