@@ -176,41 +176,52 @@ impl Innermost {
 
     /// What the flow key knows of the headers.
     fn headers(self, key: &FlowKey) -> Headers {
+        const V4_NEXT: usize = L3 + at::<ipv4::Protocol>();
+        const V6_NEXT: usize = L3 + at::<ipv6::NextHeader>();
         let mut headers = [0; REACH + 8];
-        let mut put = |at: usize, bytes: &[u8]| {
-            if let Some(place) = headers.get_mut(at..at + bytes.len()) {
-                place.copy_from_slice(bytes);
-            }
-        };
-        put(
-            at::<ethernet::Ethertype>(),
-            &self.ethertype().0.to_be_bytes(),
-        );
-        let next = if self.is_v6() {
-            at::<ipv6::NextHeader>()
+        if self.is_v6() {
+            put(&mut headers, L4_OF_V6 - 32, key.source);
+            put(&mut headers, L4_OF_V6 - 16, key.destination);
+            put(&mut headers, V6_NEXT, [key.protocol]);
         } else {
-            at::<ipv4::Protocol>()
-        };
-        put(L3 + next, &[key.protocol]);
-        let (addresses, len) = self.addresses();
-        put(addresses, key.source.get(16 - len..).unwrap_or_default());
-        put(
-            addresses + len,
-            key.destination.get(16 - len..).unwrap_or_default(),
-        );
+            let [.., a, b, c, d] = key.source;
+            put(&mut headers, L4_OF_V4 - 8, [a, b, c, d]);
+            let [.., a, b, c, d] = key.destination;
+            put(&mut headers, L4_OF_V4 - 4, [a, b, c, d]);
+            put(&mut headers, V4_NEXT, [key.protocol]);
+        }
+        let ethertype = self.ethertype().0.to_be_bytes();
+        put(&mut headers, at::<ethernet::Ethertype>(), ethertype);
         let port = key.source_port.to_be_bytes();
         if self.0 & Self::PORTS != 0 {
-            put(self.l4(), &port);
-            put(self.l4() + 2, &key.destination_port.to_be_bytes());
+            put(&mut headers, self.l4(), port);
+            put(
+                &mut headers,
+                self.l4() + 2,
+                key.destination_port.to_be_bytes(),
+            );
         }
         if self.0 & Self::ECHO != 0 {
-            put(self.l4() + at::<icmpv4::Identifier>(), &port);
+            put(&mut headers, self.l4() + at::<icmpv4::Identifier>(), port);
         }
         headers
     }
 }
 
-// Ports and identifiers stand at the same place in all headers that have them.
+#[inline(always)]
+fn put<const LEN: usize>(headers: &mut Headers, at: usize, bytes: [u8; LEN]) {
+    if let Some(place) = headers.get_mut(at..at + LEN) {
+        place.copy_from_slice(&bytes);
+    }
+}
+
+// Ports and identifiers stand at the same place in all headers that have them, and the addresses at the end of IP headers.
+const _: () = assert!(
+    at::<ipv4::Destination>() + 4 == Ipv4::MIN_LEN
+        && at::<ipv4::Source>() + 8 == Ipv4::MIN_LEN
+        && at::<ipv6::Destination>() + 16 == Ipv6::MIN_LEN
+        && at::<ipv6::Source>() + 32 == Ipv6::MIN_LEN
+);
 const _: () = assert!(
     at::<tcp::Source>() == 0
         && at::<udp::Source>() == 0
@@ -319,7 +330,8 @@ impl Template {
         let windows = other.windows.iter().zip(&other.data).enumerate();
         windows.zip(&own.data).all(|((at, (window, new)), own)| {
             let is_taken_out = at < count && window.header != l2;
-            *own == if is_taken_out { [0; 8] } else { *new }
+            let new = if is_taken_out { [0; 8] } else { *new };
+            u64::from_ne_bytes(*own) == u64::from_ne_bytes(new)
         })
     }
     /// Whether what differs from flow to flow was taken out; else the template is the program.

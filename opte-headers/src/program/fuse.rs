@@ -103,8 +103,7 @@ impl Program {
             if only_in_front {
                 return Some(Ok(()));
             }
-            let writes = then.rewrite.moved(pushed, popped);
-            return Some(self.rewrite.write_all(&writes));
+            return Some(self.rewrite.write_uncovered(&then.rewrite, pushed, popped));
         }
         if pushed == 0 && self.rewrite.form == Rewrite::NOTHING {
             self.prefix.pop = popped.saturating_add(then.prefix.pop);
@@ -206,6 +205,31 @@ impl Rewrite {
         }
         all.place_count = self.place_count.max(then.place_count);
         Some(all.write_all(then).map(|()| all))
+    }
+
+    /// What `other` writes, of which no checksum knows, to the headers behind the first `fewer` ones, in front of which there are
+    /// `more` others.
+    fn write_uncovered(&mut self, other: &Self, fewer: u8, more: u8) -> Result<(), ProgramError> {
+        let bits = self.bits_count | other.bits_count;
+        let covered = other.windows().any(|(window, _)| window.cover != 0);
+        if self.form == Self::ANY || bits != 0 || covered {
+            return self.write_all(&other.moved(fewer, more));
+        }
+        for (window, data) in other.windows() {
+            let header = window.header.saturating_sub(fewer).saturating_add(more);
+            let at = self.put_window(Window { header, ..*window }, *data)?;
+            // As `settle` would have it: only what stands at the end reaches farther, and only what stands behind covered windows is
+            // out of the straight order.
+            let before = at.checked_sub(1).and_then(|at| self.windows.get(at));
+            if before.is_some_and(|before| before.cover != 0) {
+                self.form = Self::ANY;
+            } else if self.form == Self::NOTHING {
+                self.form = Self::STRAIGHT;
+            }
+            let reached = (header, window.offset.saturating_add(8));
+            (self.last, self.reach) = reached.max((self.last, self.reach));
+        }
+        Ok(())
     }
 
     fn write_all(&mut self, other: &Self) -> Result<(), ProgramError> {

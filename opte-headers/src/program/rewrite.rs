@@ -224,6 +224,11 @@ impl Rewrite {
         }) {
             self.take_bits(at);
         }
+        self.put_window(new, data).map(|_| ())
+    }
+
+    /// As [`Rewrite::write_window`], of bytes of which no bits are written; says where the window now stands.
+    pub(crate) fn put_window(&mut self, new: Window, data: [u8; 8]) -> Result<usize, ProgramError> {
         let keep = byte_mask(new.mask);
         let count = usize::from(self.window_count);
         let mut at = count;
@@ -247,7 +252,7 @@ impl Rewrite {
                 window.mask |= new.mask;
                 *old = (u64::from_ne_bytes(*old) & !keep | u64::from_ne_bytes(data) & keep)
                     .to_ne_bytes();
-                return Ok(());
+                return Ok(i);
             }
             if window.cover > new.cover {
                 at = at.min(i);
@@ -256,13 +261,15 @@ impl Rewrite {
         if count >= Self::WINDOWS {
             return Err(ProgramError::RewriteFull);
         }
-        self.windows.copy_within(at..Self::WINDOWS - 1, at + 1);
-        self.data.copy_within(at..Self::WINDOWS - 1, at + 1);
-        if let (Some(window), Some(old)) = (self.windows.get_mut(at), self.data.get_mut(at)) {
-            (*window, *old) = (new, data);
+        // So few are moved one by one sooner than by a call.
+        let places = self.windows.iter_mut().zip(&mut self.data);
+        let (mut moved, mut moved_data) = (new, data);
+        for (window, data) in places.take(count + 1).skip(at) {
+            core::mem::swap(window, &mut moved);
+            core::mem::swap(data, &mut moved_data);
         }
         self.window_count += 1;
-        Ok(())
+        Ok(at)
     }
 
     /// Adds a checksum, or finds it, and gives its position in `places`. Those already there may move: see the map.
@@ -305,7 +312,7 @@ impl Rewrite {
     /// Forms.
     pub(crate) const NOTHING: u8 = 0;
     pub(crate) const STRAIGHT: u8 = 1;
-    const ANY: u8 = 2;
+    pub(crate) const ANY: u8 = 2;
 
     fn is_straight(&self) -> bool {
         let of_address = match self.places() {

@@ -61,6 +61,8 @@ fn a_bound_program_does_what_the_program_does() {
         let (key, l3) = (frame.key(), frame.l3_index());
         let (template, translation) = program.bind(&key, l3);
         assert_eq!(template.program(&translation), *program, "seed {seed}");
+        // However it was put together, all that follows from the rest is as if made from it at the end.
+        assert_eq!(program.before_header(u8::MAX), *program, "seed {seed}");
         let again = template.is_bound().then_some(translation);
         assert_eq!(
             template.translation(program, &key, l3),
