@@ -107,7 +107,8 @@ impl Program {
         }
         if pushed == 0 && self.rewrite.form == Rewrite::NOTHING {
             self.prefix.pop = popped.saturating_add(then.prefix.pop);
-            self.rewrite = then.rewrite.moved(0, popped);
+            self.rewrite = then.rewrite;
+            self.rewrite.shift_headers(0, popped);
             return Some(self.prefix.put_in_front(&then.prefix));
         }
         let only_writes = |program: &Self| program.prefix.pop == 0 && program.prefix.is_empty();
@@ -163,8 +164,8 @@ impl Rewrite {
             && self.bits().iter().all(|bits| bits.header >= headers)
     }
 
-    /// The same for frames that have `more` headers in front in place of the first `fewer`, which it leaves alone.
-    fn moved(mut self, fewer: u8, more: u8) -> Self {
+    /// Makes it one for frames that have `more` headers in front in place of the first `fewer`, which it leaves alone.
+    fn shift_headers(&mut self, fewer: u8, more: u8) {
         let moved = |header: &mut u8| *header = header.saturating_sub(fewer).saturating_add(more);
         let count = usize::from(self.window_count);
         self.windows
@@ -184,7 +185,6 @@ impl Rewrite {
         if self.form != Self::NOTHING {
             moved(&mut self.last);
         }
-        self
     }
 
     /// Both, one after the other, where the places of one begin with those of the other, so that no cover changes.
@@ -213,7 +213,9 @@ impl Rewrite {
         let bits = self.bits_count | other.bits_count;
         let covered = other.windows().any(|(window, _)| window.cover != 0);
         if self.form == Self::ANY || bits != 0 || covered {
-            return self.write_all(&other.moved(fewer, more));
+            let mut moved = *other;
+            moved.shift_headers(fewer, more);
+            return self.write_all(&moved);
         }
         for (window, data) in other.windows() {
             let header = window.header.saturating_sub(fewer).saturating_add(more);

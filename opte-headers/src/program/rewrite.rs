@@ -229,44 +229,35 @@ impl Rewrite {
 
     /// As [`Rewrite::write_window`], of bytes of which no bits are written; says where the window now stands.
     pub(crate) fn put_window(&mut self, new: Window, data: [u8; 8]) -> Result<usize, ProgramError> {
-        let keep = byte_mask(new.mask);
+        let place =
+            |window: &Window| u32::from_be_bytes([0, window.header, window.offset, window.cover]);
+        let (keep, own) = (byte_mask(new.mask), place(&new));
         let count = usize::from(self.window_count);
         let mut at = count;
-        for (i, (window, old)) in self
-            .windows
-            .iter_mut()
-            .zip(&mut self.data)
-            .take(count)
-            .enumerate()
-        {
-            if (window.header, window.offset) != (new.header, new.offset) {
-                if (window.header, window.offset, window.cover)
-                    < (new.header, new.offset, new.cover)
-                {
-                    continue;
-                }
-                at = at.min(i);
+        let windows = self.windows.iter_mut().zip(&mut self.data);
+        for (i, (window, old)) in windows.take(count).enumerate() {
+            let there = place(window);
+            if there < own {
                 continue;
             }
-            if window.cover == new.cover {
-                window.mask |= new.mask;
-                *old = (u64::from_ne_bytes(*old) & !keep | u64::from_ne_bytes(data) & keep)
-                    .to_ne_bytes();
-                return Ok(i);
+            if there > own {
+                at = i;
+                break;
             }
-            if window.cover > new.cover {
-                at = at.min(i);
-            }
+            window.mask |= new.mask;
+            let data = u64::from_ne_bytes(*old) & !keep | u64::from_ne_bytes(data) & keep;
+            *old = data.to_ne_bytes();
+            return Ok(i);
         }
         if count >= Self::WINDOWS {
             return Err(ProgramError::RewriteFull);
         }
         // So few are moved one by one sooner than by a call.
+        let (mut moved, mut moved_data) = (new, u64::from_ne_bytes(data));
         let places = self.windows.iter_mut().zip(&mut self.data);
-        let (mut moved, mut moved_data) = (new, data);
         for (window, data) in places.take(count + 1).skip(at) {
-            core::mem::swap(window, &mut moved);
-            core::mem::swap(data, &mut moved_data);
+            (*window, moved) = (moved, *window);
+            (*data, moved_data) = (moved_data.to_ne_bytes(), u64::from_ne_bytes(*data));
         }
         self.window_count += 1;
         Ok(at)
