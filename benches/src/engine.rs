@@ -28,6 +28,9 @@ rows! {
     "uft_hit_out_udp_8000_flows_1400_bytes_time" Nanoseconds 45.0 hit_out_udp_8000_long;
     "uft_hit_out_udp_1000000_flows" Instructions 300.0 hit_out_udp_1000000;
     "uft_hit_out_udp_1000000_flows_time" Nanoseconds 100.0 hit_out_udp_1000000;
+    "uft_hit_burst_udp_1000" Instructions 300.0 burst_1000;
+    "uft_hit_burst_udp_1000_time" Nanoseconds 30.0 burst_1000;
+    "uft_hit_burst_udp_1000000_time" Nanoseconds 100.0 burst_1000000;
     "uft_lookup_1000000_flows_against_1000" Times 3.0 hits_against;
     "first_packet" Instructions 5000.0 first_packet;
     "first_packet_time" Nanoseconds 800.0 first_packet;
@@ -90,6 +93,25 @@ fn random_hits(meter: &mut Meter, flows: usize, body: usize) {
     each_random(&reference, flows, body, |ring| {
         meter.each(Ring::LEN, |at| {
             black_box(reference.process(Direction::Out, black_box(&mut ring.bufs[at])));
+        });
+    });
+}
+
+fn burst_1000(meter: &mut Meter) {
+    bursts(meter, 1_000);
+}
+
+fn burst_1000000(meter: &mut Meter) {
+    bursts(meter, 1_000_000);
+}
+
+/// As [`random_hits`], the packets given to the port in bursts.
+fn bursts(meter: &mut Meter, flows: usize) {
+    let reference = Reference::new(flows as u32);
+    reference.flows(flows);
+    each_random(&reference, flows, 0, |ring| {
+        meter.burst(Ring::LEN, || {
+            black_box(reference.bursts(Direction::Out, &mut ring.bufs));
         });
     });
 }

@@ -37,6 +37,13 @@ pub(crate) fn encapsulated(model: DscpModel, inner: u8, packet: &mut Packet<'_>)
     }
 }
 
+/// Whether [`decapsulated`] has nothing to do.
+#[inline(always)]
+pub(crate) fn is_unmarked(model: DscpModel, parsed: &Parsed, frame: &[u8]) -> bool {
+    !parsed.is_tunnelled()
+        || model == DscpModel::Pipe && of_ip(frame.get(ETHERNET..ETHERNET + 2)) == 0
+}
+
 /// Lets the inner header of a tunnelled packet take what its outer header says happened on the way.
 ///
 /// # Errors

@@ -297,10 +297,14 @@ impl Cell {
         let side = self.side_cell(dir);
         let [a, b, c, d, e, f] = key;
         let [ka, kb, kc, kd, ke] = &side.key;
-        let differs = |word: &AtomicU64, of_key: &u64| word.load(Ordering::Relaxed) ^ of_key;
-        let rest = (side.tail.load(Ordering::Relaxed) ^ f) & 0xffff;
-        differs(ka, a) | differs(kb, b) | differs(kc, c) | differs(kd, d) | differs(ke, e) | rest
-            == 0
+        // One after the other, so that they need not all be in registers.
+        let is = |word: &AtomicU64, of_key: &u64| word.load(Ordering::Relaxed) == *of_key;
+        is(ke, e)
+            && is(kd, d)
+            && is(kb, b)
+            && is(ka, a)
+            && is(kc, c)
+            && side.tail.load(Ordering::Relaxed) as u16 == *f as u16
     }
 
     #[inline(always)]
@@ -421,6 +425,25 @@ impl Cell {
         } else {
             counts.fetch_add(packet, Ordering::Relaxed)
         })
+    }
+
+    /// As [`Cell::count`]; none, and nothing counted, if the packet is the first of its direction or the cell is to be emptied
+    /// soon.
+    #[inline(always)]
+    pub(super) fn count_another(&self, dir: Direction, len: usize, alone: bool) -> Option<()> {
+        let counts = &self.side_cell(dir).counts;
+        let before = counts.load(Ordering::Relaxed);
+        // Both at once.
+        if before.wrapping_sub(PACKET) >= HALF - PACKET {
+            return None;
+        }
+        let packet = PACKET + LONGEST.min(len as u64);
+        if alone {
+            counts.store(before.wrapping_add(packet), Ordering::Relaxed);
+        } else {
+            counts.fetch_add(packet, Ordering::Relaxed);
+        }
+        Some(())
     }
 
     pub(super) fn counts(&self, dir: Direction) -> Counts {

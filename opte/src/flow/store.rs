@@ -207,6 +207,47 @@ impl FlowStore {
         }
     }
 
+    /// A packet that [`FlowStore::find`] found a flow for, if nothing that is known of the flow changes but numbers: a datagram
+    /// that is not the first, or a segment of an established connection that acknowledges and does no more. It is counted.
+    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `passer.l3` is the frame's anchor.
+    #[inline(always)]
+    pub(crate) fn go_on(
+        &self,
+        found: Found<'_>,
+        passer: Passer,
+        parsed: &Parsed,
+        frame: &[u8],
+    ) -> Option<(&Bound, Translation)> {
+        let Passer { dir, now, len, .. } = passer;
+        let cell = found.cell;
+        let decided = cell.epoch();
+        let (tail, deadline) = (cell.tail(dir), cell.deadline());
+        let kind = cell.kind_word();
+        if decided != passer.epoch || deadline <= now || tail.l3() != passer.l3 {
+            return None;
+        }
+        let program = self.programs.get(tail.program())?;
+        let translation = cell.translation(dir);
+        if kind.is(Class::TcpEstablished) {
+            let mut tracked = self.connections.get(cell.connection()?)?.lock();
+            // As in `pass`.
+            if !cell.is_still(found.sequence) || !tracked.connection.is_smooth() {
+                return None;
+            }
+            let segment = Segment::of_established(parsed, frame)?;
+            cell.count_another(dir, len, true)?;
+            tracked.connection.go_on(dir, &segment);
+        } else {
+            if kind.passes_nothing() || kind.is_tcp() || !cell.is_still(found.sequence) {
+                return None;
+            }
+            cell.count_another(dir, len, false)?;
+        }
+        let lifetime = self.lifetimes.of_number(kind.class());
+        cell.prolong(deadline, now.plus_nanos(lifetime));
+        Some((program, translation))
+    }
+
     /// The record of a value of the index, if packets that go `dir` have this key.
     #[inline(always)]
     fn is_of(&self, value: u32, dir: Direction, key: &KeyWords) -> Option<Found<'_>> {

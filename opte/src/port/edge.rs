@@ -6,7 +6,7 @@
 
 use opte_headers::IpProtocol;
 use opte_headers::checksum::Sum;
-use opte_headers::frame::{Fragment, HeaderKind, KeyKind};
+use opte_headers::frame::{Fragment, HeaderKind, KeyKind, Parsed};
 use opte_headers::program::Sums;
 
 use super::icmp::{Problem, Report, may_fragment, may_report};
@@ -14,7 +14,7 @@ use super::process::Arrival;
 use super::{Port, Verdict, Worker};
 use crate::flow::Found;
 use crate::network::Network;
-use crate::packet::Packet;
+use crate::packet::{Offload, Packet};
 use crate::sync::atomic::Ordering;
 use crate::traffic_class;
 use crate::{Direction, DropReason};
@@ -152,6 +152,33 @@ impl<N: Network> Port<N> {
         }
         let fits = u64::from(self.path_mtu.load(Ordering::Relaxed)) + ETHERNET;
         glance.syn || glance.hops <= 1 || packet.len() as u64 > fits && packet.offload.gso.is_none()
+    }
+
+    /// The traffic class that the tunnel of a packet is to know of; none if there is more to be looked after than a TCP segment
+    /// can tell. `parsed` is of a frame whose headers stand as [`Offsets::anchor`] asks, or what is said means nothing.
+    ///
+    /// [`Offsets::anchor`]: opte_headers::frame::Offsets::anchor
+    #[inline(always)]
+    pub(super) fn class_of_usual(
+        &self,
+        dir: Direction,
+        parsed: &Parsed,
+        frame: &[u8],
+        offload: Offload,
+    ) -> Option<u8> {
+        if dir == Direction::In {
+            return traffic_class::is_unmarked(self.dscp, parsed, frame).then_some(0);
+        }
+        let ip = frame.get(parsed.l3_start()..)?;
+        let &[first, second, _, _, _, _, _, v6, v4] = ip.first_chunk::<9>()?;
+        let (class, hops) = if first >> 4 == 6 {
+            (first << 4 | second >> 4, v6)
+        } else {
+            (second, v4)
+        };
+        let longest = u64::from(self.path_mtu.load(Ordering::Relaxed)) + ETHERNET;
+        let fits = frame.len() as u64 <= longest || offload.gso.is_some();
+        (hops > 1 && fits).then_some(class)
     }
 
     /// What keeps a guest's packet from going on, and what its sender is told.

@@ -1,16 +1,87 @@
 //! Packets of known flows, without the port's lock.
 
-use opte_headers::frame::Fragment;
+use opte_headers::frame::{Fragment, Parsed};
+use opte_headers::program::{Bound, Translation};
 
 use super::process::{Arrival, entropy};
 use super::{Port, PortState, Verdict, Worker};
-use crate::DropReason;
 use crate::flow::{Found, Passer, Passing};
 use crate::network::Network;
-use crate::packet::Packet;
+use crate::packet::{Offload, Packet};
 use crate::time::Moment;
+use crate::traffic_class;
+use crate::{Direction, DropReason};
+
+/// What is done with a packet of a known flow.
+pub(super) struct Going<'a> {
+    program: &'a Bound,
+    translation: Translation,
+    /// The traffic class that a tunnel is to know of.
+    class: u8,
+}
 
 impl<N: Network> Worker<'_, N> {
+    /// What is done with a packet as nearly all of known flows are: nothing about it is to be looked after, and nothing that is
+    /// known of its flow changes but numbers. None, and nothing done, of any other: [`Worker::arrived`] is for all. It is counted
+    /// by its flow.
+    #[inline(always)]
+    pub(super) fn going(
+        &self,
+        found: Found<'_>,
+        (dir, now): (Direction, Moment),
+        parsed: &Parsed,
+        frame: &[u8],
+        offload: Offload,
+    ) -> Option<Going<'_>> {
+        let port = self.port;
+        if port.state() != PortState::Running || parsed.fragment != Fragment::No {
+            return None;
+        }
+        let class = port.class_of_usual(dir, parsed, frame, offload)?;
+        let passer = Passer {
+            dir,
+            now,
+            epoch: port.epoch(),
+            l3: parsed.offsets.anchor(),
+            len: frame.len(),
+        };
+        let (program, translation) = port.flows.go_on(found, passer, parsed, frame)?;
+        Some(Going {
+            program,
+            translation,
+            class,
+        })
+    }
+
+    /// Does what [`Worker::going`] said.
+    #[inline(always)]
+    pub(super) fn goes(
+        &self,
+        going: Going<'_>,
+        (dir, hash): (Direction, u32),
+        parsed: &Parsed,
+        packet: &mut Packet<'_>,
+    ) -> Verdict {
+        let (start, len) = (packet.head_room(), packet.len());
+        let applied = packet.apply_bound(going.program, &going.translation, parsed, entropy(hash));
+        if applied.is_err() {
+            return self.lost(dir);
+        }
+        if going.class != 0 && packet.head_room() < start {
+            traffic_class::encapsulated(self.port.dscp, going.class, packet);
+        }
+        self.counts.hit(dir, len);
+        Verdict::Forward { hash }
+    }
+
+    /// A packet of a known flow that its program does not fit.
+    #[cold]
+    #[inline(never)]
+    fn lost(&self, dir: Direction) -> Verdict {
+        self.counts.lost_hit(dir);
+        self.dropped(dir, DropReason::ProgramApply)
+    }
+
     /// A packet for which a flow was found, or none.
     #[inline(always)]
     pub(super) fn found(
@@ -52,8 +123,7 @@ impl<N: Network> Worker<'_, N> {
                     port.settle((found.id, found.sequence), now);
                 }
                 if applied.is_err() {
-                    self.counts.lost_hit(dir);
-                    return self.dropped(dir, DropReason::ProgramApply);
+                    return self.lost(dir);
                 }
                 self.counts.hit(dir, passer.len);
                 Verdict::Forward { hash }

@@ -126,7 +126,7 @@ impl<N: Network> Port<N> {
     }
 
     /// The present generation of all that flows depend on.
-    #[inline]
+    #[inline(always)]
     fn epoch(&self) -> u32 {
         let own = self.changes.load(Ordering::Acquire);
         match self.followed.as_slice() {

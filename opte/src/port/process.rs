@@ -119,14 +119,36 @@ impl<N: Network> Worker<'_, N> {
         reply: &mut [u8],
     ) -> Verdict {
         let port = self.port;
-        let parsed = port.network.parse(dir, packet.frame());
+        let frame = packet.frame();
+        let parsed = port.network.parse(dir, frame);
         let parsed = match &parsed {
             Ok(parsed) => parsed,
             Err(error) => return self.dropped(dir, DropReason::from(error)),
         };
-        let key = port.network.key(dir, parsed, packet.frame());
+        let key = port.network.key(dir, parsed, frame);
         let words = key.words();
         let hash = port.flows.hash(words);
+        let Some(found) = port.flows.find(dir, hash, &words) else {
+            return self.long((dir, now, hash, false), parsed, packet, reply);
+        };
+        let Some(going) = self.going(found, (dir, now), parsed, frame, packet.offload) else {
+            return self.long((dir, now, hash, true), parsed, packet, reply);
+        };
+        self.goes(going, (dir, hash), parsed, packet)
+    }
+
+    /// A packet that cannot go the short way; `known` says that a flow was found. Out of its function, and it begins anew: what
+    /// is needed here is not for others to keep.
+    #[inline(never)]
+    fn long(
+        &mut self,
+        (dir, now, hash, known): (Direction, Moment, u32, bool),
+        parsed: &Parsed,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        let port = self.port;
+        let key = port.network.key(dir, parsed, packet.frame());
         let arrival = Arrival {
             dir,
             now,
@@ -134,7 +156,12 @@ impl<N: Network> Worker<'_, N> {
             key: &key,
             hash,
         };
-        self.arrived(port.flows.find(dir, hash, &words), arrival, packet, reply)
+        let found = if known {
+            port.flows.find(dir, hash, &key.words())
+        } else {
+            None
+        };
+        self.arrived(found, arrival, packet, reply)
     }
 
     /// As [`Port::process_burst`].
@@ -210,15 +237,18 @@ impl<N: Network> Worker<'_, N> {
             let each = arrivals.iter().zip(found).zip(packets).zip(verdicts);
             for (((arrival, found), packet), verdict) in each {
                 *verdict = match arrival {
-                    Some(Ok((parsed, key, hash))) => {
-                        let arrival = Arrival {
-                            dir,
-                            now,
-                            parsed,
-                            key,
-                            hash: *hash,
-                        };
-                        self.arrived(found, arrival, packet, reply)
+                    Some(Ok((parsed, _, hash))) => {
+                        let (frame, offload) = (packet.frame(), packet.offload);
+                        let going = found.and_then(|found| {
+                            self.going(found, (dir, now), parsed, frame, offload)
+                        });
+                        match going {
+                            Some(going) => self.goes(going, (dir, *hash), parsed, packet),
+                            None => {
+                                let packet_of = (dir, now, *hash, found.is_some());
+                                self.long(packet_of, parsed, packet, reply)
+                            }
+                        }
                     }
                     Some(Err(error)) => self.dropped(dir, DropReason::from(error)),
                     None => continue,

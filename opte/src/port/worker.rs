@@ -86,31 +86,25 @@ impl Places {
     #[inline(always)]
     fn claim(&self) -> Claimed<'_> {
         let [place, others @ ..] = &*self.own;
-        if place.taken.swap(true, Ordering::Acquire) {
-            return self.claim_of(others);
-        }
+        let (place, alone) = if place.taken.swap(true, Ordering::Acquire) {
+            self.claim_of(others)
+        } else {
+            (place, true)
+        };
         Claimed {
             place,
-            alone: true,
+            alone,
             walked: Cell::new(false),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn claim_of<'a>(&'a self, places: &'a [Place]) -> Claimed<'a> {
+    fn claim_of<'a>(&'a self, places: &'a [Place]) -> (&'a Place, bool) {
         let free = |place: &&Place| !place.taken.swap(true, Ordering::Acquire);
         match places.iter().find(free) {
-            Some(place) => Claimed {
-                place,
-                alone: true,
-                walked: Cell::new(false),
-            },
-            None => Claimed {
-                place: &self.shared,
-                alone: false,
-                walked: Cell::new(false),
-            },
+            Some(place) => (place, true),
+            None => (&self.shared, false),
         }
     }
 

@@ -181,7 +181,7 @@ impl Connection {
 
     /// What [`Connection::record`] does with a segment that acknowledges, of a smooth connection.
     #[inline(always)]
-    fn go_on(&mut self, dir: Direction, segment: &Segment) {
+    pub(crate) fn go_on(&mut self, dir: Direction, segment: &Segment) {
         let shift = *self.shifts.get(dir);
         let (me, peer) = match dir {
             Direction::In => (&mut self.ends.inbound, &self.ends.outbound),
@@ -189,7 +189,8 @@ impl Connection {
         };
         let end = segment.seq.wrapping_add(segment.payload);
         let reach = peer.window.max(1 << 16);
-        let within = end.wrapping_sub(peer.acked).wrapping_add(reach) <= reach.saturating_mul(2);
+        // A window is less than 2^30.
+        let within = end.wrapping_sub(peer.acked).wrapping_add(reach) <= reach.wrapping_mul(2);
         if !within || !at_most(segment.ack, peer.next) {
             return;
         }

@@ -43,6 +43,25 @@ impl Segment {
         Self::parse(packet.bytes(parsed.l4()?, end)?)
     }
 
+    /// The segment of a frame of TCP whose headers stand as [`Offsets::anchor`] asks, if all that it does to its connection is to
+    /// acknowledge.
+    ///
+    /// [`Offsets::anchor`]: opte_headers::frame::Offsets::anchor
+    #[inline(always)]
+    pub(crate) fn of_established(parsed: &Parsed, frame: &[u8]) -> Option<Self> {
+        const CONTROL: u8 = Segment::SYN | Segment::FIN | Segment::RST | Segment::ACK;
+        let header = frame.get(parsed.l4_start()..)?.first_chunk::<16>()?;
+        let &[_, _, _, _, a, b, c, d, e, f, g, h, _, flags, i, j] = header;
+        (flags & CONTROL == Self::ACK).then_some(Self {
+            seq: u32::from_be_bytes([a, b, c, d]),
+            ack: u32::from_be_bytes([e, f, g, h]),
+            flags,
+            window: u16::from_be_bytes([i, j]),
+            payload: parsed.frame_len.wrapping_sub(parsed.payload),
+            scale: None,
+        })
+    }
+
     /// The segment whose header and payload are `transport`; `None` if the header is not whole.
     #[inline(always)]
     pub fn parse(transport: &[u8]) -> Option<Self> {
