@@ -74,7 +74,9 @@ impl<'a> Packet<'a> {
     /// The frame, from its outermost Ethernet header on.
     #[inline]
     pub fn frame(&self) -> &[u8] {
-        self.buf.get(self.start..self.end).unwrap_or_default()
+        self.buf
+            .get(self.start..self.end)
+            .unwrap_or_else(|| nothing())
     }
 
     /// The frame, to be changed.
@@ -141,7 +143,8 @@ impl<'a> Packet<'a> {
     ) -> Result<(), ApplyError> {
         let frame_len = self.len().min(parsed.frame_len as usize);
         let (start, sums) = (self.start, self.offload.sums);
-        let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
+        let head = self.buf.get_mut(..start + frame_len);
+        let head = head.unwrap_or_else(|| nothing_mut());
         let offsets = &parsed.offsets;
         let applied = bound.apply(translation, head, start, frame_len, offsets, sums, entropy)?;
         self.start = applied.start;
@@ -182,4 +185,17 @@ impl<'a> Packet<'a> {
         self.end = self.start + len;
         true
     }
+}
+
+/// What a packet that is none would be: kept apart, so that no packet pays for the choice.
+#[cold]
+#[inline(never)]
+fn nothing<'a>() -> &'a [u8] {
+    &[]
+}
+
+#[cold]
+#[inline(never)]
+fn nothing_mut<'a>() -> &'a mut [u8] {
+    &mut []
 }

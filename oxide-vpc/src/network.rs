@@ -132,10 +132,9 @@ impl Network for VpcNetwork {
     #[inline(always)]
     fn key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> FlowKey {
         let mut flags = 0;
-        if let Some((ethernet, _)) = frame
-            .get(parsed.l2()..)
-            .and_then(|inner| Ethernet::parse(inner).ok())
-        {
+        let l2 = parsed.l2();
+        let ethernet = frame.get(l2..l2 + Ethernet::MIN_LEN);
+        if let Some((ethernet, _)) = ethernet.and_then(|bytes| Ethernet::parse(bytes).ok()) {
             let guest_side = match dir {
                 Direction::Out => ethernet.source(),
                 Direction::In => ethernet.destination(),

@@ -192,7 +192,7 @@ impl FlowKey {
         let mut words: Words = zerocopy::transmute!(self);
         let [.., last] = &mut words.whole;
         let of_flags = u64::from_ne_bytes(FLAGS);
-        let given = u64::from_ne_bytes([flags; 8]) & of_flags;
+        let given = u64::from(flags) << of_flags.trailing_zeros();
         *last = (u64::from_ne_bytes(*last) & !of_flags | given).to_ne_bytes();
         zerocopy::transmute!(words)
     }

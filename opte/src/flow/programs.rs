@@ -15,8 +15,8 @@ use super::key::Key;
 /// so there are few, as many as ways that flows go, and the same ones come back.
 pub(super) struct Programs(Chunks<Once<One>>);
 
-/// One program on the heap. A slice, since only slices can be told that there is no memory for them.
-type One = Box<[Bound]>;
+/// One program on the heap. An array, since only slices can be told that there is no memory for them.
+type One = Box<[Bound; 1]>;
 
 /// How many are kept so. Flows with yet other programs are served by whoever holds the port's lock.
 const KEPT: u32 = 1 << 14;
@@ -199,7 +199,7 @@ impl Interner {
                 programs.0.get(number)?
             }
         };
-        let kept = boxed(1, || template.compile())?;
+        let kept = one(template)?;
         place.call_once(|| kept);
         self.kept.push(Entry {
             flows: 0,
@@ -211,7 +211,7 @@ impl Interner {
     fn hold(&mut self, template: &Template) -> Option<u32> {
         let entry = Entry {
             flows: 0,
-            program: Some(boxed(1, || template.compile())?),
+            program: Some(one(template)?),
         };
         if let Some(number) = self.free.pop() {
             *self.entry(number)? = entry;
@@ -221,6 +221,10 @@ impl Interner {
         self.others.push(entry);
         Some(KEPT + self.others.len() as u32 - 1)
     }
+}
+
+fn one(template: &Template) -> Option<One> {
+    boxed(1, || template.compile())?.try_into().ok()
 }
 
 fn hash_of(program: &Bound) -> u64 {

@@ -169,7 +169,8 @@ impl<N: Network> Port<N> {
         if dir == Direction::In {
             return traffic_class::is_unmarked(self.dscp, parsed, frame).then_some(0);
         }
-        let ip = frame.get(parsed.l3_start()..)?;
+        let l3 = parsed.l3_start();
+        let ip = frame.get(l3..l3 + 9)?;
         let &[first, second, _, _, _, _, _, v6, v4] = ip.first_chunk::<9>()?;
         let (class, hops) = if first >> 4 == 6 {
             (first << 4 | second >> 4, v6)

@@ -50,7 +50,8 @@ impl Segment {
     #[inline(always)]
     pub(crate) fn of_established(parsed: &Parsed, frame: &[u8]) -> Option<Self> {
         const CONTROL: u8 = Segment::SYN | Segment::FIN | Segment::RST | Segment::ACK;
-        let header = frame.get(parsed.l4_start()..)?.first_chunk::<16>()?;
+        let l4 = parsed.l4_start();
+        let header = frame.get(l4..l4 + 16)?.first_chunk::<16>()?;
         let &[_, _, _, _, a, b, c, d, e, f, g, h, _, flags, i, j] = header;
         (flags & CONTROL == Self::ACK).then_some(Self {
             seq: u32::from_be_bytes([a, b, c, d]),
