@@ -22,6 +22,11 @@ impl Epoch {
         self.0.fetch_add(1, Ordering::Release);
     }
 
+    /// Whether both are one generation.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The present generation. It wraps.
     #[inline]
     pub fn get(&self) -> u32 {

@@ -156,6 +156,15 @@ pub(crate) enum Command {
         #[arg(short, long, hide = true)]
         external: bool,
     },
+    /// Say which VPCs a port exchanges packets with beside its own; those not given are taken away. To be answered, and to be seen as
+    /// what it is, each port needs the other's VPC.
+    SetPeers {
+        #[command(flatten)]
+        of: OfPort,
+        /// The VPCs; none if none is given.
+        #[arg(value_name = "VNI")]
+        peers: Vec<Vni>,
+    },
     /// Make the host's configuration what a file says, all of it or nothing, and show what was different.
     ///
     /// What the file does not have is removed; what is as it should be is not touched, nor are the flows on it. `export` writes such a

@@ -18,8 +18,8 @@ use oxide_vpc::api::{
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, ConfigItem, DelRouterEntryReq,
     DeleteXdeReq, DetachSubnetReq, FirewallRule, InternetGatewayMap, PhysNet, RemFwRuleReq,
     RemoveCidrReq, RouterEntry, RuleFileError, RuleFilters, SetExternalIpsReq, SetFwRulesReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
-    parse_rules,
+    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
+    TunnelEndpoint, parse_rules,
 };
 use oxide_vpc::network::BOUNDARY_VNI;
 use serde::Serialize;
@@ -338,6 +338,10 @@ impl Action {
             } => change(DetachSubnetReq {
                 port_name: of.port,
                 cidr,
+            }),
+            Command::SetPeers { of, peers } => change(SetPeersReq {
+                port_name: of.port,
+                peers,
             }),
             Command::SetExternalIps {
                 of,

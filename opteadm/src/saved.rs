@@ -21,7 +21,7 @@ use opte::port::RestoreError;
 use opte::port::saved::{PAGE_HEADER, check_page, page_len};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep, ConfigItem,
-    CreateXdeReq, DeleteXdeReq, SetExternalIpsReq,
+    CreateXdeReq, DeleteXdeReq, SetExternalIpsReq, SetPeersReq,
 };
 
 use crate::{Client, Error};
@@ -204,6 +204,7 @@ fn is_of(item: &ConfigItem, port: &str) -> bool {
         ConfigItem::Port(request) => request.name == port,
         ConfigItem::InternetGateways { port_name, .. }
         | ConfigItem::FwRule { port_name, .. }
+        | ConfigItem::Peers { port_name, .. }
         | ConfigItem::Transit { port_name, .. }
         | ConfigItem::Subnet { port_name, .. }
         | ConfigItem::Route { port_name, .. } => port_name == port,
@@ -240,6 +241,9 @@ fn steps_of(config: Vec<ConfigItem>) -> Result<(String, Vec<BatchStep>), SavedEr
             } => steps.push(AddFwRuleReq { port_name, rule }.into()),
             ConfigItem::Route { port_name, entry } => {
                 steps.push(AddRouterEntryReq { port_name, entry }.into());
+            }
+            ConfigItem::Peers { port_name, peers } => {
+                steps.push(SetPeersReq { port_name, peers }.into());
             }
             ConfigItem::Transit { port_name, transit } => {
                 steps.push(AllowCidrReq { port_name, transit }.into());

@@ -77,12 +77,8 @@ impl VpcPort {
         cfg.validate()?;
         let network = VpcNetwork::new(&cfg);
         let v2p = &host.mappings.v2p;
-        let reach = Arc::new(Reach {
-            vni: cfg.vni,
-            own: v2p.vpc(cfg.vni),
-            peers: peers.iter().map(|&vni| (vni, v2p.vpc(vni))).collect(),
-            boundary: Arc::clone(&host.mappings.v2b),
-        });
+        let boundary = Arc::clone(&host.mappings.v2b);
+        let reach = Arc::new(Reach::new(cfg.vni, v2p.vpc(cfg.vni), boundary));
         let external = Arc::new(External::default());
         let layers = [
             gateway::layer(&cfg, mtu, &reach),
@@ -93,11 +89,9 @@ impl VpcPort {
         ];
         let mut builder = PortBuilder::new(name, network, Arc::clone(&host.random))
             .limits(host.limits)
-            .log(Arc::clone(&host.log))
-            .follows(reach.own.epoch())
-            .follows(reach.boundary.epoch());
-        for (_, guests) in &reach.peers {
-            builder = builder.follows(guests.epoch());
+            .log(Arc::clone(&host.log));
+        for epoch in reach.epochs() {
+            builder = builder.follows(epoch);
         }
         for layer in layers {
             builder = builder
@@ -115,7 +109,11 @@ impl VpcPort {
         };
         let v4 = this.cfg.ipv4().map(|v4| v4.external_ips.clone());
         let v6 = this.cfg.ipv6().map(|v6| v6.external_ips.clone());
-        this.set_external_ips(v4, v6, None)?;
+        let gateways = None;
+        this.edit(vec![
+            PortEdit::SetExternalIps(ExternalIps { v4, v6, gateways }),
+            PortEdit::SetPeers(peers.iter().copied().collect()),
+        ])?;
         Ok(this)
     }
 
@@ -224,6 +222,11 @@ impl VpcPort {
     /// The prefixes that the guest forwards packets of, one entry each.
     pub fn transit_cidrs(&self) -> Vec<TransitCidr> {
         TransitCidr::grouped(&self.programmed.lock().prefixes.transit)
+    }
+
+    /// The VPCs that the port exchanges packets with beside its own.
+    pub fn peers(&self) -> Vec<Vni> {
+        self.programmed.lock().peers.iter().copied().collect()
     }
 
     /// The attached subnets.

@@ -6,6 +6,7 @@ use opte::DropReason;
 use opte_headers::{MacAddr, TcpFlags, Vni};
 use oxide_vpc::api::GuestPhysAddr;
 use oxide_vpc::network::{BOUNDARY_VNI, GATEWAY_MAC, MULTICAST_VNI};
+use oxide_vpc::port::PortEdit;
 use sim::{At, Frame, Outer, Sent, World, guest, ip, tcp, udp, via_gateway};
 
 const VPC: u32 = 10;
@@ -154,6 +155,59 @@ fn a_peer_vpc_is_reached_and_seen_as_what_it_is() {
     // By its own initiative the other one, too.
     let ping = Frame::ping(world.v4(b), (GATEWAY_MAC, world.v4(a).1), 6, 6);
     assert_eq!(world.send(b, &ping).at(a), seen(&ping, world.mac(a)));
+}
+
+/// Peers come, move and go under live flows.
+#[test]
+fn peers_change_while_guests_talk() {
+    let mut world = World::new(3);
+    let (own, peer) = (Vni::new(VPC).unwrap(), Vni::new(20).unwrap());
+    let a = world.port(0, guest(VPC, 5));
+    let b = world.port(1, guest(20, 6));
+    for at in [a, b] {
+        world.route(at, "172.30.0.0/22", "sub4=172.30.0.0/22");
+        world.rule(at, "dir=in action=allow priority=10");
+    }
+    let set = |at, peers: &[Vni]| {
+        let peers = PortEdit::SetPeers(peers.iter().copied().collect());
+        world.vpc(at).edit(vec![peers]).map(|_| ())
+    };
+    let ping = Frame::ping(world.v4(a), (GATEWAY_MAC, world.v4(b).1), 5, 5);
+    let nowhere = Sent::Refused(DropReason::NoMapping);
+    assert_eq!(world.send(a, &ping), nowhere);
+    set(a, &[peer]).unwrap();
+    // It comes in the network of the one it is for, who knows no way back.
+    let got = world.send(a, &ping).at(b);
+    assert_eq!(world.send(b, &got.pong()), nowhere, "each needs the other");
+    set(b, &[own]).unwrap();
+    let got = world.send(a, &ping).at(b);
+    assert_eq!(world.send(b, &got.pong()).at(a).body, ping.pong().body);
+    assert_eq!(world.vpc(a).peers(), [peer]);
+    // A guest of the peer moves: flows follow it.
+    let moved = oxide_vpc::api::GuestPhysAddr {
+        ether: world.mac(b),
+        ip: world.hosts[2].underlay,
+    };
+    world.hosts[0]
+        .env
+        .mappings
+        .v2p
+        .set(peer, world.v4(b).1, moved);
+    assert_eq!(world.send(a, &ping), Sent::Unclaimed);
+    world.map(world.v4(b).1, world.vpc(b).cfg());
+    world.send(a, &ping).at(b);
+    // What cannot be a peer changes nothing.
+    for (bad, message) in [
+        (own, "invalid peers: 10 is the port's own VPC"),
+        (BOUNDARY_VNI, "invalid peers: 99 is no VPC's"),
+    ] {
+        assert_eq!(set(a, &[bad]).unwrap_err().to_string(), message);
+        world.send(a, &ping).at(b);
+    }
+    set(b, &[]).unwrap();
+    assert!(matches!(world.send(b, &got.pong()), Sent::Refused(_)));
+    set(a, &[]).unwrap();
+    assert!(matches!(world.send(a, &ping), Sent::Refused(_)));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use oxide_vpc::api::{
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
     DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
     DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
-    RemFwRuleReq, RemoveCidrReq, RunBatchReq, SetExternalIpsReq, SetFwRulesReq,
+    RemFwRuleReq, RemoveCidrReq, RunBatchReq, SetExternalIpsReq, SetFwRulesReq, SetPeersReq,
     SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
 };
 use serde::Serialize;
@@ -73,6 +73,8 @@ pub trait Control {
     fn attach_subnet(&self, req: AttachSubnetReq) -> Result<NoResp, OpteError>;
     /// Detaches a subnet from a port.
     fn detach_subnet(&self, req: DetachSubnetReq) -> Result<NoResp, OpteError>;
+    /// Says which VPCs a port exchanges packets with beside its own.
+    fn set_peers(&self, req: SetPeersReq) -> Result<NoResp, OpteError>;
     /// Maps a guest's address to its host.
     fn set_v2p(&self, req: SetVirt2PhysReq) -> Result<NoResp, OpteError>;
     /// Removes the mapping of a guest's address.
@@ -316,6 +318,7 @@ impl Dispatcher {
             OpteCmd::RemoveCidr => call(body, |req| control.remove_cidr(req)),
             OpteCmd::AttachSubnet => call(body, |req| control.attach_subnet(req)),
             OpteCmd::DetachSubnet => call(body, |req| control.detach_subnet(req)),
+            OpteCmd::SetPeers => call(body, |req| control.set_peers(req)),
             OpteCmd::DumpConfig => call(body, |req| {
                 let mut resp = control.dump_config(req)?;
                 resp.revision = self.revision;

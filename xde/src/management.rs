@@ -27,8 +27,9 @@ use oxide_vpc::api::{
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
     DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
     DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
-    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping, Virt2PhysMapping,
+    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetPeersReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping,
+    Virt2PhysMapping,
 };
 use oxide_vpc::port::{PortEdit, VpcPort};
 
@@ -312,6 +313,11 @@ impl<P: Platform> Control for Driver<P> {
 
     fn detach_subnet(&self, req: DetachSubnetReq) -> Result<NoResp, OpteError> {
         self.edit(&req.port_name, PortEdit::DetachSubnet(req.cidr))
+    }
+
+    fn set_peers(&self, req: SetPeersReq) -> Result<NoResp, OpteError> {
+        let peers = req.peers.into_iter().collect();
+        self.edit(&req.port_name, PortEdit::SetPeers(peers))
     }
 
     fn set_v2p(&self, req: SetVirt2PhysReq) -> Result<NoResp, OpteError> {

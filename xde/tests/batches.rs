@@ -9,7 +9,7 @@ use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, ConfigItem, CreateXdeReq,
     DelRouterEntryReq, DeleteXdeReq, DumpConfigReq, ExternalIpCfg, PhysNet, RemFwRuleReq,
-    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq,
     SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, Vni,
 };
 use proptest::prelude::*;
@@ -174,6 +174,11 @@ fn everything() -> Vec<BatchStep> {
             subnet: "10.6.0.0/16 external".parse().unwrap(),
         }
         .into(),
+        SetPeersReq {
+            port_name: name("opte10n5"),
+            peers: [30, 20, 30].map(|vni| Vni::new(vni).unwrap()).into(),
+        }
+        .into(),
         v2p(78).into(),
         ClearVirt2PhysReq {
             vip: v2p(77).vip,
@@ -201,6 +206,7 @@ fn a_batch_does_all_its_steps() {
         [
             "underlay u7",
             "port opte10n5 []",
+            "peers opte10n5 [20, 30]",
             "rule opte10n5 dir=in action=allow priority=10 hosts=any protocol=tcp port=22",
             "route opte10n5 0.0.0.0/0 drop",
             "route opte10n5 172.30.0.0/22 sub4=172.30.0.0/22",
@@ -233,6 +239,7 @@ fn shown(item: &ConfigItem) -> String {
         }
         ConfigItem::Transit { port_name, transit } => format!("transit {port_name} {transit}"),
         ConfigItem::Subnet { port_name, subnet } => format!("subnet {port_name} {subnet}"),
+        ConfigItem::Peers { port_name, peers } => format!("peers {port_name} {peers:?}"),
         ConfigItem::Virt2Phys(v2p) => format!("v2p {} {}", v2p.vni, v2p.vip),
         ConfigItem::Virt2Boundary(v2b) => format!("v2b {} {}", v2b.vip, v2b.tep.len()),
     }

@@ -124,6 +124,8 @@ commands! {
     AttachSubnet = 92 changes,
     /// Detaches a subnet from a port.
     DetachSubnet = 93 changes,
+    /// Says which VPCs a port exchanges packets with beside its own.
+    SetPeers = 94 changes,
     /// Lists everything that was configured.
     DumpConfig = 110 reads,
     /// Keeps steps of a batch until it is run.

@@ -31,6 +31,7 @@ pub(super) struct CurrentPort {
     pub(super) gateways: InternetGatewayMap,
     pub(super) rules: Vec<(u64, FirewallRule)>,
     pub(super) routes: Vec<RouterEntry>,
+    pub(super) peers: BTreeSet<Vni>,
     pub(super) transit: Vec<TransitCidr>,
     pub(super) subnets: Vec<AttachedSubnet>,
 }
@@ -57,6 +58,7 @@ impl Current {
                     gateways: InternetGatewayMap::new(),
                     rules: Vec::new(),
                     routes: Vec::new(),
+                    peers: BTreeSet::new(),
                     transit: Vec::new(),
                     subnets: Vec::new(),
                 };
@@ -89,6 +91,11 @@ impl Current {
             ConfigItem::Subnet { port_name, subnet } => {
                 if let Some(port) = self.ports.get_mut(&port_name) {
                     port.subnets.push(subnet);
+                }
+            }
+            ConfigItem::Peers { port_name, peers } => {
+                if let Some(port) = self.ports.get_mut(&port_name) {
+                    port.peers = peers.into_iter().collect();
                 }
             }
             ConfigItem::Virt2Phys(v2p) => {
@@ -166,6 +173,7 @@ impl CurrentPort {
                 .collect(),
             transit: self.transit.iter().copied().map(Text).collect(),
             subnets: self.subnets.iter().copied().map(Text).collect(),
+            peers: self.peers.clone(),
             internet_gateways: self.gateways.clone(),
             ipv4: cfg.ipv4().map(|ipv4| Family {
                 address: ipv4.private_ip,

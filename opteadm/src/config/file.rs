@@ -5,8 +5,8 @@ use std::fmt;
 
 use opte::api::{OpteError, Request};
 use oxide_vpc::api::{
-    AttachedSubnet, FirewallRule, IpCidr, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
-    TransitCidr,
+    AttachedSubnet, FirewallRule, IpCidr, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
+    SetXdeUnderlayReq, TransitCidr,
 };
 
 use super::locate::{Step, in_lists_of_ports, line_at, line_of};
@@ -196,6 +196,16 @@ impl Port {
                 let message = format!("there are two {} routes to {}", entry.class, entry.dest);
                 return Err(Fault::new(&path, message));
             }
+        }
+        let req = SetPeersReq {
+            port_name: self.name.clone(),
+            peers: self.peers.iter().copied().collect(),
+        };
+        let path = [Step::Key("peers")];
+        req.validate().map_err(|error| Fault::new(&path, error))?;
+        if self.peers.contains(&self.vni) {
+            let message = format!("{} is the port's own VPC", self.vni);
+            return Err(Fault::new(&path, message));
         }
         self.check_prefixes()
     }

@@ -125,6 +125,9 @@ pub struct Port {
     /// Subnets attached to the port, each followed by `external` if its addresses are known outside the VPC.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subnets: Vec<Text<AttachedSubnet>>,
+    /// VPCs that the port exchanges packets with beside its own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub peers: BTreeSet<Vni>,
     /// Which internet gateways an external address belongs to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub internet_gateways: BTreeMap<IpAddr, BTreeSet<Uuid>>,

@@ -8,7 +8,7 @@ use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq,
     DetachSubnetReq, Direction, ExternalIpCfg, FirewallRule, IpCidr, PhysNet, RemFwRuleReq,
-    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
+    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq,
     SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
 };
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub struct Change {
     /// The port it is of, if it is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `transit`, `subnet`, `v2p`, `v2b`.
+    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `peers`, `transit`, `subnet`, `v2p`, `v2b`.
     pub what: &'static str,
     /// Which thing.
     pub which: String,
@@ -231,6 +231,9 @@ impl Plan {
         for route in &port.routes {
             self.route(name, route.0.0, Operation::Add);
         }
+        if !port.peers.is_empty() {
+            self.peers(port, Operation::Add);
+        }
         self.prefixes(&[], &[], port);
         Ok(())
     }
@@ -255,6 +258,9 @@ impl Plan {
         }
         for entry in then.difference(&now) {
             self.route(&wanted.name, *entry, Operation::Add);
+        }
+        if there.peers != wanted.peers {
+            self.peers(wanted, Operation::Change);
         }
         self.prefixes(&there.transit, &there.subnets, wanted);
         Ok(())
@@ -298,6 +304,19 @@ impl Plan {
             _ => AddRouterEntryReq { port_name, entry }.into(),
         };
         self.add(operation, Some(port), "route", which, step);
+    }
+
+    fn peers(&mut self, wanted: &Port, operation: Operation) {
+        let name = wanted.name.as_str();
+        let mut which: Vec<String> = wanted.peers.iter().map(ToString::to_string).collect();
+        if which.is_empty() {
+            which.push("none".into());
+        }
+        let req = SetPeersReq {
+            port_name: name.into(),
+            peers: wanted.peers.iter().copied().collect(),
+        };
+        self.add(operation, Some(name), "peers", which.join(", "), req);
     }
 
     fn prefixes(&mut self, transit: &[TransitCidr], subnets: &[AttachedSubnet], wanted: &Port) {
@@ -438,6 +457,7 @@ fn fixed_differences(before: &Port, wanted: &Port) -> String {
         let mut port = port.clone();
         port.firewall.clear();
         port.routes.clear();
+        port.peers.clear();
         port.transit.clear();
         port.subnets.clear();
         port.internet_gateways.clear();

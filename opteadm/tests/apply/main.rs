@@ -124,6 +124,7 @@ firewall = [
 routes = ["10.0.0.0/24 sub4=10.0.0.0/24 system", "0.0.0.0/0 ig system", "::/0 drop custom"]
 transit = ["10.5.0.0/16", "fd05::/48 in"]
 subnets = ["10.6.0.0/24", "203.0.113.64/28 external"]
+peers = [20, 30]
 [port.internet-gateways]
 "203.0.113.7" = ["6e1b9c7e-6a3c-4d5b-9d0e-000000000001"]
 [port.dhcp]
@@ -172,6 +173,7 @@ fn a_file_is_made_so_and_shown() {
 + opte0: route 10.0.0.0/24 sub4=10.0.0.0/24 system
 + opte0: route 0.0.0.0/0 ig system
 + opte0: route ::/0 drop custom
++ opte0: peers 20, 30
 + opte0: transit 10.5.0.0/16
 + opte0: transit fd05::/48 in
 + opte0: subnet 10.6.0.0/24
@@ -185,7 +187,7 @@ fn a_file_is_made_so_and_shown() {
     let dry = host.ok(&["apply", "--dry-run", &file]);
     assert_eq!(
         dry,
-        format!("{expected}17 to add, 0 to change, 0 to remove; nothing was done\n")
+        format!("{expected}18 to add, 0 to change, 0 to remove; nothing was done\n")
     );
     assert_eq!(host.export(), "");
     assert_eq!(host.ok(&["apply", &file]), expected);
@@ -249,6 +251,11 @@ fn exactly_what_is_gone_is_removed() {
          - opte0: route 0.0.0.0/0 ig system\n\
          + opte0: route 0.0.0.0/0 drop system\n"
     );
+    let peers = |more: &str| format!("underlay = [\"u2\"]\n{}", port("opte0", 11, more));
+    host.apply(&peers("peers = [20]"));
+    let diff = host.apply(&peers("peers = [30, 20]"));
+    assert_eq!(diff, "~ opte0: peers 20, 30\n");
+    assert_eq!(host.apply(&peers("")), "~ opte0: peers none\n");
     let prefixes = |more: &str| format!("underlay = [\"u2\"]\n{}", port("opte0", 11, more));
     host.apply(&prefixes(
         "transit = [\"10.5.0.0/16\", \"10.7.0.0/16\"]\nsubnets = [\"10.6.0.0/24\", \"10.8.0.0/24\"]",
@@ -290,7 +297,17 @@ fn json_tells_the_changes() {
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
     let good = port("opte0", 11, "");
-    let cases: [(String, usize, &str); 22] = [
+    let cases: [(String, usize, &str); 24] = [
+        (
+            port("opte0", 11, "peers = [20,\n10]"),
+            8,
+            "10 is the port's own VPC",
+        ),
+        (
+            port("opte0", 11, "peers = [77]"),
+            8,
+            "invalid peers: 77 is no VPC's",
+        ),
         (
             port(
                 "opte0",

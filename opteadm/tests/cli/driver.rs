@@ -23,8 +23,8 @@ use oxide_vpc::api::{
     DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
     DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq,
     ListPortsResp, PortInfo, RemFwRuleReq, RemoveCidrReq, RouterEntry, SetExternalIpsReq,
-    SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint,
-    Virt2BoundaryMapping, Virt2PhysMapping, Vni,
+    SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
+    TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping, Vni,
 };
 use xde::command::Control;
 use xde::linux::control::{ControlServer, Limits};
@@ -46,6 +46,7 @@ pub(crate) struct Port {
     pub(crate) rules: Vec<(u64, FirewallRule)>,
     pub(crate) routes: Vec<RouterEntry>,
     pub(crate) external: Option<SetExternalIpsReq>,
+    pub(crate) peers: Vec<Vni>,
     pub(crate) transit: BTreeSet<(IpCidr, Direction)>,
     pub(crate) subnets: BTreeMap<IpCidr, AttachedSubnet>,
 }
@@ -189,6 +190,7 @@ impl Control for Driver {
             rules: Vec::new(),
             routes: Vec::new(),
             external: None,
+            peers: Vec::new(),
             transit: BTreeSet::new(),
             subnets: BTreeMap::new(),
         };
@@ -327,6 +329,13 @@ impl Control for Driver {
                 port: req.port_name.clone(),
                 cidr: req.cidr,
             })
+        })
+    }
+
+    fn set_peers(&self, req: SetPeersReq) -> Done {
+        self.with_port(&req.port_name, |port| {
+            port.peers = req.peers;
+            Ok(NoResp {})
         })
     }
 

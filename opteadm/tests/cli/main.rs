@@ -15,7 +15,7 @@ use serde_json::Value;
 use zerocopy::IntoBytes;
 
 /// Commands that change something, in an order in which each can be done, all on one host.
-const CHANGES: [&str; 28] = [
+const CHANGES: [&str; 30] = [
     "set-xde-underlay eth0 eth1",
     "set-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
     "set-v2p fd10::12 a8:40:25:f0:00:02 fd00:2::1 10",
@@ -38,6 +38,8 @@ const CHANGES: [&str; 28] = [
     "remove-cidr -p opte1 10.5.0.0/16",
     "attach-subnet -p opte1 203.0.113.64/28 -e",
     "detach-subnet -p opte1 203.0.113.64/28",
+    "set-peers -p opte1 20 30",
+    "set-peers -p opte1",
     "clear-uft -p opte1",
     "clear-lft -p opte1 firewall",
     "set-fw-rules -p opte1",
@@ -330,6 +332,14 @@ fn what_is_wrong_is_said_in_one_line() {
         (
             "del-router-entry -p opte0 0.0.0.0/0 ig system".into(),
             "router entry 0.0.0.0/0 -> ig of class system not found",
+        ),
+        (
+            "set-peers -p opte0 20 99".into(),
+            "invalid peers: 99 is no VPC's",
+        ),
+        (
+            "set-peers -p opte0 x".into(),
+            "invalid value 'x' for '[VNI]...': a VNI is a number of at most 24 bits: 0 to 16777215",
         ),
         (
             "remove-cidr -p opte0 10.5.0.0/16".into(),

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use opte::api::{OpteCmd, OpteError, Page, PausePortReq, Request};
+use opte_headers::Vni;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ use super::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
     DeleteXdeReq, DetachSubnetReq, FirewallRule, InternetGatewayMap, RemFwRuleReq, RemoveCidrReq,
-    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
-    SetXdeUnderlayReq, TransitCidr, Virt2BoundaryMapping, Virt2PhysMapping,
+    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 
 /// The most steps that a driver keeps for batches, all clients' together.
@@ -87,6 +88,13 @@ pub enum ConfigItem {
         port_name: String,
         /// The subnet.
         subnet: AttachedSubnet,
+    },
+    /// The port exchanges packets with these VPCs beside its own.
+    Peers {
+        /// The port.
+        port_name: String,
+        /// The VPCs.
+        peers: Vec<Vni>,
     },
     /// A guest is there. Those of this host's own ports are not listed.
     Virt2Phys(Virt2PhysMapping),
@@ -178,6 +186,8 @@ steps! {
     AttachSubnet(AttachSubnetReq),
     /// Detaches a subnet from a port.
     DetachSubnet(DetachSubnetReq),
+    /// Says which VPCs a port exchanges packets with.
+    SetPeers(SetPeersReq),
     /// Maps a guest's address to its host.
     SetVirt2Phys(SetVirt2PhysReq),
     /// Removes the mapping of a guest's address.

@@ -16,6 +16,7 @@ use super::{
     InternetGatewayMap, PhysNet, RouterEntry, RunBatchReq, StageBatchReq, StageBatchResp,
     TransitCidr, TunnelEndpoint, VpcCfg,
 };
+use crate::network::{BOUNDARY_VNI, MULTICAST_VNI};
 
 /// Creates a port and its link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
@@ -293,6 +294,17 @@ pub struct DetachSubnetReq {
     pub cidr: IpCidr,
 }
 
+/// Says which VPCs a port exchanges packets with beside its own; those it had and that are not given are taken away. A packet
+/// travels in the network of the one it is for: to be answered, and to be seen by its firewall as of its VPC, a port needs that the other
+/// one has its VPC as a peer, too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct SetPeersReq {
+    /// The port.
+    pub port_name: String,
+    /// The VPCs.
+    pub peers: Vec<Vni>,
+}
+
 /// The MTU of a guest's link if none is asked for, in octets.
 pub const DEFAULT_MTU: u16 = 1500;
 
@@ -387,6 +399,21 @@ impl AllowCidrReq {
     }
 }
 
+impl SetPeersReq {
+    fn check(&self) -> Result<(), OpteError> {
+        check_peers(self.peers.iter())
+    }
+}
+
+/// Checks that these can be the peers of a VPC.
+pub(crate) fn check_peers<'a>(mut peers: impl Iterator<Item = &'a Vni>) -> Result<(), OpteError> {
+    let reserved = |vni: &&Vni| [BOUNDARY_VNI, MULTICAST_VNI].contains(vni);
+    match peers.find(reserved) {
+        Some(vni) => Err(invalid("peers", format!("{vni} is no VPC's"))),
+        None => Ok(()),
+    }
+}
+
 impl AttachSubnetReq {
     fn check(&self) -> Result<(), OpteError> {
         self.subnet.validate()
@@ -419,6 +446,7 @@ opte::requests! {
     RemoveCidrReq = RemoveCidr -> NoResp,
     AttachSubnetReq = AttachSubnet -> NoResp (check),
     DetachSubnetReq = DetachSubnet -> NoResp,
+    SetPeersReq = SetPeers -> NoResp (check),
     DumpConfigReq = DumpConfig -> DumpConfigResp,
     StageBatchReq = StageBatch -> StageBatchResp,
     RunBatchReq = RunBatch -> NoResp,

@@ -16,13 +16,15 @@ pub use batch::{
     BatchStep, ConfigItem, DumpConfigReq, DumpConfigResp, MAX_STAGED, RunBatchReq, StageBatchReq,
     StageBatchResp,
 };
+pub(crate) use commands::check_peers;
 pub use commands::{
     API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DEFAULT_MTU,
     DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp,
     DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink, ListPortsReq, ListPortsResp, MIN_MTU, PortInfo,
-    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, VPC_COMMANDS, Virt2BoundaryMapping, Virt2PhysMapping,
+    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetPeersReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, VPC_COMMANDS, Virt2BoundaryMapping,
+    Virt2PhysMapping,
 };
 pub use config::{
     DhcpCfg, ExternalIpCfg, InternetGatewayMap, IpCfg, Ipv4Cfg, Ipv6Cfg, SNatCfg, VpcCfg,

@@ -6,9 +6,10 @@ use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 
 use opte::action::{Action, ActionError, AllowOrDeny, StaticAction};
+use opte::epoch::Epoch;
 use opte::layer::Layer;
 use opte::rule::{DefaultAction, Rule};
-use opte::sync::KMutex;
+use opte::sync::{KMutex, KRwLock};
 use opte::{Direction, DropReason};
 use opte_headers::options::Options;
 use opte_headers::program::{Program, ProgramError};
@@ -20,43 +21,94 @@ use opte_headers::{
 
 use crate::HEAD_ROOM;
 use crate::api::RouterTarget;
-use crate::mapping::{Virt2Boundary, VpcGuests};
+use crate::mapping::{Virt2Boundary, Virt2Phys, VpcGuests};
 use crate::network::{
     BOUNDARY_VNI, MULTICAST_VNI, Meta, TUNNEL_ENDPOINT_MAC, Tunnel, VpcNetwork, flag,
 };
 use crate::spread;
 
 /// The tables by which the overlay finds far ends.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Reach {
     /// The port's own VPC.
-    pub(crate) vni: Vni,
+    vni: Vni,
     /// Its guests.
-    pub(crate) own: Arc<VpcGuests>,
-    /// VPCs that it exchanges packets with, and their guests.
-    pub(crate) peers: Vec<(Vni, Arc<VpcGuests>)>,
+    own: Arc<VpcGuests>,
+    /// VPCs that it exchanges packets with.
+    peers: KRwLock<Vec<Peer>>,
+    /// Bumped when there are other peers, and when their guests move.
+    peering: Epoch,
     /// The way outside.
-    pub(crate) boundary: Arc<Virt2Boundary>,
+    boundary: Arc<Virt2Boundary>,
+}
+
+/// A VPC that a port exchanges packets with, and its guests.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    vni: Vni,
+    guests: Arc<VpcGuests>,
+    /// That of the port, which the guests' table bumps for as long as the VPC is a peer.
+    peering: Epoch,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.guests.unwatch(&self.peering);
+    }
 }
 
 impl Reach {
+    /// What a port of this VPC reaches, without peers.
+    pub(crate) fn new(vni: Vni, own: Arc<VpcGuests>, boundary: Arc<Virt2Boundary>) -> Self {
+        Self {
+            vni,
+            own,
+            peers: KRwLock::new(Vec::new()),
+            peering: Epoch::new(),
+            boundary,
+        }
+    }
+
+    /// What flows depend on.
+    pub(crate) fn epochs(&self) -> [&Epoch; 3] {
+        [self.own.epoch(), &self.peering, self.boundary.epoch()]
+    }
+
+    /// Exchanges packets with these VPCs and no others.
+    pub(crate) fn set_peers(&self, vnis: impl Iterator<Item = Vni>, v2p: &Virt2Phys) {
+        let peers = vnis.map(|vni| {
+            let guests = v2p.vpc(vni);
+            guests.watch(&self.peering);
+            let peering = self.peering.clone();
+            Peer {
+                vni,
+                guests,
+                peering,
+            }
+        });
+        let peers = peers.collect();
+        let before = core::mem::replace(&mut *self.peers.write(), peers);
+        self.peering.bump();
+        drop(before);
+    }
+
     /// The VPC, of the own one and its peers, that has a guest with this address, and where that guest is.
     pub(crate) fn guest(&self, ip: IpAddr) -> Option<Tunnel> {
-        let tables = core::iter::once((self.vni, &self.own))
-            .chain(self.peers.iter().map(|(vni, guests)| (*vni, guests)));
-        tables
-            .filter_map(|(vni, guests)| {
-                guests.get(ip).map(|guest| Tunnel {
-                    underlay: guest.ip,
-                    vni,
-                    mac: guest.ether,
-                })
+        let at = |vni, guests: &VpcGuests| {
+            guests.get(ip).map(|guest| Tunnel {
+                underlay: guest.ip,
+                vni,
+                mac: guest.ether,
             })
-            .next()
+        };
+        at(self.vni, &self.own).or_else(|| {
+            let peers = self.peers.read();
+            peers.iter().find_map(|peer| at(peer.vni, &peer.guests))
+        })
     }
 
     fn knows(&self, vni: Vni) -> bool {
-        vni == self.vni || self.peers.iter().any(|(peer, _)| *peer == vni)
+        vni == self.vni || self.peers.read().iter().any(|peer| peer.vni == vni)
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use opte::epoch::Epoch;
-use opte::sync::KRwLock;
+use opte::sync::{KMutex, KRwLock};
 use opte_headers::Vni;
 
 use crate::api::GuestPhysAddr;
@@ -14,6 +14,8 @@ use crate::api::GuestPhysAddr;
 pub struct VpcGuests {
     guests: KRwLock<BTreeMap<IpAddr, GuestPhysAddr>>,
     epoch: Epoch,
+    /// Bumped with it: those of ports of other VPCs that look for guests here.
+    watchers: KMutex<Vec<Epoch>>,
 }
 
 impl VpcGuests {
@@ -25,6 +27,23 @@ impl VpcGuests {
     /// Bumped by each change.
     pub fn epoch(&self) -> &Epoch {
         &self.epoch
+    }
+
+    /// Bumps `epoch` too with each change, until [`VpcGuests::unwatch`] as often.
+    pub(crate) fn watch(&self, epoch: &Epoch) {
+        self.watchers.lock().push(epoch.clone());
+    }
+
+    pub(crate) fn unwatch(&self, epoch: &Epoch) {
+        let mut watchers = self.watchers.lock();
+        if let Some(at) = watchers.iter().position(|watcher| watcher.is(epoch)) {
+            watchers.swap_remove(at);
+        }
+    }
+
+    fn changed(&self) {
+        self.epoch.bump();
+        self.watchers.lock().iter().for_each(Epoch::bump);
     }
 }
 
@@ -55,7 +74,7 @@ impl Virt2Phys {
         let vpc = self.vpc(vni);
         let old = vpc.guests.write().insert(ip, phys);
         if old != Some(phys) {
-            vpc.epoch.bump();
+            vpc.changed();
         }
         old
     }
@@ -65,7 +84,7 @@ impl Virt2Phys {
         let vpc = self.vpc(vni);
         let old = vpc.guests.write().remove(&ip);
         if old.is_some() {
-            vpc.epoch.bump();
+            vpc.changed();
         }
         old
     }
@@ -79,7 +98,7 @@ impl Virt2Phys {
         if held {
             guests.remove(&ip);
             drop(guests);
-            vpc.epoch.bump();
+            vpc.changed();
         }
         held
     }

@@ -12,11 +12,12 @@ use opte::Direction;
 use opte::api::{IpCidr, OpteError};
 use opte::port::{PortError, PortState, RuleChange};
 use opte::rule::RuleId;
+use opte_headers::Vni;
 
 use super::VpcPort;
 use crate::api::{
     AttachedSubnet, ExternalIpCfg, FirewallRule, InternetGatewayMap, RouterClass, RouterEntry,
-    RouterTarget, TransitCidr,
+    RouterTarget, TransitCidr, check_peers,
 };
 use crate::layer::nat::{External, Known};
 use crate::layer::{FIREWALL, ROUTER, firewall, router};
@@ -47,6 +48,8 @@ pub enum PortEdit {
     AttachSubnet(AttachedSubnet),
     /// Detaches this subnet.
     DetachSubnet(IpCidr),
+    /// Exchanges packets with the guests of these VPCs beside its own, and of no others.
+    SetPeers(BTreeSet<Vni>),
 }
 
 /// The external addresses of a port.
@@ -69,6 +72,7 @@ pub(super) struct Programmed {
     pub(super) gateways: InternetGatewayMap,
     pub(super) external: Arc<External>,
     pub(super) prefixes: Prefixes,
+    pub(super) peers: BTreeSet<Vni>,
     /// The rules by which prefixes pass the gateway.
     pub(super) holes: BTreeMap<(Direction, IpCidr), RuleId>,
 }
@@ -85,6 +89,7 @@ impl Programmed {
             gateways: InternetGatewayMap::new(),
             external,
             prefixes: Prefixes::default(),
+            peers: BTreeSet::new(),
             holes: BTreeMap::new(),
         }
     }
@@ -102,6 +107,7 @@ pub(super) struct Draft {
     removed_routes: BTreeSet<RoutePlace>,
     external: Option<NewExternal>,
     prefixes: Option<Prefixes>,
+    peers: Option<BTreeSet<Vni>>,
     removed_holes: Vec<(Direction, IpCidr)>,
     /// What NAT then knows the port as, if that changes.
     known: Option<Known>,
@@ -143,6 +149,7 @@ impl Draft {
                 PortEdit::RemoveCidr(transit) => draft.disallow(port, programmed, transit)?,
                 PortEdit::AttachSubnet(subnet) => draft.attach(port, programmed, subnet)?,
                 PortEdit::DetachSubnet(cidr) => draft.detach(port, programmed, cidr)?,
+                PortEdit::SetPeers(peers) => draft.set_peers(port, peers)?,
             }
         }
         draft.finish(port, programmed);
@@ -164,6 +171,13 @@ impl Draft {
             }
             port.refused(error)
         })?;
+        // Flows are walked again for it by themselves.
+        if let Some(peers) = self.peers
+            && peers != programmed.peers
+        {
+            port.reach.set_peers(peers.iter().copied(), &port.v2p);
+            programmed.peers = peers;
+        }
         if self.rules_replaced {
             programmed.firewall.clear();
         }
@@ -344,6 +358,19 @@ impl Draft {
             .or(before)
             .unwrap_or_else(|| programmed.gateways.clone());
         self.external = Some(NewExternal { v4, v6, gateways });
+        Ok(())
+    }
+
+    fn set_peers(&mut self, port: &VpcPort, peers: BTreeSet<Vni>) -> Result<(), OpteError> {
+        check_peers(peers.iter())?;
+        let own = port.cfg.vni;
+        if peers.contains(&own) {
+            return Err(OpteError::InvalidArgument {
+                name: "peers".to_string(),
+                reason: alloc::format!("{own} is the port's own VPC"),
+            });
+        }
+        self.peers = Some(peers);
         Ok(())
     }
 

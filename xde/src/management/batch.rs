@@ -335,6 +335,10 @@ impl<'a, P: Platform> Draft<'a, P> {
             BatchStep::DetachSubnet(req) => {
                 self.edit(&req.port_name, PortEdit::DetachSubnet(req.cidr))
             }
+            BatchStep::SetPeers(req) => {
+                let peers = req.peers.into_iter().collect();
+                self.edit(&req.port_name, PortEdit::SetPeers(peers))
+            }
             BatchStep::SetVirt2Phys(req) => {
                 let (vni, phys) = (req.phys.vni, GuestPhysAddr::from(req.phys));
                 self.v2p.insert((vni, req.vip), Some(phys));

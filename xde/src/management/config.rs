@@ -108,7 +108,8 @@ fn count_of_port<L>(port: &Managed<L>) -> usize {
     let of = |vpc: &VpcPort| {
         let (rules, routes) = vpc.programmed();
         let prefixes = vpc.transit_cidrs().len() + vpc.attached_subnets().len();
-        rules + routes + prefixes + usize::from(!vpc.internet_gateways().is_empty())
+        let lists = [vpc.internet_gateways().is_empty(), vpc.peers().is_empty()];
+        rules + routes + prefixes + lists.iter().filter(|empty| !**empty).count()
     };
     1 + port.vpc.as_ref().map_or(0, |vpc| of(vpc))
 }
@@ -123,6 +124,11 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
     if !map.is_empty() {
         let port_name = name();
         items.push(ConfigItem::InternetGateways { port_name, map });
+    }
+    let peers = vpc.peers();
+    if !peers.is_empty() {
+        let port_name = name();
+        items.push(ConfigItem::Peers { port_name, peers });
     }
     let rules = vpc.firewall_rules().into_iter();
     items.extend(rules.map(|(id, rule)| ConfigItem::FwRule {
