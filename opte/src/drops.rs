@@ -95,6 +95,8 @@ drop_reasons! {
     HairpinTooLong = "hairpin_too_long",
     /// No port has the network identifier and address of the frame.
     NoSuchPort = "no_such_port",
+    /// Multicast that nobody wants: no port here has subscribed to it and no next hop takes it, or their filters refuse its source.
+    NoReceiver = "no_receiver",
     /// The underlay is not configured.
     NoUnderlay = "no_underlay",
     /// No route to the tunnel's far end.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use opteadm::DEFAULT_SOCKET;
 use oxide_vpc::api::{
     API_VERSION, Direction, FirewallAction, Hosts, IpCidr, MacAddr, Ports, ProtoFilter,
-    RouterClass, RouterTarget, Vni,
+    Replication, RouterClass, RouterTarget, SourceFilter, Vni,
 };
 
 /// Programs xde, the driver of OPTE.
@@ -118,6 +118,55 @@ pub(crate) enum Command {
     SetV2b(V2b),
     /// Remove tunnel endpoints from those that lead to a prefix.
     ClearV2b(V2b),
+    /// List which group is which on the underlay.
+    DumpM2p,
+    /// Map a group to the underlay group that stands for it.
+    SetM2p(M2p),
+    /// Remove the mapping of a group, and the subscriptions to it.
+    ClearM2p(M2p),
+    /// List the next hops of underlay groups.
+    DumpMcastFwd,
+    /// Add a next hop to those that the packets of an underlay group are sent to, or change it.
+    SetMcastFwd {
+        /// The underlay's group, of ff04::/16.
+        underlay: Ipv6Addr,
+        /// The underlay address whose route the packets take.
+        next_hop: Ipv6Addr,
+        /// What the next hop does: external, underlay or both.
+        replication: Replication,
+        #[command(flatten)]
+        sources: Sources,
+    },
+    /// Remove a next hop of an underlay group, or all of them.
+    ClearMcastFwd {
+        /// The underlay's group, of ff04::/16.
+        underlay: Ipv6Addr,
+        /// The next hop; all if none is given.
+        next_hop: Option<Ipv6Addr>,
+    },
+    /// List which ports get packets of groups.
+    DumpMcastSubs,
+    /// Deliver packets of a group to a port, or change from which sources.
+    McastSubscribe {
+        #[command(flatten)]
+        of: OfPort,
+        /// The group.
+        group: IpAddr,
+        #[command(flatten)]
+        sources: Sources,
+    },
+    /// End the subscription of a port to a group.
+    McastUnsubscribe {
+        #[command(flatten)]
+        of: OfPort,
+        /// The group.
+        group: IpAddr,
+    },
+    /// End all subscriptions to a group.
+    McastUnsubscribeAll {
+        /// The group.
+        group: IpAddr,
+    },
     /// Add a route.
     AddRouterEntry(Route),
     /// Remove a route.
@@ -350,6 +399,41 @@ pub(crate) struct V2p {
     pub(crate) underlay_ip: Ipv6Addr,
     /// The VPC.
     pub(crate) vni: Vni,
+}
+
+/// A group and what it is on the underlay.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct M2p {
+    /// The group as guests know it.
+    pub(crate) group: IpAddr,
+    /// The underlay's group, of ff04::/16.
+    pub(crate) underlay: Ipv6Addr,
+}
+
+/// Which sources are wanted; all, if nothing is said.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Sources {
+    /// The only sources that are wanted, repeated or with commas between them.
+    #[arg(
+        long,
+        value_name = "IP",
+        value_delimiter = ',',
+        conflicts_with = "exclude"
+    )]
+    include: Vec<IpAddr>,
+    /// Sources that are not wanted, repeated or with commas between them.
+    #[arg(long, value_name = "IP", value_delimiter = ',')]
+    exclude: Vec<IpAddr>,
+}
+
+impl From<Sources> for SourceFilter {
+    fn from(sources: Sources) -> Self {
+        if sources.include.is_empty() {
+            Self::Exclude(sources.exclude.into_iter().collect())
+        } else {
+            Self::Include(sources.include.into_iter().collect())
+        }
+    }
 }
 
 /// A prefix and its tunnel endpoints.

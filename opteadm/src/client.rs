@@ -15,8 +15,10 @@ use opte::api::{
     DumpUftResp, NoResp, OpteCmd, OpteError, Page, Request, TcpFlow,
 };
 use oxide_vpc::api::{
-    API_VERSION, BatchStep, ConfigItem, DumpConfigReq, DumpVirt2BoundaryReq, DumpVirt2PhysReq,
-    ListPortsReq, PortInfo, RunBatchReq, StageBatchReq, Virt2BoundaryMapping, Virt2PhysMapping,
+    API_VERSION, BatchStep, ConfigItem, DumpConfigReq, DumpMcast2PhysReq, DumpMcastForwardingReq,
+    DumpMcastSubscriptionsReq, DumpVirt2BoundaryReq, DumpVirt2PhysReq, ListPortsReq,
+    Mcast2PhysMapping, McastForwarding, McastSubscription, PortInfo, RunBatchReq, StageBatchReq,
+    Virt2BoundaryMapping, Virt2PhysMapping,
 };
 use zerocopy::FromBytes;
 
@@ -175,6 +177,45 @@ impl Client {
             },
         )?;
         Ok(mappings)
+    }
+
+    /// Which group is which on the underlay.
+    pub fn dump_m2p(&mut self) -> Result<Vec<Mcast2PhysMapping>, Error> {
+        let mut mappings = Vec::new();
+        self.pages(
+            |page| DumpMcast2PhysReq { page },
+            |resp| {
+                mappings.extend(resp.mappings);
+                resp.next
+            },
+        )?;
+        Ok(mappings)
+    }
+
+    /// The next hops of all underlay groups.
+    pub fn dump_mcast_fwd(&mut self) -> Result<Vec<McastForwarding>, Error> {
+        let mut entries = Vec::new();
+        self.pages(
+            |page| DumpMcastForwardingReq { page },
+            |resp| {
+                entries.extend(resp.entries);
+                resp.next
+            },
+        )?;
+        Ok(entries)
+    }
+
+    /// All subscriptions to groups.
+    pub fn dump_mcast_subs(&mut self) -> Result<Vec<McastSubscription>, Error> {
+        let mut entries = Vec::new();
+        self.pages(
+            |page| DumpMcastSubscriptionsReq { page },
+            |resp| {
+                entries.extend(resp.entries);
+                resp.next
+            },
+        )?;
+        Ok(entries)
     }
 
     /// The counters of the driver, and of one port or of all.

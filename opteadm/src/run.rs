@@ -15,13 +15,15 @@ use opteadm::saved::SavedError;
 use opteadm::{Client, Error};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
-    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, ConfigItem, DelRouterEntryReq,
-    DeleteXdeReq, DetachSubnetReq, FirewallRule, InternetGatewayMap, PhysNet, RemFwRuleReq,
-    RemoveCidrReq, RouterEntry, RuleFileError, RuleFilters, SetExternalIpsReq, SetFwRulesReq,
+    ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, ConfigItem, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
+    FirewallRule, InternetGatewayMap, McastNextHop, McastSubscribeReq, McastUnsubscribeAllReq,
+    McastUnsubscribeReq, PhysNet, RemFwRuleReq, RemoveCidrReq, RouterEntry, RuleFileError,
+    RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
     SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
     TunnelEndpoint, parse_rules,
 };
-use oxide_vpc::network::BOUNDARY_VNI;
+use oxide_vpc::network::{BOUNDARY_VNI, MULTICAST_VNI};
 use serde::Serialize;
 
 use crate::apply::{self, Wanted};
@@ -219,6 +221,9 @@ enum Listing {
     V2b,
     Heavy(HeavyHittersReq),
     Trace(String, Direction, Described),
+    M2p,
+    McastFwd,
+    McastSubs,
 }
 
 impl Action {
@@ -309,6 +314,49 @@ impl Action {
                 vip: v2b.prefix,
                 tep: v2b.endpoints(),
             }),
+            Command::DumpM2p => Self::List(Listing::M2p),
+            Command::SetM2p(m2p) => change(SetMcast2PhysReq {
+                group: m2p.group,
+                underlay: m2p.underlay,
+            }),
+            Command::ClearM2p(m2p) => change(ClearMcast2PhysReq {
+                group: m2p.group,
+                underlay: m2p.underlay,
+            }),
+            Command::DumpMcastFwd => Self::List(Listing::McastFwd),
+            Command::SetMcastFwd {
+                underlay,
+                next_hop,
+                replication,
+                sources,
+            } => {
+                let hop = McastNextHop {
+                    addr: next_hop,
+                    vni: MULTICAST_VNI,
+                    replication,
+                    filter: sources.into(),
+                };
+                let next_hops = vec![hop];
+                change(SetMcastForwardingReq {
+                    underlay,
+                    next_hops,
+                })
+            }
+            Command::ClearMcastFwd { underlay, next_hop } => change(ClearMcastForwardingReq {
+                underlay,
+                next_hops: next_hop.into_iter().collect(),
+            }),
+            Command::DumpMcastSubs => Self::List(Listing::McastSubs),
+            Command::McastSubscribe { of, group, sources } => change(McastSubscribeReq {
+                port_name: of.port,
+                group,
+                filter: sources.into(),
+            }),
+            Command::McastUnsubscribe { of, group } => change(McastUnsubscribeReq {
+                port_name: of.port,
+                group,
+            }),
+            Command::McastUnsubscribeAll { group } => change(McastUnsubscribeAllReq { group }),
             Command::AddRouterEntry(route) => change(AddRouterEntryReq {
                 entry: route.entry(),
                 port_name: route.of.port,
@@ -443,6 +491,18 @@ fn read(client: &mut Client, command: Listing, as_json: bool) -> Result<String, 
         Listing::V2b => {
             let mappings = client.dump_v2b()?;
             show(as_json, &mappings, || table::v2b(&mappings))
+        }
+        Listing::M2p => {
+            let mappings = client.dump_m2p()?;
+            show(as_json, &mappings, || table::m2p(&mappings))
+        }
+        Listing::McastFwd => {
+            let entries = client.dump_mcast_fwd()?;
+            show(as_json, &entries, || table::mcast_fwd(&entries))
+        }
+        Listing::McastSubs => {
+            let entries = client.dump_mcast_subs()?;
+            show(as_json, &entries, || table::mcast_subs(&entries))
         }
     }
 }

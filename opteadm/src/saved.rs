@@ -21,7 +21,7 @@ use opte::port::RestoreError;
 use opte::port::saved::{PAGE_HEADER, check_page, page_len};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep, ConfigItem,
-    CreateXdeReq, DeleteXdeReq, SetExternalIpsReq, SetPeersReq,
+    CreateXdeReq, DeleteXdeReq, McastSubscribeReq, SetExternalIpsReq, SetPeersReq,
 };
 
 use crate::{Client, Error};
@@ -208,9 +208,12 @@ fn is_of(item: &ConfigItem, port: &str) -> bool {
         | ConfigItem::Transit { port_name, .. }
         | ConfigItem::Subnet { port_name, .. }
         | ConfigItem::Route { port_name, .. } => port_name == port,
-        ConfigItem::Underlay { .. } | ConfigItem::Virt2Phys(_) | ConfigItem::Virt2Boundary(_) => {
-            false
-        }
+        ConfigItem::McastSubscription(subscription) => subscription.port_name == port,
+        ConfigItem::Underlay { .. }
+        | ConfigItem::Virt2Phys(_)
+        | ConfigItem::Virt2Boundary(_)
+        | ConfigItem::Mcast2Phys(_)
+        | ConfigItem::McastForwarding(_) => false,
     }
 }
 
@@ -251,8 +254,19 @@ fn steps_of(config: Vec<ConfigItem>) -> Result<(String, Vec<BatchStep>), SavedEr
             ConfigItem::Subnet { port_name, subnet } => {
                 steps.push(AttachSubnetReq { port_name, subnet }.into());
             }
+            // The host must know the group.
+            ConfigItem::McastSubscription(subscription) => steps.push(
+                McastSubscribeReq {
+                    port_name: subscription.port_name,
+                    group: subscription.group,
+                    filter: subscription.filter,
+                }
+                .into(),
+            ),
             ConfigItem::Port(_)
             | ConfigItem::Underlay { .. }
+            | ConfigItem::Mcast2Phys(_)
+            | ConfigItem::McastForwarding(_)
             | ConfigItem::Virt2Phys(_)
             | ConfigItem::Virt2Boundary(_) => return Err(SavedError::Corrupt),
         }

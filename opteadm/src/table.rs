@@ -11,7 +11,10 @@ use opte::api::{
     LayerFlow, LayerRule, RestorePortResp, TcpFlow, TraceFate, TracePacketResp, UftFlow,
 };
 use opte::port::HeavyFlow;
-use oxide_vpc::api::{PortInfo, Virt2BoundaryMapping, Virt2PhysMapping, Vni};
+use oxide_vpc::api::{
+    Mcast2PhysMapping, McastForwarding, McastSubscription, PortInfo, Virt2BoundaryMapping,
+    Virt2PhysMapping, Vni,
+};
 use tabwriter::TabWriter;
 
 /// Sorts ports by name, and those whose names end in a number by that.
@@ -300,6 +303,59 @@ pub(crate) fn v2b(mappings: &[Virt2BoundaryMapping]) -> io::Result<String> {
         line('='),
         table.finish()?
     ))
+}
+
+/// Groups and what they are on the underlay, by family.
+pub(crate) fn m2p(mappings: &[Mcast2PhysMapping]) -> io::Result<String> {
+    let title = "Multicast to Physical Mappings (M2P)";
+    let mut out = format!("{title}\n{}\n", line('='));
+    for (title, is_family) in [
+        ("IPv4 groups", IpAddr::is_ipv4 as fn(&IpAddr) -> bool),
+        ("IPv6 groups", IpAddr::is_ipv6),
+    ] {
+        let mut table = Table::new();
+        table.row(["OVERLAY GROUP", "UNDERLAY MCAST"])?;
+        for mapping in mappings.iter().filter(|mapping| is_family(&mapping.group)) {
+            table.row([mapping.group.to_string(), mapping.underlay.to_string()])?;
+        }
+        out += &section(title, &table.finish()?);
+    }
+    Ok(out)
+}
+
+/// The next hops of underlay groups, one a row.
+pub(crate) fn mcast_fwd(entries: &[McastForwarding]) -> io::Result<String> {
+    let mut table = Table::new();
+    table.row(["GROUP IP", "UNDERLAY IP", "VNI", "REPLICATION", "FILTER"])?;
+    for entry in entries {
+        for hop in &entry.next_hops {
+            table.row([
+                entry.underlay.to_string(),
+                hop.addr.to_string(),
+                hop.vni.to_string(),
+                hop.replication.to_string(),
+                hop.filter.to_string(),
+            ])?;
+        }
+    }
+    let title = "Multicast Forwarding Table";
+    Ok(format!("{title}\n{}\n{}", line('='), table.finish()?))
+}
+
+/// The subscriptions of ports to groups.
+pub(crate) fn mcast_subs(entries: &[McastSubscription]) -> io::Result<String> {
+    let mut table = Table::new();
+    table.row(["UNDERLAY GROUP", "GROUP", "PORT", "FILTER"])?;
+    for entry in entries {
+        table.row([
+            entry.underlay.to_string(),
+            entry.group.to_string(),
+            entry.port_name.clone(),
+            entry.filter.to_string(),
+        ])?;
+    }
+    let title = "Multicast Subscriptions";
+    Ok(format!("{title}\n{}\n{}", line('='), table.finish()?))
 }
 
 fn layer_flows<'a>(flows: impl Iterator<Item = &'a LayerFlow>) -> io::Result<String> {

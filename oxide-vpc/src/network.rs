@@ -201,6 +201,10 @@ impl Network for VpcNetwork {
     }
 
     fn leaves_link(&self, key: &FlowKey) -> bool {
+        // Members of a group are on the link too; what is to go farther, the driver counts.
+        if key.destination_ip().is_multicast() {
+            return false;
+        }
         match key.destination_ip() {
             IpAddr::V4(v4) => self.link_v4.is_some_and(|(link, _)| !link.contains(v4)),
             IpAddr::V6(v6) => self.link_v6.is_some_and(|(link, _)| !link.contains(v6)),

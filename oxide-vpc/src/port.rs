@@ -25,7 +25,7 @@ use crate::api::{
 use crate::layer::nat::External;
 use crate::layer::overlay::Reach;
 use crate::layer::{firewall, gateway, nat, overlay, router};
-use crate::mapping::{Virt2Boundary, Virt2Phys};
+use crate::mapping::{Mcast2Phys, Virt2Boundary, Virt2Phys};
 use crate::network::VpcNetwork;
 
 use edit::{Draft, Programmed};
@@ -38,6 +38,8 @@ pub struct Mappings {
     pub v2p: Arc<Virt2Phys>,
     /// Which endpoints lead outside.
     pub v2b: Arc<Virt2Boundary>,
+    /// Which underlay group stands for which group.
+    pub m2p: Arc<Mcast2Phys>,
 }
 
 /// What a port needs of its host beside its configuration.
@@ -78,7 +80,8 @@ impl VpcPort {
         let network = VpcNetwork::new(&cfg);
         let v2p = &host.mappings.v2p;
         let boundary = Arc::clone(&host.mappings.v2b);
-        let reach = Arc::new(Reach::new(cfg.vni, v2p.vpc(cfg.vni), boundary));
+        let groups = Arc::clone(&host.mappings.m2p);
+        let reach = Arc::new(Reach::new(cfg.vni, v2p.vpc(cfg.vni), boundary, groups));
         let external = Arc::new(External::default());
         let layers = [
             gateway::layer(&cfg, mtu, &reach),

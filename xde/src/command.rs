@@ -23,11 +23,15 @@ use opte::api::{
 };
 use oxide_vpc::api::{
     API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
-    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
-    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
-    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
-    RemFwRuleReq, RemoveCidrReq, RunBatchReq, SetExternalIpsReq, SetFwRulesReq, SetPeersReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
+    ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
+    DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq,
+    DumpMcastForwardingResp, DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp,
+    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq,
+    ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq, RemFwRuleReq,
+    RemoveCidrReq, RunBatchReq, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq,
+    SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
+    StageBatchReq,
 };
 use serde::Serialize;
 use zerocopy::IntoBytes;
@@ -87,6 +91,32 @@ pub trait Control {
     fn clear_v2b(&self, req: ClearVirt2BoundaryReq) -> Result<NoResp, OpteError>;
     /// Lists the tunnel endpoints of all prefixes.
     fn dump_v2b(&self, req: DumpVirt2BoundaryReq) -> Result<DumpVirt2BoundaryResp, OpteError>;
+    /// Maps a group to the underlay group that stands for it.
+    fn set_m2p(&self, req: SetMcast2PhysReq) -> Result<NoResp, OpteError>;
+    /// Removes the mapping of a group.
+    fn clear_m2p(&self, req: ClearMcast2PhysReq) -> Result<NoResp, OpteError>;
+    /// Lists which group is which on the underlay.
+    fn dump_m2p(&self, req: DumpMcast2PhysReq) -> Result<DumpMcast2PhysResp, OpteError>;
+    /// Adds next hops of an underlay group.
+    fn set_mcast_fwd(&self, req: SetMcastForwardingReq) -> Result<NoResp, OpteError>;
+    /// Removes next hops of an underlay group.
+    fn clear_mcast_fwd(&self, req: ClearMcastForwardingReq) -> Result<NoResp, OpteError>;
+    /// Lists the next hops of all underlay groups.
+    fn dump_mcast_fwd(
+        &self,
+        req: DumpMcastForwardingReq,
+    ) -> Result<DumpMcastForwardingResp, OpteError>;
+    /// Delivers packets of a group to a port.
+    fn mcast_subscribe(&self, req: McastSubscribeReq) -> Result<NoResp, OpteError>;
+    /// Ends the subscription of a port to a group.
+    fn mcast_unsubscribe(&self, req: McastUnsubscribeReq) -> Result<NoResp, OpteError>;
+    /// Ends all subscriptions to a group.
+    fn mcast_unsubscribe_all(&self, req: McastUnsubscribeAllReq) -> Result<NoResp, OpteError>;
+    /// Lists the subscriptions.
+    fn dump_mcast_subs(
+        &self,
+        req: DumpMcastSubscriptionsReq,
+    ) -> Result<DumpMcastSubscriptionsResp, OpteError>;
     /// Lists the layers of a port.
     fn list_layers(&self, req: ListLayersReq) -> Result<ListLayersResp, OpteError>;
     /// Lists the rules and flows of a layer.
@@ -319,6 +349,16 @@ impl Dispatcher {
             OpteCmd::AttachSubnet => call(body, |req| control.attach_subnet(req)),
             OpteCmd::DetachSubnet => call(body, |req| control.detach_subnet(req)),
             OpteCmd::SetPeers => call(body, |req| control.set_peers(req)),
+            OpteCmd::SetMcastForwarding => call(body, |req| control.set_mcast_fwd(req)),
+            OpteCmd::ClearMcastForwarding => call(body, |req| control.clear_mcast_fwd(req)),
+            OpteCmd::DumpMcastForwarding => call(body, |req| control.dump_mcast_fwd(req)),
+            OpteCmd::McastSubscribe => call(body, |req| control.mcast_subscribe(req)),
+            OpteCmd::McastUnsubscribe => call(body, |req| control.mcast_unsubscribe(req)),
+            OpteCmd::McastUnsubscribeAll => call(body, |req| control.mcast_unsubscribe_all(req)),
+            OpteCmd::SetMcast2Phys => call(body, |req| control.set_m2p(req)),
+            OpteCmd::ClearMcast2Phys => call(body, |req| control.clear_m2p(req)),
+            OpteCmd::DumpMcast2Phys => call(body, |req| control.dump_m2p(req)),
+            OpteCmd::DumpMcastSubscriptions => call(body, |req| control.dump_mcast_subs(req)),
             OpteCmd::DumpConfig => call(body, |req| {
                 let mut resp = control.dump_config(req)?;
                 resp.revision = self.revision;

@@ -51,6 +51,26 @@ counts! {
     ToUnderlaySuper = "to_underlay_super_packets",
     /// Frames that had to wait for a neighbour to be found.
     Waited = "waited_for_neighbour",
+    /// Multicast frames from a guest to another of this host.
+    McastTxLocal = "mcast_tx_local",
+    /// Multicast frames to next hops that copy to other hosts.
+    McastTxUnderlay = "mcast_tx_underlay",
+    /// Multicast frames to next hops that copy to the outside.
+    McastTxExternal = "mcast_tx_external",
+    /// Multicast frames of a group without next hops.
+    McastTxNoFwdEntry = "mcast_tx_no_fwd_entry",
+    /// Copies of a guest's frame that a subscriber of this host does not want, by its source.
+    McastTxSourceFiltered = "mcast_tx_source_filtered",
+    /// Copies that a next hop does not want, by their source.
+    McastTxFwdSourceFiltered = "mcast_tx_fwd_source_filtered",
+    /// Multicast frames from the underlay to a guest.
+    McastRxLocal = "mcast_rx_local",
+    /// Multicast frames from the underlay that no port has subscribed to.
+    McastRxNoSubscribers = "mcast_rx_no_subscribers",
+    /// Copies of a frame from the underlay that a subscriber does not want, by their source.
+    McastRxSourceFiltered = "mcast_rx_source_filtered",
+    /// Frames in the tunnel of a group that are to no group inside.
+    McastRxBadInnerDst = "mcast_rx_bad_inner_dst",
 }
 
 impl Counters {

@@ -1,5 +1,7 @@
 //! The driver: bursts of frames in from guests and underlay, bursts out.
 
+mod multicast;
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -139,6 +141,7 @@ impl<P: Platform> Driver<P> {
                 .frame(Count::FromUnderlay, Count::FromUnderlayBytes, len);
             let ends = match TunnelEnds::of(frame.bytes()) {
                 Ok(Some(ends)) if switch.is_own(ends.destination) => ends,
+                Ok(Some(ends)) if switch.takes_group(ends.destination) => ends,
                 _ if !switch.passthrough().is_empty() => {
                     self.pass_to_guests(&switch, frame, outbox);
                     continue;
@@ -150,6 +153,7 @@ impl<P: Platform> Driver<P> {
                     continue;
                 }
             };
+            let to_group = ends.destination.is_multicast();
             if frame.offload.gso.is_some() {
                 // A link joined several tunnelled packets into one, which it is told not to.
                 self.drop_frame(&self.counters, DropReason::LinkError, frame, outbox);
@@ -157,6 +161,10 @@ impl<P: Platform> Driver<P> {
             }
             // What the link may have left open is the checksum of the outer UDP header, which goes.
             frame.offload = Offload::default();
+            if to_group {
+                self.group_in(now, &switch, link, frame, outbox);
+                continue;
+            }
             match port_of(&switch, &ends) {
                 Some(port) => {
                     self.inbound(now, &switch, port, Origin::Underlay(link), frame, outbox)
@@ -254,6 +262,9 @@ impl<P: Platform> Driver<P> {
         let Ok(Some(ends)) = TunnelEnds::of(frame.bytes()) else {
             return self.drop_frame(&port.counters, DropReason::NoRoute, frame, outbox);
         };
+        if ends.destination.is_multicast() {
+            return self.group_out(now, switch, port, (hash, frame), outbox);
+        }
         if !switch.is_own(ends.destination) {
             return self.route(now, port, ends.destination, hash, frame, outbox);
         }

@@ -5,6 +5,7 @@
 mod batch;
 mod config;
 mod life;
+mod multicast;
 mod ports;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -23,11 +24,14 @@ use opte::port::{PortError, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
-    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
-    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
+    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep, ClearMcast2PhysReq,
+    ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
+    CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp,
+    DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq, DumpMcastForwardingResp,
+    DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq,
     DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
-    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetPeersReq,
+    McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq,
+    SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq,
     SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping,
     Virt2PhysMapping,
 };
@@ -35,15 +39,17 @@ use oxide_vpc::port::{PortEdit, VpcPort};
 
 use crate::Driver;
 use crate::command::Control;
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{Platform, PlatformError, UnderlayLink};
 use crate::switch::{Engine, Switch, SwitchPort};
 
+use multicast::Multicast;
 use ports::{port_info, port_stats};
 
 /// What commands have made so far.
 pub(crate) struct Management<L> {
     ports: BTreeMap<String, Managed<L>>,
     underlay: Vec<String>,
+    multicast: Multicast,
     last_id: u64,
 }
 
@@ -61,6 +67,7 @@ impl<L> Default for Management<L> {
         Self {
             ports: BTreeMap::new(),
             underlay: Vec::new(),
+            multicast: Multicast::default(),
             last_id: 0,
         }
     }
@@ -92,6 +99,13 @@ impl Engine for VpcPort {
 }
 
 impl<L> Management<L> {
+    /// The switch of all this, with these links.
+    fn switch(&self, underlay: Vec<UnderlayLink>) -> Switch<L> {
+        let ports = self.ports.values();
+        let ports = ports.map(|port| Arc::clone(&port.switch));
+        Switch::new(ports, underlay).with_members(self.multicast.members(&self.ports))
+    }
+
     fn port(&self, name: &str) -> Result<&Managed<L>, OpteError> {
         let port = self.ports.get(name);
         port.ok_or_else(|| OpteError::PortNotFound { port: name.into() })
@@ -152,10 +166,8 @@ impl<P: Platform> Driver<P> {
 
     /// Makes what management holds visible to the data path.
     fn show(&self, management: &Management<P::Link>) {
-        let ports = management.ports.values();
-        let ports = ports.map(|port| Arc::clone(&port.switch));
         let underlay = self.switch().underlay().to_vec();
-        self.replace_switch(Switch::new(ports, underlay));
+        self.replace_switch(management.switch(underlay));
     }
 
     /// Makes the underlay's links hand over what the ports there are need.
@@ -194,18 +206,14 @@ impl<P: Platform> Driver<P> {
             return Err(system(error));
         }
         management.underlay = names;
-        let ports = management.ports.values();
-        let ports = ports.map(|port| Arc::clone(&port.switch));
-        self.replace_switch(Switch::new(ports, links));
+        self.replace_switch(management.switch(links));
         Ok(())
     }
 
     /// Lets go of the underlay's links.
     fn release_underlay(&self, management: &mut Management<P::Link>) {
         management.underlay.clear();
-        let ports = management.ports.values();
-        let ports = ports.map(|port| Arc::clone(&port.switch));
-        self.replace_switch(Switch::new(ports, Vec::new()));
+        self.replace_switch(management.switch(Vec::new()));
         self.platform.close_underlay();
     }
 
@@ -375,6 +383,80 @@ impl<P: Platform> Control for Driver<P> {
             mappings: mappings.collect(),
             next,
         })
+    }
+
+    fn set_m2p(&self, req: SetMcast2PhysReq) -> Result<NoResp, OpteError> {
+        self.change_multicast(|multicast, _| {
+            multicast.map(req);
+            Ok(())
+        })
+        .map(|()| NoResp {})
+    }
+
+    fn clear_m2p(&self, req: ClearMcast2PhysReq) -> Result<NoResp, OpteError> {
+        self.change_multicast(|multicast, _| multicast.unmap(req))
+            .map(|()| NoResp {})
+    }
+
+    fn dump_m2p(&self, req: DumpMcast2PhysReq) -> Result<DumpMcast2PhysResp, OpteError> {
+        let management = self.management.lock();
+        let (mappings, next) = page_of(management.multicast.mappings(), req.page, |one| one);
+        Ok(DumpMcast2PhysResp { mappings, next })
+    }
+
+    fn set_mcast_fwd(&self, req: SetMcastForwardingReq) -> Result<NoResp, OpteError> {
+        self.change_multicast(|multicast, _| {
+            multicast.forward(req);
+            Ok(())
+        })
+        .map(|()| NoResp {})
+    }
+
+    fn clear_mcast_fwd(&self, req: ClearMcastForwardingReq) -> Result<NoResp, OpteError> {
+        self.change_multicast(|multicast, _| multicast.unforward(&req))
+            .map(|()| NoResp {})
+    }
+
+    fn dump_mcast_fwd(
+        &self,
+        req: DumpMcastForwardingReq,
+    ) -> Result<DumpMcastForwardingResp, OpteError> {
+        let management = self.management.lock();
+        let (entries, next) = page_of(management.multicast.forwarding(), req.page, |one| one);
+        Ok(DumpMcastForwardingResp { entries, next })
+    }
+
+    fn mcast_subscribe(&self, req: McastSubscribeReq) -> Result<NoResp, OpteError> {
+        self.change_multicast(|multicast, management| {
+            management.vpc(&req.port_name)?;
+            multicast.subscribe(req)
+        })
+        .map(|()| NoResp {})
+    }
+
+    fn mcast_unsubscribe(&self, req: McastUnsubscribeReq) -> Result<NoResp, OpteError> {
+        self.change_multicast(|multicast, management| {
+            management.port(&req.port_name)?;
+            multicast.unsubscribe(&req)
+        })
+        .map(|()| NoResp {})
+    }
+
+    fn mcast_unsubscribe_all(&self, req: McastUnsubscribeAllReq) -> Result<NoResp, OpteError> {
+        self.change_multicast(|multicast, _| {
+            multicast.unsubscribe_all(req.group);
+            Ok(())
+        })
+        .map(|()| NoResp {})
+    }
+
+    fn dump_mcast_subs(
+        &self,
+        req: DumpMcastSubscriptionsReq,
+    ) -> Result<DumpMcastSubscriptionsResp, OpteError> {
+        let management = self.management.lock();
+        let (entries, next) = page_of(management.multicast.subscriptions(), req.page, |one| one);
+        Ok(DumpMcastSubscriptionsResp { entries, next })
     }
 
     fn list_layers(&self, req: ListLayersReq) -> Result<ListLayersResp, OpteError> {

@@ -1,5 +1,7 @@
 //! The virtual switch: which port a frame belongs to.
 
+mod members;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -16,6 +18,8 @@ use opte_headers::{MacAddr, Vni};
 
 use crate::counters::Counters;
 use crate::platform::{PortId, UnderlayLink};
+
+pub use members::{Members, Subscriber};
 
 /// Bytes that a tunnel puts around a guest's packet, from the outer IP header on: IPv6, UDP, Geneve with an option for the segment size,
 /// and the guest's Ethernet header.
@@ -104,6 +108,7 @@ pub struct Switch<L> {
     own_addresses: BTreeSet<Ipv6Addr>,
     passthrough: Vec<Arc<SwitchPort<L>>>,
     underlay: Vec<UnderlayLink>,
+    members: Members<L>,
 }
 
 impl<L> Switch<L> {
@@ -118,6 +123,7 @@ impl<L> Switch<L> {
             own_addresses: BTreeSet::new(),
             passthrough: Vec::new(),
             underlay,
+            members: Members::default(),
         };
         for port in ports {
             if port.engine.is_some() {
@@ -130,6 +136,19 @@ impl<L> Switch<L> {
             switch.by_id.insert(port.id, port);
         }
         switch
+    }
+
+    /// The same with these members of groups.
+    #[must_use]
+    pub fn with_members(mut self, members: Members<L>) -> Self {
+        self.members = members;
+        self
+    }
+
+    /// Who gets the packets of groups.
+    #[inline]
+    pub fn members(&self) -> &Members<L> {
+        &self.members
     }
 
     /// The port that is `id` in the driver.
@@ -161,6 +180,13 @@ impl<L> Switch<L> {
     #[inline]
     pub fn is_own(&self, address: Ipv6Addr) -> bool {
         self.own_addresses.contains(&address)
+    }
+
+    /// Whether a tunnel that ends at the group `address` is looked into: ports whose frames pass as they are get those of groups
+    /// that no other port has subscribed to.
+    #[inline]
+    pub fn takes_group(&self, address: Ipv6Addr) -> bool {
+        address.is_multicast() && (self.passthrough.is_empty() || self.members.has_local(address))
     }
 
     /// The ports whose frames pass as they are.

@@ -242,6 +242,13 @@ fn shown(item: &ConfigItem) -> String {
         ConfigItem::Peers { port_name, peers } => format!("peers {port_name} {peers:?}"),
         ConfigItem::Virt2Phys(v2p) => format!("v2p {} {}", v2p.vni, v2p.vip),
         ConfigItem::Virt2Boundary(v2b) => format!("v2b {} {}", v2b.vip, v2b.tep.len()),
+        ConfigItem::Mcast2Phys(m2p) => format!("m2p {} {}", m2p.group, m2p.underlay),
+        ConfigItem::McastForwarding(to) => {
+            format!("next hops {} {}", to.underlay, to.next_hops.len())
+        }
+        ConfigItem::McastSubscription(one) => {
+            format!("subscription {} {}", one.port_name, one.group)
+        }
     }
 }
 

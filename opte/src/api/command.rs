@@ -126,6 +126,26 @@ commands! {
     DetachSubnet = 93 changes,
     /// Says which VPCs a port exchanges packets with beside its own.
     SetPeers = 94 changes,
+    /// Adds next hops of an underlay group.
+    SetMcastForwarding = 100 changes,
+    /// Removes next hops of an underlay group.
+    ClearMcastForwarding = 101 changes,
+    /// Lists the next hops of all underlay groups.
+    DumpMcastForwarding = 102 reads,
+    /// Delivers packets of a group to a port.
+    McastSubscribe = 103 changes,
+    /// Ends the subscription of a port to a group.
+    McastUnsubscribe = 104 changes,
+    /// Maps a group to the underlay group that stands for it.
+    SetMcast2Phys = 105 changes,
+    /// Removes the mapping of a group.
+    ClearMcast2Phys = 106 changes,
+    /// Lists the subscriptions.
+    DumpMcastSubscriptions = 107 reads,
+    /// Ends all subscriptions to a group.
+    McastUnsubscribeAll = 108 changes,
+    /// Lists which group is which on the underlay.
+    DumpMcast2Phys = 109 reads,
     /// Lists everything that was configured.
     DumpConfig = 110 reads,
     /// Keeps steps of a batch until it is run.

@@ -11,6 +11,7 @@ use oxide_vpc::api::{
     TunnelEndpoint, Vni, VpcCfg,
 };
 
+use super::multicast::Multicast;
 use super::{Config, Dhcp, Family, Port, Route, Snat, Text, V2b, V2p, default_mtu};
 
 /// The configuration that a driver has, with what its commands need to change it.
@@ -22,6 +23,7 @@ pub struct Current {
     pub(super) ports: BTreeMap<String, CurrentPort>,
     pub(super) v2p: BTreeMap<(Vni, IpAddr), GuestPhysAddr>,
     pub(super) v2b: BTreeMap<IpCidr, BTreeSet<TunnelEndpoint>>,
+    pub(super) multicast: Multicast,
 }
 
 /// A port that a driver has.
@@ -104,6 +106,19 @@ impl Current {
             ConfigItem::Virt2Boundary(v2b) => {
                 self.v2b.entry(v2b.vip).or_default().extend(v2b.tep);
             }
+            ConfigItem::Mcast2Phys(m2p) => {
+                self.multicast.groups.insert(m2p.group, m2p.underlay);
+            }
+            ConfigItem::McastForwarding(forwarding) => {
+                let underlay = forwarding.underlay;
+                let hops = forwarding.next_hops.into_iter();
+                let hops = hops.map(|hop| ((underlay, hop.addr), hop));
+                self.multicast.forwarding.extend(hops);
+            }
+            ConfigItem::McastSubscription(one) => {
+                let subscriptions = &mut self.multicast.subscriptions;
+                subscriptions.insert((one.group, one.port_name), one.filter);
+            }
         }
     }
 
@@ -127,12 +142,15 @@ impl Current {
                 endpoints,
             }));
         }
-        Config {
+        let mut config = Config {
             underlay: self.underlay.clone(),
             ports: self.ports.values().map(CurrentPort::to_port).collect(),
             v2p: v2p.collect(),
             v2b,
-        }
+            ..Config::default()
+        };
+        self.multicast.write(&mut config);
+        config
     }
 }
 

@@ -108,7 +108,8 @@ impl Config {
                 return Err(Fault::new(&[Step::Key("guest-mac")], message).under(&path));
             }
         }
-        self.check_mappings()
+        self.check_mappings()?;
+        self.check_multicast()
     }
 
     fn check_underlay(&self) -> Result<(), Fault> {
@@ -262,13 +263,13 @@ impl Port {
 }
 
 /// What is wrong, and the way to it.
-struct Fault {
+pub(super) struct Fault {
     path: Vec<Step>,
     message: String,
 }
 
 impl Fault {
-    fn new(path: &[Step], message: impl ToString) -> Self {
+    pub(super) fn new(path: &[Step], message: impl ToString) -> Self {
         Self {
             path: path.to_vec(),
             message: message.to_string(),

@@ -45,11 +45,26 @@
 //! [[v2b]]
 //! prefix = "0.0.0.0/0"
 //! endpoints = ["fd00:99::1"]
+//!
+//! [[m2p]]
+//! group = "239.1.2.3"
+//! underlay = "ff04::1"
+//!
+//! [[mcast-forward]]
+//! underlay = "ff04::1"
+//! next-hop = "fd00:2::1"
+//! replication = "underlay"            # or: external, both
+//!
+//! [[mcast-subscribe]]
+//! port = "opte0"
+//! group = "239.1.2.3"
+//! include = ["10.0.0.12"]             # or: exclude; without both every source
 //! ```
 
 mod current;
 mod file;
 mod locate;
+mod multicast;
 mod plan;
 mod text;
 
@@ -66,6 +81,7 @@ use uuid::Uuid;
 
 pub use current::Current;
 pub use file::{ConfigError, Format};
+pub use multicast::{M2p, McastForward, McastSubscribe};
 pub use plan::{Change, Operation, Plan, PlanError};
 pub use text::{Route, RouteTextError, Text};
 
@@ -85,6 +101,15 @@ pub struct Config {
     /// Ways out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub v2b: Vec<V2b>,
+    /// What groups are on the underlay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub m2p: Vec<M2p>,
+    /// Where packets of groups are sent on to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mcast_forward: Vec<McastForward>,
+    /// Which ports get packets of groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mcast_subscribe: Vec<McastSubscribe>,
 }
 
 /// A guest's port.

@@ -32,7 +32,8 @@ pub struct Change {
     /// The port it is of, if it is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `peers`, `transit`, `subnet`, `v2p`, `v2b`.
+    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `peers`, `transit`, `subnet`, `v2p`, `v2b`,
+    /// `m2p`, `next hop`, `subscription`.
     pub what: &'static str,
     /// Which thing.
     pub which: String,
@@ -120,6 +121,7 @@ impl Plan {
         }
         plan.guests(current, wanted);
         plan.boundary(current, wanted);
+        plan.multicast(current, wanted);
         Ok(plan)
     }
 
@@ -145,7 +147,7 @@ impl Plan {
         })
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         operation: Operation,
         port: Option<&str>,

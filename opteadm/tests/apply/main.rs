@@ -2,6 +2,7 @@
 
 #[path = "../../../xde/tests/memory/mod.rs"]
 mod memory;
+mod multicast;
 
 use std::fs;
 use std::path::PathBuf;
@@ -155,8 +156,9 @@ endpoints = ["fd00:99::1", "fd00:99::2"]
 prefix = "0.0.0.0/0"
 vni = 98
 endpoints = ["fd00:99::3"]
-"#,
-        port("opte1", 12, "tap = true")
+{}"#,
+        port("opte1", 12, "tap = true"),
+        multicast::SECTIONS
     )
 }
 
@@ -183,11 +185,17 @@ fn a_file_is_made_so_and_shown() {
 + v2b 0.0.0.0/0 -> fd00:99::1 in VNI 99
 + v2b 0.0.0.0/0 -> fd00:99::2 in VNI 99
 + v2b 0.0.0.0/0 -> fd00:99::3 in VNI 98
++ m2p 239.1.2.3 -> ff04::1
++ m2p ff0e::7 -> ff04::1
++ next hop ff04::1 -> fd00:2::1 underlay EXCLUDE() (any)
++ next hop ff04::1 -> fd00:3::1 both EXCLUDE(10.0.0.9)
++ opte0: subscription 239.1.2.3 INCLUDE(10.0.0.77)
++ opte1: subscription 239.1.2.3 EXCLUDE() (any)
 ";
     let dry = host.ok(&["apply", "--dry-run", &file]);
     assert_eq!(
         dry,
-        format!("{expected}18 to add, 0 to change, 0 to remove; nothing was done\n")
+        format!("{expected}24 to add, 0 to change, 0 to remove; nothing was done\n")
     );
     assert_eq!(host.export(), "");
     assert_eq!(host.ok(&["apply", &file]), expected);
@@ -494,7 +502,7 @@ fn a_change_by_somebody_else_is_not_overwritten() {
     let mut client = host.client();
     let wanted = Config::parse(&everything().replace("10.0.0.77", "10.0.0.78")).unwrap();
     let plan = Plan::new(&client.dump_config().unwrap(), &wanted).unwrap();
-    assert_eq!(plan.changes().len(), 2);
+    assert_eq!(plan.changes().len(), 3);
     let other: SetVirt2PhysReq = Config::parse(&everything()).unwrap().v2p[0].into();
     let (vip, phys) = (other.vip, other.phys);
     host.client()

@@ -19,12 +19,16 @@ use opte::api::{
 use opte::port::HeavyFlow;
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
-    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
-    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpVirt2BoundaryReq,
-    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq,
-    ListPortsResp, PortInfo, RemFwRuleReq, RemoveCidrReq, RouterEntry, SetExternalIpsReq,
-    SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
-    TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping, Vni,
+    ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
+    DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq,
+    DumpMcastForwardingResp, DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp,
+    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, FirewallRule,
+    IpCidr, ListPortsReq, ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq,
+    McastUnsubscribeReq, PortInfo, RemFwRuleReq, RemoveCidrReq, RouterEntry, SetExternalIpsReq,
+    SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping,
+    Vni,
 };
 use xde::command::Control;
 use xde::linux::control::{ControlServer, Limits};
@@ -98,6 +102,15 @@ fn flow(number: u64) -> FlowId {
     }
 }
 
+/// Commands that are tried against the real driver.
+macro_rules! elsewhere {
+    ($($method:ident: $req:ident => $resp:ty,)*) => {
+        $(fn $method(&self, _: $req) -> Result<$resp, OpteError> {
+            Err(not_here(stringify!($req)))
+        })*
+    };
+}
+
 /// Whole configurations are tried against the real driver.
 fn not_here(command: &str) -> OpteError {
     OpteError::InvalidArgument {
@@ -107,6 +120,19 @@ fn not_here(command: &str) -> OpteError {
 }
 
 impl Control for Driver {
+    elsewhere! {
+        set_m2p: SetMcast2PhysReq => NoResp,
+        clear_m2p: ClearMcast2PhysReq => NoResp,
+        dump_m2p: DumpMcast2PhysReq => DumpMcast2PhysResp,
+        set_mcast_fwd: SetMcastForwardingReq => NoResp,
+        clear_mcast_fwd: ClearMcastForwardingReq => NoResp,
+        dump_mcast_fwd: DumpMcastForwardingReq => DumpMcastForwardingResp,
+        mcast_subscribe: McastSubscribeReq => NoResp,
+        mcast_unsubscribe: McastUnsubscribeReq => NoResp,
+        mcast_unsubscribe_all: McastUnsubscribeAllReq => NoResp,
+        dump_mcast_subs: DumpMcastSubscriptionsReq => DumpMcastSubscriptionsResp,
+    }
+
     fn dump_config(&self, _: DumpConfigReq) -> Result<DumpConfigResp, OpteError> {
         Err(not_here("DumpConfig"))
     }

@@ -15,10 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
-    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
-    DeleteXdeReq, DetachSubnetReq, FirewallRule, InternetGatewayMap, RemFwRuleReq, RemoveCidrReq,
-    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, Virt2BoundaryMapping, Virt2PhysMapping,
+    ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
+    FirewallRule, InternetGatewayMap, Mcast2PhysMapping, McastForwarding, McastSubscribeReq,
+    McastSubscription, McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq, RouterEntry,
+    SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, Virt2BoundaryMapping,
+    Virt2PhysMapping,
 };
 
 /// The most steps that a driver keeps for batches, all clients' together.
@@ -36,7 +39,7 @@ pub struct DumpConfigReq {
 pub struct DumpConfigResp {
     /// The number of changes there were so far. Pages with different numbers are not of one configuration.
     pub revision: u64,
-    /// The links of the underlay; then each port, followed by what is on it; then the mappings.
+    /// The links of the underlay; then each port, followed by what is on it; then multicast; then the mappings.
     pub items: Vec<ConfigItem>,
     /// Where to go on.
     pub next: Option<u64>,
@@ -100,6 +103,12 @@ pub enum ConfigItem {
     Virt2Phys(Virt2PhysMapping),
     /// A prefix is reached by these tunnel endpoints.
     Virt2Boundary(Virt2BoundaryMapping),
+    /// A group is that one on the underlay.
+    Mcast2Phys(Mcast2PhysMapping),
+    /// Packets of an underlay group are sent to these next hops.
+    McastForwarding(McastForwarding),
+    /// A port has subscribed to a group.
+    McastSubscription(McastSubscription),
 }
 
 /// Keeps steps of a batch until it is run. A client has one batch at a time.
@@ -198,4 +207,16 @@ steps! {
     ClearVirt2Boundary(ClearVirt2BoundaryReq),
     /// Keeps a port that the batch creates from passing a packet until it is started.
     PausePort(PausePortReq),
+    /// Maps a group to an underlay group.
+    SetMcast2Phys(SetMcast2PhysReq),
+    /// Removes the mapping of a group and its subscriptions.
+    ClearMcast2Phys(ClearMcast2PhysReq),
+    /// Adds next hops of an underlay group.
+    SetMcastForwarding(SetMcastForwardingReq),
+    /// Removes next hops of an underlay group.
+    ClearMcastForwarding(ClearMcastForwardingReq),
+    /// Subscribes a port to a group.
+    McastSubscribe(McastSubscribeReq),
+    /// Ends the subscription of a port to a group.
+    McastUnsubscribe(McastUnsubscribeReq),
 }

@@ -11,6 +11,12 @@ use opte_headers::{MacAddr, Vni};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
+use super::multicast::{
+    ClearMcast2PhysReq, ClearMcastForwardingReq, DumpMcast2PhysReq, DumpMcast2PhysResp,
+    DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
+    DumpMcastSubscriptionsResp, McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq,
+    SetMcast2PhysReq, SetMcastForwardingReq,
+};
 use super::{
     AttachedSubnet, DumpConfigReq, DumpConfigResp, ExternalIpCfg, FirewallRule, GuestPhysAddr,
     InternetGatewayMap, PhysNet, RouterEntry, RunBatchReq, StageBatchReq, StageBatchResp,
@@ -447,6 +453,16 @@ opte::requests! {
     AttachSubnetReq = AttachSubnet -> NoResp (check),
     DetachSubnetReq = DetachSubnet -> NoResp,
     SetPeersReq = SetPeers -> NoResp (check),
+    SetMcastForwardingReq = SetMcastForwarding -> NoResp (check),
+    ClearMcastForwardingReq = ClearMcastForwarding -> NoResp (check),
+    DumpMcastForwardingReq = DumpMcastForwarding -> DumpMcastForwardingResp,
+    McastSubscribeReq = McastSubscribe -> NoResp (check),
+    McastUnsubscribeReq = McastUnsubscribe -> NoResp (check),
+    McastUnsubscribeAllReq = McastUnsubscribeAll -> NoResp (check),
+    SetMcast2PhysReq = SetMcast2Phys -> NoResp (check),
+    ClearMcast2PhysReq = ClearMcast2Phys -> NoResp,
+    DumpMcast2PhysReq = DumpMcast2Phys -> DumpMcast2PhysResp,
+    DumpMcastSubscriptionsReq = DumpMcastSubscriptions -> DumpMcastSubscriptionsResp,
     DumpConfigReq = DumpConfig -> DumpConfigResp,
     StageBatchReq = StageBatch -> StageBatchResp,
     RunBatchReq = RunBatch -> NoResp,

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod firewall;
 mod mapping;
+mod multicast;
 mod router;
 mod rule_text;
 mod subnet;
@@ -34,6 +35,13 @@ pub use firewall::{
     RuleFilterError, RuleFilters,
 };
 pub use mapping::{GuestPhysAddr, PhysNet, TunnelEndpoint};
+pub use multicast::{
+    ClearMcast2PhysReq, ClearMcastForwardingReq, DumpMcast2PhysReq, DumpMcast2PhysResp,
+    DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
+    DumpMcastSubscriptionsResp, Mcast2PhysMapping, McastForwarding, McastNextHop,
+    McastSubscribeReq, McastSubscription, McastUnsubscribeAllReq, McastUnsubscribeReq, Replication,
+    ReplicationTextError, SetMcast2PhysReq, SetMcastForwardingReq, SourceFilter,
+};
 pub use router::{RouterClass, RouterEntry, RouterTarget, RouterTextError};
 pub use rule_text::{RuleFileError, RuleTextError, parse_rules};
 pub use subnet::{AttachedSubnet, SubnetTextError, TransitCidr};

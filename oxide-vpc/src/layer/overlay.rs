@@ -15,13 +15,13 @@ use opte_headers::options::Options;
 use opte_headers::program::{Program, ProgramError};
 use opte_headers::transform::{Set, Transform};
 use opte_headers::{
-    Ethernet, FlowKey, Geneve, GeneveOption, IpProtocol, Ipv6, Udp, Vni, ethernet, geneve, ipv6,
-    stack, udp,
+    Ethernet, FlowKey, Geneve, GeneveOption, IpProtocol, Ipv6, MacAddr, Replication, Udp, Vni,
+    ethernet, geneve, ipv6, stack, udp,
 };
 
 use crate::HEAD_ROOM;
 use crate::api::RouterTarget;
-use crate::mapping::{Virt2Boundary, Virt2Phys, VpcGuests};
+use crate::mapping::{Mcast2Phys, Virt2Boundary, Virt2Phys, VpcGuests};
 use crate::network::{
     BOUNDARY_VNI, MULTICAST_VNI, Meta, TUNNEL_ENDPOINT_MAC, Tunnel, VpcNetwork, flag,
 };
@@ -40,6 +40,8 @@ pub(crate) struct Reach {
     peering: Epoch,
     /// The way outside.
     boundary: Arc<Virt2Boundary>,
+    /// What groups are on the underlay.
+    groups: Arc<Mcast2Phys>,
 }
 
 /// A VPC that a port exchanges packets with, and its guests.
@@ -59,19 +61,30 @@ impl Drop for Peer {
 
 impl Reach {
     /// What a port of this VPC reaches, without peers.
-    pub(crate) fn new(vni: Vni, own: Arc<VpcGuests>, boundary: Arc<Virt2Boundary>) -> Self {
+    pub(crate) fn new(
+        vni: Vni,
+        own: Arc<VpcGuests>,
+        boundary: Arc<Virt2Boundary>,
+        groups: Arc<Mcast2Phys>,
+    ) -> Self {
         Self {
             vni,
             own,
             peers: KRwLock::new(Vec::new()),
             peering: Epoch::new(),
             boundary,
+            groups,
         }
     }
 
     /// What flows depend on.
-    pub(crate) fn epochs(&self) -> [&Epoch; 3] {
-        [self.own.epoch(), &self.peering, self.boundary.epoch()]
+    pub(crate) fn epochs(&self) -> [&Epoch; 4] {
+        [
+            self.own.epoch(),
+            &self.peering,
+            self.boundary.epoch(),
+            self.groups.epoch(),
+        ]
     }
 
     /// Exchanges packets with these VPCs and no others.
@@ -104,6 +117,18 @@ impl Reach {
         at(self.vni, &self.own).or_else(|| {
             let peers = self.peers.read();
             peers.iter().find_map(|peer| at(peer.vni, &peer.guests))
+        })
+    }
+
+    /// The tunnel of a group, which ends at every host with a member.
+    fn group(&self, group: IpAddr) -> Option<Tunnel> {
+        Some(Tunnel {
+            underlay: self.groups.get(group)?,
+            vni: MULTICAST_VNI,
+            mac: match group {
+                IpAddr::V4(v4) => MacAddr::from_ipv4_multicast(v4),
+                IpAddr::V6(v6) => MacAddr::from_ipv6_multicast(v6),
+            },
         })
     }
 
@@ -197,7 +222,14 @@ impl Encap {
     }
 
     fn make(&self, tunnel: &Tunnel, sized: bool) -> Result<Program, ProgramError> {
-        let options: &[GeneveOption<'static>] = if sized { &[GeneveOption::Mss(0)] } else { &[] };
+        let options: &[GeneveOption<'static>] = if tunnel.underlay.is_multicast() {
+            // The driver writes for each next hop what that is to do.
+            &[GeneveOption::Multicast(Replication::External)]
+        } else if sized {
+            &[GeneveOption::Mss(0)]
+        } else {
+            &[]
+        };
         Transform::on::<stack![Ethernet]>()
             .set::<ethernet::Destination>(tunnel.mac)
             .push(Geneve {
@@ -224,9 +256,13 @@ impl Encap {
     /// The tunnel for what the router decided.
     fn tunnel(&self, key: &FlowKey, meta: &Meta) -> Result<Option<Tunnel>, ActionError> {
         let destination = key.destination_ip();
-        // Groups need a mapping of their own; a guest or the boundary is never the far end of one.
+        // Groups need a mapping of their own; a guest or the boundary is never the far end of one. TCP is between two.
         if destination.is_multicast() {
-            return Ok(None);
+            return Ok(if key.ip_protocol() == IpProtocol::TCP {
+                None
+            } else {
+                self.reach.group(destination)
+            });
         }
         let guest = match meta.target {
             None => return Err(ActionError::MissingMeta("the router target")),

@@ -94,21 +94,12 @@ impl PacketSocket {
         )?;
         match wanted {
             Wanted::All => {}
-            Wanted::Promiscuous => {
-                let membership = libc::packet_mreq {
-                    mr_ifindex: index as libc::c_int,
-                    mr_type: libc::PACKET_MR_PROMISC as u16,
-                    mr_alen: 0,
-                    mr_address: [0; 8],
-                };
-                sys::set_option(
-                    socket.as_fd(),
-                    libc::SOL_PACKET,
-                    libc::PACKET_ADD_MEMBERSHIP,
-                    &membership,
-                )?;
+            Wanted::Promiscuous => listen(&socket, index, libc::PACKET_MR_PROMISC)?,
+            Wanted::Geneve { own } => {
+                sys::set_filter(socket.as_fd(), &geneve_from_others(own))?;
+                // Tunnels of groups are to their groups' addresses, however many there are.
+                listen(&socket, index, libc::PACKET_MR_ALLMULTI)?;
             }
-            Wanted::Geneve { own } => sys::set_filter(socket.as_fd(), &geneve_from_others(own))?,
         }
         sys::bind_to_link(socket.as_fd(), index)?;
         Ok(Self { socket })
@@ -182,6 +173,18 @@ fn finish(frame: &mut Frame, received: &Received) {
 struct PacketStatistics {
     packets: u32,
     drops: u32,
+}
+
+/// Has the link hand over frames to addresses that are not its own, as long as the socket is open.
+fn listen(socket: &OwnedFd, index: u32, what: libc::c_int) -> io::Result<()> {
+    let membership = libc::packet_mreq {
+        mr_ifindex: index as libc::c_int,
+        mr_type: what as u16,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    let name = libc::PACKET_ADD_MEMBERSHIP;
+    sys::set_option(socket.as_fd(), libc::SOL_PACKET, name, &membership)
 }
 
 /// `PACKET_IGNORE_OUTGOING` of `linux/if_packet.h`: no copies of what leaves over the link.

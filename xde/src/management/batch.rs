@@ -15,6 +15,7 @@ use opte_headers::{MacAddr, Vni};
 use oxide_vpc::api::{BatchStep, CreateXdeReq, GuestPhysAddr, IpCidr, TunnelEndpoint};
 use oxide_vpc::port::{ExternalIps, PortEdit, VpcPort};
 
+use super::multicast::Multicast;
 use super::{Managed, Management, PASSTHROUGH, system};
 use crate::Driver;
 use crate::platform::Platform;
@@ -70,6 +71,10 @@ impl<P: Platform> Driver<P> {
             let edits = edits.into_iter().map(|(_, edit)| edit).collect();
             // Each was found possible under this very lock.
             management.vpc(&name)?.edit(edits)?;
+        }
+        if let Some(multicast) = plan.multicast {
+            management.multicast = multicast;
+            self.show_multicast(management);
         }
         for mapping in plan.mappings {
             self.map(mapping);
@@ -233,6 +238,8 @@ struct Plan {
     /// Of ports that stay.
     edits: BTreeMap<String, Vec<(Step, PortEdit)>>,
     mappings: Vec<Mapping>,
+    /// What multicast becomes, if it changes.
+    multicast: Option<Multicast>,
     /// Ports that are new.
     located: Vec<String>,
 }
@@ -355,6 +362,24 @@ impl<'a, P: Platform> Draft<'a, P> {
             }
             BatchStep::ClearVirt2Boundary(req) => self.clear_v2b(req.vip, req.tep),
             BatchStep::PausePort(req) => self.pause(req.port_name),
+            BatchStep::SetMcast2Phys(req) => {
+                self.multicast().map(req);
+                Ok(())
+            }
+            BatchStep::ClearMcast2Phys(req) => self.multicast().unmap(req),
+            BatchStep::SetMcastForwarding(req) => {
+                self.multicast().forward(req);
+                Ok(())
+            }
+            BatchStep::ClearMcastForwarding(req) => self.multicast().unforward(&req),
+            BatchStep::McastSubscribe(req) => {
+                self.vpc(&req.port_name)?;
+                self.multicast().subscribe(req)
+            }
+            BatchStep::McastUnsubscribe(req) => {
+                self.vpc(&req.port_name)?;
+                self.multicast().unsubscribe(&req)
+            }
         }
     }
 
@@ -428,6 +453,7 @@ impl<'a, P: Platform> Draft<'a, P> {
         let address = (port.switch.vni, port.switch.mac);
         self.addresses.remove(&address);
         self.plan.edits.remove(&name);
+        self.multicast().forget_port(&name);
         self.deleted.insert(name.clone());
         self.plan.deleted.push((self.at, name));
         Ok(())
@@ -485,6 +511,12 @@ impl<'a, P: Platform> Draft<'a, P> {
         }
         self.plan.mappings.push(Mapping::ClearV2b(vip, tep));
         Ok(())
+    }
+
+    /// Multicast after the steps so far.
+    fn multicast(&mut self) -> &mut Multicast {
+        let now = || self.management.multicast.clone();
+        self.plan.multicast.get_or_insert_with(now)
     }
 
     fn endpoints(&mut self, vip: IpCidr) -> &mut BTreeSet<TunnelEndpoint> {

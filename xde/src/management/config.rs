@@ -18,7 +18,7 @@ use crate::Driver;
 use crate::platform::Platform;
 
 impl<P: Platform> Driver<P> {
-    /// A page of all that was configured: the underlay, the ports, the mappings. A cursor counts places in this order; that of a
+    /// A page of all that was configured: the underlay, the ports, multicast, the mappings. A cursor counts places in this order; that of a
     /// mapping of this host's own ports, which nobody configured, is empty.
     pub(super) fn config(&self, page: Page) -> DumpConfigResp {
         let management = self.management.lock();
@@ -31,6 +31,8 @@ impl<P: Platform> Driver<P> {
         for port in management.ports.values() {
             listing.take(count_of_port(port), || items_of_port(port));
         }
+        let multicast = &management.multicast;
+        listing.take(multicast.count(), || multicast.items());
         let v2p = &self.host.mappings.v2p;
         let own = own_addresses(&management);
         listing.take_page(|skip, limit| {

@@ -292,6 +292,11 @@ impl World {
                     bytes.len()
                 );
                 self.wire.push(bytes.clone());
+                // The links are flat: what is to an IPv6 group reaches all others.
+                if bytes.starts_with(&[0x33, 0x33]) {
+                    got.extend(self.underlay(1 - host, sent.link, &bytes));
+                    continue;
+                }
                 let to = (0..2)
                     .find(|to| bytes.get(..6) == Some(&underlay_mac(*to, sent.link).octets()[..]));
                 if let Some(to) = to {
