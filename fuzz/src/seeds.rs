@@ -365,10 +365,13 @@ fn command_dispatch() -> Vec<Vec<u8>> {
             port_name: port_name(),
             name: "firewall".to_string(),
             page,
+            filter: opte::api::FlowFilter::ALL,
+            rule: None,
         }),
         command(&DumpUftReq {
             port_name: port_name(),
             page,
+            filter: opte::api::FlowFilter::ALL,
         }),
         command(&DeleteXdeReq { name: port_name() }),
         command(&ClearXdeUnderlayReq {}),

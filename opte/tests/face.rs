@@ -9,7 +9,7 @@ use net::{Bench, GUEST, PUBLIC, tunnelled, udp_frame};
 use opte::Direction::{In, Out};
 use opte::DropReason;
 use opte::action::Action;
-use opte::api::Page;
+use opte::api::{FlowFilter, Page};
 use opte::port::{Fate, PortError, PortState, Verdict};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::Rule;
@@ -175,6 +175,84 @@ fn pages_show_every_flow_once() {
         }
     }
     assert_eq!(seen.len(), 1000);
+}
+
+#[test]
+fn a_filter_finds_its_flows_on_whichever_page_they_are() {
+    let bench = Bench::new();
+    for port in 1..=500 {
+        bench.out(&udp_out(port));
+    }
+    let found = |filter: FlowFilter| {
+        let mut page = Page {
+            cursor: 0,
+            limit: 64,
+        };
+        let (mut uft, mut layer) = (0, 0);
+        loop {
+            let dump = bench.port.dump_uft_matching(page, &filter);
+            let flows = dump.flows.iter();
+            assert!(flows.clone().all(|flow| filter.has_flow(&flow.flow)));
+            uft += flows.len();
+            match dump.next {
+                Some(next) => page.cursor = next,
+                None => break,
+            }
+        }
+        page.cursor = 0;
+        loop {
+            let dump = bench
+                .port
+                .dump_layer_matching("firewall", page, &filter, None)
+                .unwrap();
+            layer += dump.flows.len();
+            match dump.next {
+                Some(next) => page.cursor = next,
+                None => break,
+            }
+        }
+        (uft, layer)
+    };
+    let only = |l4_port| FlowFilter {
+        l4_port,
+        ..FlowFilter::ALL
+    };
+    assert_eq!(found(only(None)), (1000, 1000));
+    let dir = Some(Out);
+    assert_eq!(found(FlowFilter { dir, ..only(None) }), (500, 500));
+    assert_eq!(
+        found(FlowFilter {
+            dir,
+            ..only(Some(499))
+        }),
+        (1, 1)
+    );
+    let protocol = Some(6);
+    assert_eq!(
+        found(FlowFilter {
+            protocol,
+            ..only(None)
+        }),
+        (0, 0)
+    );
+    // Of rules the direction counts, or the number.
+    let rules = |dir, rule| {
+        let filter = FlowFilter { dir, ..only(None) };
+        let dump = bench
+            .port
+            .dump_layer_matching("firewall", Page::FIRST, &filter, rule)
+            .unwrap();
+        assert!(rule.is_none() || dump.flows.is_empty());
+        dump.rules
+    };
+    let all = rules(None, None);
+    assert_eq!(
+        rules(Some(In), None).len() + rules(Some(Out), None).len(),
+        all.len()
+    );
+    for rule in &all {
+        assert!(rules(Some(rule.dir), Some(rule.id)).contains(rule));
+    }
 }
 
 #[test]

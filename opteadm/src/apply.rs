@@ -10,6 +10,7 @@ use opteadm::config::{Change, Config, ConfigError, Format, Operation, Plan};
 use serde::Serialize;
 
 use crate::args::Apply;
+use crate::columns::Paint;
 use crate::confirm::confirmed;
 use crate::run::Failure;
 
@@ -41,13 +42,14 @@ impl Wanted {
         client: &mut Client,
         json: bool,
         yes: bool,
+        paint: Paint,
     ) -> Result<String, Failure> {
         let plan = Plan::new(&client.dump_config()?, &self.config);
         let plan = plan.map_err(|error| Failure::Plan {
             path: self.path.clone(),
             error,
         })?;
-        let shown = self.shown(&plan, json)?;
+        let shown = self.shown(&plan, json, paint)?;
         if self.args.dry_run || plan.changes().is_empty() {
             return Ok(shown);
         }
@@ -65,7 +67,7 @@ impl Wanted {
         Ok(shown)
     }
 
-    fn shown(&self, plan: &Plan, json: bool) -> Result<String, Failure> {
+    fn shown(&self, plan: &Plan, json: bool, paint: Paint) -> Result<String, Failure> {
         #[derive(Serialize)]
         struct Applied<'a> {
             dry_run: bool,
@@ -80,7 +82,13 @@ impl Wanted {
         }
         let mut text = String::new();
         for change in plan.changes() {
-            let _ = writeln!(text, "{change}");
+            let line = change.to_string();
+            let line = match change.operation {
+                Operation::Add => paint.added(&line),
+                Operation::Change => paint.changed(&line),
+                Operation::Remove => paint.removed(&line),
+            };
+            text += &(line + "\n");
         }
         let count = |operation| {
             let of = plan.changes().iter().filter(|c| c.operation == operation);
@@ -105,7 +113,7 @@ impl Wanted {
 pub(crate) fn export(client: &mut Client, format: Format) -> Result<String, Failure> {
     let config = client.dump_config()?.to_config();
     let written = config.to_text(format);
-    written.map_err(|ConfigError { message, .. }| Failure::Table(io::Error::other(message)))
+    written.map_err(|ConfigError { message, .. }| Failure::Export(message))
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use opte::api::{CidrError, FlowFilter};
 use opteadm::DEFAULT_SOCKET;
 use oxide_vpc::api::{
     API_VERSION, Direction, FirewallAction, Hosts, IpCidr, MacAddr, Ports, ProtoFilter,
@@ -27,6 +29,10 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true)]
     pub(crate) yes: bool,
 
+    /// Colour: on a terminal, unless NO_COLOR is set; always; or never.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: clap::ColorChoice,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -35,15 +41,30 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the ports.
-    ListPorts,
+    ListPorts(Watch),
     /// List the layers of a port.
-    ListLayers(OfPort),
+    ListLayers {
+        #[command(flatten)]
+        of: OfPort,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// List the rules and flows of a layer.
     DumpLayer {
         #[command(flatten)]
         of: OfPort,
         /// The layer.
         name: String,
+        #[command(flatten)]
+        flows: Flows,
+        /// The direction: of rules too.
+        #[arg(long)]
+        dir: Option<Direction>,
+        /// Only the rules with this number, and no flows.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["address", "l4_port", "protocol"])]
+        rule: Option<u64>,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Empty the unified flow table of a port.
     ClearUft(OfPort),
@@ -55,15 +76,34 @@ pub(crate) enum Command {
         layer: String,
     },
     /// List the unified flow table of a port.
-    DumpUft(OfPort),
+    DumpUft {
+        #[command(flatten)]
+        of: OfPort,
+        #[command(flatten)]
+        flows: Flows,
+        /// The direction: in or out.
+        #[arg(long)]
+        dir: Option<Direction>,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// List the TCP flows of a port.
-    DumpTcpFlows(OfPort),
+    DumpTcpFlows {
+        #[command(flatten)]
+        of: OfPort,
+        #[command(flatten)]
+        flows: Flows,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// Show the counters of xde and its ports, drops by reason. Tables leave out what is zero.
     #[command(visible_alias = "show-stats")]
     DumpStats {
         /// Show this port alone.
         #[arg(short, long)]
         port: Option<String>,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Add a firewall rule.
     AddFwRule {
@@ -107,25 +147,25 @@ pub(crate) enum Command {
     /// Let go of the links to the other hosts.
     ClearXdeUnderlay,
     /// List which host each guest is on.
-    DumpV2p,
+    DumpV2p(Watch),
     /// Map a guest's address to its host.
     SetV2p(V2p),
     /// Remove the mapping of a guest's address.
     ClearV2p(V2p),
     /// List the tunnel endpoints at the boundary.
-    DumpV2b,
+    DumpV2b(Watch),
     /// Add tunnel endpoints to those that lead to a prefix.
     SetV2b(V2b),
     /// Remove tunnel endpoints from those that lead to a prefix.
     ClearV2b(V2b),
     /// List which group is which on the underlay.
-    DumpM2p,
+    DumpM2p(Watch),
     /// Map a group to the underlay group that stands for it.
     SetM2p(M2p),
     /// Remove the mapping of a group, and the subscriptions to it.
     ClearM2p(M2p),
     /// List the next hops of underlay groups.
-    DumpMcastFwd,
+    DumpMcastFwd(Watch),
     /// Add a next hop to those that the packets of an underlay group are sent to, or change it.
     SetMcastFwd {
         /// The underlay's group, of ff04::/16.
@@ -145,7 +185,7 @@ pub(crate) enum Command {
         next_hop: Option<Ipv6Addr>,
     },
     /// List which ports get packets of groups.
-    DumpMcastSubs,
+    DumpMcastSubs(Watch),
     /// Deliver packets of a group to a port, or change from which sources.
     McastSubscribe {
         #[command(flatten)]
@@ -271,6 +311,8 @@ pub(crate) enum Command {
         /// How many flows to list; at most 1024.
         #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1024))]
         count: u32,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Print what makes a shell complete these commands.
     Completions {
@@ -363,6 +405,39 @@ pub(crate) struct OfPort {
     /// The port.
     #[arg(short, long)]
     pub(crate) port: String,
+}
+
+/// Which flows are listed: those that are all of what is said. The driver chooses.
+#[derive(Debug, Args)]
+pub(crate) struct Flows {
+    /// Only flows from or to this address or prefix.
+    #[arg(long, value_name = "IP|CIDR", value_parser = parse_prefix)]
+    address: Option<IpCidr>,
+    /// Only flows from or to this port of TCP or UDP.
+    #[arg(long, value_name = "N")]
+    l4_port: Option<u16>,
+    /// Only flows of this protocol: tcp, udp, icmp, icmp6 or a number.
+    #[arg(long, value_name = "P", value_parser = parse_protocol)]
+    protocol: Option<u8>,
+}
+
+impl Flows {
+    pub(crate) fn filter(self, dir: Option<Direction>) -> FlowFilter {
+        FlowFilter {
+            address: self.address,
+            l4_port: self.l4_port,
+            protocol: self.protocol,
+            dir,
+        }
+    }
+}
+
+/// Once, or again and again.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Watch {
+    /// Go on until interrupted, so many seconds apart (2 if none are said). With --json each time is a document.
+    #[arg(long = "watch", value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = parse_seconds)]
+    pub(crate) every: Option<Duration>,
 }
 
 /// A firewall rule by its parts.
@@ -544,6 +619,33 @@ pub(crate) struct CreateXde {
     /// Make the link a TAP with the port's name, which a virtual machine monitor opens: qemu -netdev tap,ifname=NAME,script=no,vhost=off.
     #[arg(long)]
     pub(crate) tap: bool,
+}
+
+fn parse_prefix(text: &str) -> Result<IpCidr, CidrError> {
+    match text.parse() {
+        Ok(address) => Ok(IpCidr::host(address)),
+        Err(_) => text.parse(),
+    }
+}
+
+fn parse_protocol(text: &str) -> Result<u8, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "icmp" => Ok(1),
+        "tcp" => Ok(6),
+        "udp" => Ok(17),
+        "icmp6" => Ok(58),
+        number => number
+            .parse()
+            .map_err(|_| "a protocol is tcp, udp, icmp, icmp6 or a number up to 255"),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.1..=86_400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or("expected seconds, from 0.1 to 86400")
 }
 
 /// Two versions of the crate may have the same commands; what matters for talking to a driver is these.

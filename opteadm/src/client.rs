@@ -12,7 +12,7 @@ use opte::api::frame::{
 };
 use opte::api::{
     DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp, DumpTcpFlowsReq, DumpUftReq,
-    DumpUftResp, NoResp, OpteCmd, OpteError, Page, Request, TcpFlow,
+    DumpUftResp, FlowFilter, NoResp, OpteCmd, OpteError, Page, Request, TcpFlow,
 };
 use oxide_vpc::api::{
     API_VERSION, BatchStep, ConfigItem, DumpConfigReq, DumpMcast2PhysReq, DumpMcastForwardingReq,
@@ -24,6 +24,7 @@ use zerocopy::FromBytes;
 
 use crate::Error;
 use crate::config::{Current, Plan};
+use crate::pages::{Paged, Pages};
 
 /// Where a driver listens if it was not told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/xde/xde.sock";
@@ -81,157 +82,134 @@ impl Client {
         self.read_answer::<R>(&header, &body)
     }
 
-    /// All ports, by name.
+    /// The pages of a listing, one after the other: however long it is, one page of it is in memory.
     ///
     /// Errors: as of [`Client::call`]; so are those of all that follow.
+    pub fn pages<R: Paged>(&mut self, request: R) -> Pages<'_, R> {
+        Pages::new(self, request)
+    }
+
+    /// All ports, by name.
     pub fn list_ports(&mut self) -> Result<Vec<PortInfo>, Error> {
         let mut ports = Vec::new();
-        self.pages(
-            |page| ListPortsReq { page },
-            |resp| {
-                ports.extend(resp.ports);
-                resp.next
-            },
-        )?;
+        for answer in self.pages(ListPortsReq { page: Page::FIRST }) {
+            ports.extend(answer?.ports);
+        }
         Ok(ports)
     }
 
     /// All rules and flows of a layer.
     pub fn dump_layer(&mut self, port: &str, layer: &str) -> Result<DumpLayerResp, Error> {
         let mut whole: Option<DumpLayerResp> = None;
-        let request = |page| DumpLayerReq {
+        let request = DumpLayerReq {
             port_name: port.into(),
             name: layer.into(),
-            page,
+            page: Page::FIRST,
+            filter: FlowFilter::ALL,
+            rule: None,
         };
-        self.pages(request, |mut resp| {
-            let next = resp.next.take();
+        for answer in self.pages(request) {
+            let answer = answer?;
             match &mut whole {
-                None => whole = Some(resp),
+                None => whole = Some(answer),
                 Some(whole) => {
-                    whole.rules.extend(resp.rules);
-                    whole.flows.extend(resp.flows);
+                    whole.rules.extend(answer.rules);
+                    whole.flows.extend(answer.flows);
+                    whole.next = answer.next;
                 }
             }
-            next
-        })?;
+        }
         whole.ok_or_else(|| self.not_a_driver("it listed no page"))
     }
 
     /// The whole unified flow table of a port.
     pub fn dump_uft(&mut self, port: &str) -> Result<DumpUftResp, Error> {
         let mut whole = DumpUftResp::default();
-        self.pages(
-            |page| DumpUftReq {
-                port_name: port.into(),
-                page,
-            },
-            |mut resp| {
-                let next = resp.next.take();
-                let mut flows = std::mem::take(&mut whole.flows);
-                flows.append(&mut resp.flows);
-                whole = DumpUftResp { flows, ..resp };
-                next
-            },
-        )?;
+        let request = DumpUftReq {
+            port_name: port.into(),
+            page: Page::FIRST,
+            filter: FlowFilter::ALL,
+        };
+        for answer in self.pages(request) {
+            let mut answer = answer?;
+            let mut flows = std::mem::take(&mut whole.flows);
+            flows.append(&mut answer.flows);
+            whole = DumpUftResp { flows, ..answer };
+        }
         Ok(whole)
     }
 
     /// All TCP flows of a port.
     pub fn dump_tcp_flows(&mut self, port: &str) -> Result<Vec<TcpFlow>, Error> {
         let mut flows = Vec::new();
-        self.pages(
-            |page| DumpTcpFlowsReq {
-                port_name: port.into(),
-                page,
-            },
-            |resp| {
-                flows.extend(resp.flows);
-                resp.next
-            },
-        )?;
+        let request = DumpTcpFlowsReq {
+            port_name: port.into(),
+            page: Page::FIRST,
+            filter: FlowFilter::ALL,
+        };
+        for answer in self.pages(request) {
+            flows.extend(answer?.flows);
+        }
         Ok(flows)
     }
 
     /// Where all guests are.
     pub fn dump_v2p(&mut self) -> Result<Vec<Virt2PhysMapping>, Error> {
         let mut mappings = Vec::new();
-        self.pages(
-            |page| DumpVirt2PhysReq { page },
-            |resp| {
-                mappings.extend(resp.mappings);
-                resp.next
-            },
-        )?;
+        for answer in self.pages(DumpVirt2PhysReq { page: Page::FIRST }) {
+            mappings.extend(answer?.mappings);
+        }
         Ok(mappings)
     }
 
     /// The tunnel endpoints of all prefixes.
     pub fn dump_v2b(&mut self) -> Result<Vec<Virt2BoundaryMapping>, Error> {
         let mut mappings = Vec::new();
-        self.pages(
-            |page| DumpVirt2BoundaryReq { page },
-            |resp| {
-                mappings.extend(resp.mappings);
-                resp.next
-            },
-        )?;
+        for answer in self.pages(DumpVirt2BoundaryReq { page: Page::FIRST }) {
+            mappings.extend(answer?.mappings);
+        }
         Ok(mappings)
     }
 
     /// Which group is which on the underlay.
     pub fn dump_m2p(&mut self) -> Result<Vec<Mcast2PhysMapping>, Error> {
         let mut mappings = Vec::new();
-        self.pages(
-            |page| DumpMcast2PhysReq { page },
-            |resp| {
-                mappings.extend(resp.mappings);
-                resp.next
-            },
-        )?;
+        for answer in self.pages(DumpMcast2PhysReq { page: Page::FIRST }) {
+            mappings.extend(answer?.mappings);
+        }
         Ok(mappings)
     }
 
     /// The next hops of all underlay groups.
     pub fn dump_mcast_fwd(&mut self) -> Result<Vec<McastForwarding>, Error> {
         let mut entries = Vec::new();
-        self.pages(
-            |page| DumpMcastForwardingReq { page },
-            |resp| {
-                entries.extend(resp.entries);
-                resp.next
-            },
-        )?;
+        for answer in self.pages(DumpMcastForwardingReq { page: Page::FIRST }) {
+            entries.extend(answer?.entries);
+        }
         Ok(entries)
     }
 
     /// All subscriptions to groups.
     pub fn dump_mcast_subs(&mut self) -> Result<Vec<McastSubscription>, Error> {
         let mut entries = Vec::new();
-        self.pages(
-            |page| DumpMcastSubscriptionsReq { page },
-            |resp| {
-                entries.extend(resp.entries);
-                resp.next
-            },
-        )?;
+        for answer in self.pages(DumpMcastSubscriptionsReq { page: Page::FIRST }) {
+            entries.extend(answer?.entries);
+        }
         Ok(entries)
     }
 
     /// The counters of the driver, and of one port or of all.
     pub fn dump_stats(&mut self, port: Option<&str>) -> Result<DumpStatsResp, Error> {
         let mut whole = DumpStatsResp::default();
-        self.pages(
-            |page| DumpStatsReq {
-                port_name: port.map(Into::into),
-                page,
-            },
-            |resp| {
-                whole.driver = resp.driver;
-                whole.ports.extend(resp.ports);
-                resp.next
-            },
-        )?;
+        let request = DumpStatsReq {
+            port_name: port.map(Into::into),
+            page: Page::FIRST,
+        };
+        for answer in self.pages(request) {
+            let answer = answer?;
+            whole.driver = answer.driver;
+            whole.ports.extend(answer.ports);
+        }
         Ok(whole)
     }
 
@@ -246,14 +224,14 @@ impl Client {
         // Pages of different revisions are not of one configuration: then from the beginning again.
         for _ in 0..ATTEMPTS {
             let (mut revision, mut torn, mut items) = (None, false, Vec::new());
-            self.pages(
-                |page| DumpConfigReq { page },
-                |resp| {
-                    torn |= *revision.get_or_insert(resp.revision) != resp.revision;
-                    items.extend(resp.items);
-                    resp.next.filter(|_| !torn)
-                },
-            )?;
+            for answer in self.pages(DumpConfigReq { page: Page::FIRST }) {
+                let answer = answer?;
+                torn |= *revision.get_or_insert(answer.revision) != answer.revision;
+                if torn {
+                    break;
+                }
+                items.extend(answer.items);
+            }
             if let (Some(revision), false) = (revision, torn) {
                 return Ok((revision, items));
             }
@@ -297,29 +275,6 @@ impl Client {
         let steps = steps.len() as u64;
         self.call(&RunBatchReq { steps, revision })
             .map(|NoResp {}| ())
-    }
-
-    /// Asks for page after page.
-    fn pages<R: Request>(
-        &mut self,
-        request: impl Fn(Page) -> R,
-        mut take: impl FnMut(R::Response) -> Option<u64>,
-    ) -> Result<(), Error> {
-        let mut page = Page::FIRST;
-        loop {
-            match self.call(&request(page)) {
-                Ok(resp) => match take(resp) {
-                    Some(next) => page.cursor = next,
-                    None => return Ok(()),
-                },
-                // Entries can be long: fewer of them, then.
-                Err(Error::Refused {
-                    error: OpteError::RespTooLarge { .. },
-                    ..
-                }) if page.limit > 1 => page.limit /= 2,
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Sends a request and receives its answer, over a new connection if the old one breaks.

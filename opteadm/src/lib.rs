@@ -34,6 +34,8 @@ pub mod saved;
 
 mod client;
 mod error;
+mod pages;
 
 pub use client::{Client, DEFAULT_SOCKET};
 pub use error::Error;
+pub use pages::{Paged, Pages};

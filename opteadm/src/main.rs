@@ -3,15 +3,18 @@
 
 mod apply;
 mod args;
+mod columns;
 mod confirm;
 mod create;
 mod external;
+mod listing;
 mod manual;
 mod packet;
 mod run;
 mod table;
+mod watch;
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,8 +25,16 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };
-    match run::run(args) {
-        Ok(output) => print(&output),
+    let mut out = BufWriter::new(io::stdout().lock());
+    let outcome = run::run(args, &mut out);
+    // What was listed before something went wrong is worth seeing too.
+    let outcome = outcome.and(out.flush().map_err(run::Failure::Output));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has seen enough, as in `opteadm dump-uft -p opte0 | head`.
+        Err(run::Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(&error.to_string(), ExitCode::FAILURE),
     }
 }
@@ -54,7 +65,6 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn print(output: &str) -> ExitCode {
     match io::stdout().write_all(output.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read has seen enough, as in `opteadm dump-uft -p opte0 | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(&format!("cannot write: {error}"), ExitCode::FAILURE),
     }

@@ -1,13 +1,12 @@
 //! Each command: the request it makes, and what is printed of the answer.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use opte::Direction;
 use opte::api::{
-    ClearLftReq, ClearUftReq, HeavyHittersReq, ListLayersReq, NoResp, OpteError, PausePortReq,
-    Request, StartPortReq, TracePacketReq,
+    ClearLftReq, ClearUftReq, HeavyHittersReq, NoResp, OpteError, PausePortReq, Request,
+    StartPortReq,
 };
 use opte::port::By;
 use opteadm::config::{ConfigError, Format, PlanError};
@@ -16,7 +15,7 @@ use opteadm::{Client, Error};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
     ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, ConfigItem, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
+    ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
     FirewallRule, InternetGatewayMap, McastNextHop, McastSubscribeReq, McastUnsubscribeAllReq,
     McastUnsubscribeReq, PhysNet, RemFwRuleReq, RemoveCidrReq, RouterEntry, RuleFileError,
     RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
@@ -24,32 +23,45 @@ use oxide_vpc::api::{
     TunnelEndpoint, parse_rules,
 };
 use oxide_vpc::network::{BOUNDARY_VNI, MULTICAST_VNI};
-use serde::Serialize;
 
 use crate::apply::{self, Wanted};
-use crate::args::{Cli, Command, ConfigFormat, Described, Route, Rule, Transit, V2b, V2p, Weight};
+use crate::args::{Cli, Command, ConfigFormat, Route, Rule, Transit, V2b, V2p, Watch, Weight};
+use crate::columns::Paint;
 use crate::confirm::confirmed;
 use crate::create::Plan;
 use crate::external::Families;
-use crate::{manual, packet, table};
+use crate::listing::Listing;
+use crate::{manual, table, watch};
 
-/// Has the command done; what is to be printed of it.
-pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
+/// Has the command done and writes what is to be said of it.
+pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     let Cli {
         socket,
         json,
         yes,
+        color,
         command,
     } = cli;
+    let paint = Paint::new(color);
     // What is wrong with the arguments is said whether or not a driver runs.
     let action = Action::new(command)?;
     if let Action::Print(text) = action {
-        return Ok(text);
+        return Ok(out.write_all(text.as_bytes())?);
     }
     let mut client = Client::connect(socket)?;
     let outcome = match action {
         Action::Print(text) => Ok(text),
-        Action::List(command) => read(&mut client, command, json),
+        Action::List(listing, watch) => {
+            let list = |client: &mut Client, out: &mut dyn Write| match json {
+                true => listing.write_json(client, out),
+                false => listing.write(client, paint, out),
+            };
+            let written = match watch.every {
+                None => list(&mut client, out),
+                Some(every) => watch::watch(every, json, out, |out| list(&mut client, out)),
+            };
+            written.map(|()| String::new())
+        }
         Action::Change(change) => done(change(&mut client), json),
         Action::Destroy(what, change) => {
             if !confirmed(&what, yes) {
@@ -62,16 +74,20 @@ pub(crate) fn run(cli: Cli) -> Result<String, Failure> {
             Err(error) => Err(of_file(file, error)),
         },
         Action::RestorePort { file, pause } => match client.restore_port(&file, pause) {
-            Ok(restored) => show(json, &restored, || Ok(table::restored(&restored))),
+            Ok(restored) => match json {
+                true => Ok(serde_json::to_string_pretty(&serde_json::to_value(restored)?)? + "\n"),
+                false => Ok(table::restored(&restored)),
+            },
             Err(error) => Err(of_file(file, error)),
         },
-        Action::Apply(wanted) => wanted.apply(&mut client, json, yes),
+        Action::Apply(wanted) => wanted.apply(&mut client, json, yes, paint),
         Action::Export(format) => {
             let format = if json { Format::Json } else { format };
             apply::export(&mut client, format)
         }
     };
-    outcome.map_err(|failure| of_an_empty_driver(failure, &mut client))
+    let text = outcome.map_err(|failure| of_an_empty_driver(failure, &mut client))?;
+    Ok(out.write_all(text.as_bytes())?)
 }
 
 /// What the driver says is no matter of the file.
@@ -139,8 +155,10 @@ pub(crate) enum Failure {
     Declined,
     /// The answer could not be printed as JSON.
     Json(serde_json::Error),
-    /// The answer could not be printed as a table.
-    Table(io::Error),
+    /// The configuration could not be written.
+    Export(String),
+    /// Standard output could not be written, or signals not be waited for.
+    Output(io::Error),
 }
 
 impl fmt::Display for Failure {
@@ -162,7 +180,8 @@ impl fmt::Display for Failure {
             Self::Plan { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Declined => f.write_str("nothing was done"),
             Self::Json(error) => write!(f, "cannot print the answer: {error}"),
-            Self::Table(error) => write!(f, "cannot print the answer: {error}"),
+            Self::Export(reason) => write!(f, "cannot print the answer: {reason}"),
+            Self::Output(error) => write!(f, "cannot write: {error}"),
         }
     }
 }
@@ -181,7 +200,16 @@ impl From<Error> for Failure {
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
-        Self::Json(error)
+        match error.io_error_kind() {
+            Some(kind) => Self::Output(kind.into()),
+            None => Self::Json(error),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
     }
 }
 
@@ -189,7 +217,7 @@ impl From<serde_json::Error> for Failure {
 enum Action {
     /// What needs no driver.
     Print(String),
-    List(Listing),
+    List(Listing, Watch),
     Change(Change),
     /// With what is asked before.
     Destroy(String, Change),
@@ -209,37 +237,39 @@ enum Action {
 /// What changes something when it is done.
 type Change = Box<dyn FnOnce(&mut Client) -> Result<NoResp, Error>>;
 
-/// What is to be listed.
-enum Listing {
-    Ports,
-    Layers(String),
-    Layer { port: String, name: String },
-    Uft(String),
-    TcpFlows(String),
-    Stats(Option<String>),
-    V2p,
-    V2b,
-    Heavy(HeavyHittersReq),
-    Trace(String, Direction, Described),
-    M2p,
-    McastFwd,
-    McastSubs,
-}
-
 impl Action {
     fn new(command: Command) -> Result<Self, Failure> {
         Ok(match command {
-            Command::ListPorts => Self::List(Listing::Ports),
-            Command::ListLayers(of) => Self::List(Listing::Layers(of.port)),
-            Command::DumpLayer { of, name } => Self::List(Listing::Layer {
-                port: of.port,
+            Command::ListPorts(watch) => Self::List(Listing::Ports, watch),
+            Command::ListLayers { of, watch } => Self::List(Listing::Layers(of.port), watch),
+            Command::DumpLayer {
+                of,
                 name,
-            }),
-            Command::DumpUft(of) => Self::List(Listing::Uft(of.port)),
-            Command::DumpTcpFlows(of) => Self::List(Listing::TcpFlows(of.port)),
-            Command::DumpStats { port } => Self::List(Listing::Stats(port)),
-            Command::DumpV2p => Self::List(Listing::V2p),
-            Command::DumpV2b => Self::List(Listing::V2b),
+                flows,
+                dir,
+                rule,
+                watch,
+            } => {
+                let listing = Listing::Layer {
+                    port: of.port,
+                    name,
+                    filter: flows.filter(dir),
+                    rule,
+                };
+                Self::List(listing, watch)
+            }
+            Command::DumpUft {
+                of,
+                flows,
+                dir,
+                watch,
+            } => Self::List(Listing::Uft(of.port, flows.filter(dir)), watch),
+            Command::DumpTcpFlows { of, flows, watch } => {
+                Self::List(Listing::TcpFlows(of.port, flows.filter(None)), watch)
+            }
+            Command::DumpStats { port, watch } => Self::List(Listing::Stats(port), watch),
+            Command::DumpV2p(watch) => Self::List(Listing::V2p, watch),
+            Command::DumpV2b(watch) => Self::List(Listing::V2b, watch),
             Command::ClearUft(of) => change(ClearUftReq { port_name: of.port }),
             Command::PausePort(of) => change(PausePortReq { port_name: of.port }),
             Command::StartPort(of) => change(StartPortReq { port_name: of.port }),
@@ -249,16 +279,25 @@ impl Action {
                 pause,
             },
             Command::RestorePort { file, pause } => Self::RestorePort { file, pause },
-            Command::Trace { of, dir, packet } => Self::List(Listing::Trace(of.port, dir, packet)),
-            Command::HeavyHitters { of, by, count } => {
-                Self::List(Listing::Heavy(HeavyHittersReq {
+            Command::Trace { of, dir, packet } => {
+                let listing = Listing::Trace(of.port, dir, packet);
+                Self::List(listing, Watch { every: None })
+            }
+            Command::HeavyHitters {
+                of,
+                by,
+                count,
+                watch,
+            } => {
+                let listing = Listing::Heavy(HeavyHittersReq {
                     port_name: of.port,
                     by: match by {
                         Weight::Bytes => By::Bytes,
                         Weight::Packets => By::Packets,
                     },
                     count,
-                }))
+                });
+                Self::List(listing, watch)
             }
             Command::Apply(args) => Self::Apply(Box::new(Wanted::read(args)?)),
             Command::Export { format } => Self::Export(match format {
@@ -314,7 +353,7 @@ impl Action {
                 vip: v2b.prefix,
                 tep: v2b.endpoints(),
             }),
-            Command::DumpM2p => Self::List(Listing::M2p),
+            Command::DumpM2p(watch) => Self::List(Listing::M2p, watch),
             Command::SetM2p(m2p) => change(SetMcast2PhysReq {
                 group: m2p.group,
                 underlay: m2p.underlay,
@@ -323,7 +362,7 @@ impl Action {
                 group: m2p.group,
                 underlay: m2p.underlay,
             }),
-            Command::DumpMcastFwd => Self::List(Listing::McastFwd),
+            Command::DumpMcastFwd(watch) => Self::List(Listing::McastFwd, watch),
             Command::SetMcastFwd {
                 underlay,
                 next_hop,
@@ -346,7 +385,7 @@ impl Action {
                 underlay,
                 next_hops: next_hop.into_iter().collect(),
             }),
-            Command::DumpMcastSubs => Self::List(Listing::McastSubs),
+            Command::DumpMcastSubs(watch) => Self::List(Listing::McastSubs, watch),
             Command::McastSubscribe { of, group, sources } => change(McastSubscribeReq {
                 port_name: of.port,
                 group,
@@ -429,98 +468,6 @@ fn done(result: Result<NoResp, Error>, as_json: bool) -> Result<String, Failure>
     } else {
         String::new()
     })
-}
-
-fn read(client: &mut Client, command: Listing, as_json: bool) -> Result<String, Failure> {
-    match command {
-        Listing::Ports => {
-            let mut ports = client.list_ports()?;
-            table::sort_ports(&mut ports);
-            show(as_json, &ports, || table::ports(&ports))
-        }
-        Listing::Layers(port) => {
-            let layers = client.call(&ListLayersReq { port_name: port })?.layers;
-            show(as_json, &layers, || table::layers(&layers))
-        }
-        Listing::Layer { port, name } => {
-            let layer = client.dump_layer(&port, &name)?;
-            show(as_json, &layer, || table::layer(&port, &layer))
-        }
-        Listing::Uft(port) => {
-            let uft = client.dump_uft(&port)?;
-            show(as_json, &uft, || table::uft(&uft))
-        }
-        Listing::TcpFlows(port) => {
-            let flows = client.dump_tcp_flows(&port)?;
-            show(as_json, &flows, || table::tcp_flows(&flows))
-        }
-        Listing::Stats(port) => {
-            let stats = client.dump_stats(port.as_deref())?;
-            show(as_json, &stats, || table::stats(&stats))
-        }
-        Listing::V2p => {
-            let mappings = client.dump_v2p()?;
-            show(as_json, &mappings, || table::v2p(&mappings))
-        }
-        Listing::Trace(port_name, dir, described) => {
-            let frame = match &described.hex {
-                Some(frame) => frame.clone(),
-                None => {
-                    let (_, items) = client.dump_config_items()?;
-                    let request = items.into_iter().find_map(|item| match item {
-                        ConfigItem::Port(request) if request.name == port_name => Some(request),
-                        _ => None,
-                    });
-                    let port = port_name.clone();
-                    let request = request.ok_or(OpteError::PortNotFound { port })?;
-                    packet::frame(&described, dir, &request)?
-                }
-            };
-            let request = TracePacketReq {
-                port_name,
-                dir,
-                frame,
-            };
-            let trace = client.call(&request)?;
-            show(as_json, &trace, || table::trace(&trace))
-        }
-        Listing::Heavy(request) => {
-            let flows = client.call(&request)?.flows;
-            show(as_json, &flows, || table::heavy_hitters(&flows))
-        }
-        Listing::V2b => {
-            let mappings = client.dump_v2b()?;
-            show(as_json, &mappings, || table::v2b(&mappings))
-        }
-        Listing::M2p => {
-            let mappings = client.dump_m2p()?;
-            show(as_json, &mappings, || table::m2p(&mappings))
-        }
-        Listing::McastFwd => {
-            let entries = client.dump_mcast_fwd()?;
-            show(as_json, &entries, || table::mcast_fwd(&entries))
-        }
-        Listing::McastSubs => {
-            let entries = client.dump_mcast_subs()?;
-            show(as_json, &entries, || table::mcast_subs(&entries))
-        }
-    }
-}
-
-fn show(
-    as_json: bool,
-    answer: &impl Serialize,
-    as_table: impl FnOnce() -> io::Result<String>,
-) -> Result<String, Failure> {
-    if !as_json {
-        return as_table().map_err(Failure::Table);
-    }
-    let mut value = serde_json::to_value(answer)?;
-    if let Some(object) = value.as_object_mut() {
-        // All pages are here.
-        object.remove("next");
-    }
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
 fn rules() -> Result<Vec<FirewallRule>, Failure> {

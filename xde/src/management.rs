@@ -465,16 +465,20 @@ impl<P: Platform> Control for Driver<P> {
 
     fn dump_layer(&self, req: DumpLayerReq) -> Result<DumpLayerResp, OpteError> {
         let port = self.vpc(&req.port_name)?;
-        let dump = port.port().dump_layer(&req.name, req.page);
+        let dump = port
+            .port()
+            .dump_layer_matching(&req.name, req.page, &req.filter, req.rule);
         dump.map_err(|error| refused(&req.port_name, error))
     }
 
     fn dump_uft(&self, req: DumpUftReq) -> Result<DumpUftResp, OpteError> {
-        Ok(self.vpc(&req.port_name)?.port().dump_uft(req.page))
+        let port = self.vpc(&req.port_name)?;
+        Ok(port.port().dump_uft_matching(req.page, &req.filter))
     }
 
     fn dump_tcp_flows(&self, req: DumpTcpFlowsReq) -> Result<DumpTcpFlowsResp, OpteError> {
-        Ok(self.vpc(&req.port_name)?.port().dump_tcp_flows(req.page))
+        let port = self.vpc(&req.port_name)?;
+        Ok(port.port().dump_tcp_flows_matching(req.page, &req.filter))
     }
 
     fn dump_stats(&self, req: DumpStatsReq) -> Result<DumpStatsResp, OpteError> {

@@ -12,8 +12,9 @@ use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BASE_VERSION, HeavyHittersReq, HeavyHittersResp, NoResp, PausePortReq, RestorePortReq,
-    RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq, TracePacketResp,
+    BASE_VERSION, FlowFilter, HeavyHittersReq, HeavyHittersResp, NoResp, PausePortReq,
+    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq,
+    TracePacketResp,
 };
 use crate::{Direction, requests};
 
@@ -83,8 +84,12 @@ pub struct DumpLayerReq {
     pub port_name: String,
     /// The layer.
     pub name: String,
-    /// Which part: rules and flows are counted in one sequence.
+    /// Which part: rules and flows are counted in one sequence, all rules first.
     pub page: Page,
+    /// Which flows; of rules the direction alone is asked.
+    pub filter: FlowFilter,
+    /// The rule with this number alone, and no flows.
+    pub rule: Option<u64>,
 }
 
 /// Part of the rules and flows of a layer.
@@ -150,6 +155,8 @@ pub struct DumpUftReq {
     pub port_name: String,
     /// Which part.
     pub page: Page,
+    /// Which flows.
+    pub filter: FlowFilter,
 }
 
 /// Part of the unified flow table of a port.
@@ -189,6 +196,8 @@ pub struct DumpTcpFlowsReq {
     pub port_name: String,
     /// Which part.
     pub page: Page,
+    /// Which flows.
+    pub filter: FlowFilter,
 }
 
 /// Part of the TCP flows of a port.

@@ -226,7 +226,7 @@ pub fn decode_request<R: Request>(body: &[u8]) -> Result<R, OpteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{ClearUftReq, DumpLayerReq, Page};
+    use crate::api::{ClearUftReq, DumpLayerReq, FlowFilter, Page};
     use proptest::prelude::*;
 
     fn split(frame: &[u8]) -> Result<DumpLayerReq, OpteError> {
@@ -293,13 +293,13 @@ mod tests {
     proptest! {
         #[test]
         fn requests_round_trip(port_name in ".{0,40}", name in ".{0,40}", cursor: u64, limit: u32) {
-            let request = DumpLayerReq { port_name, name, page: Page { cursor, limit } };
+            let request = DumpLayerReq { port_name, name, page: Page { cursor, limit }, filter: FlowFilter::ALL, rule: None };
             prop_assert_eq!(split(&frame(&request)), Ok(request));
         }
 
         #[test]
         fn a_cut_or_lengthened_request_is_refused(port_name in ".{0,40}", at: prop::sample::Index, extra in 1_usize..9) {
-            let request = DumpLayerReq { port_name, name: "nat".into(), page: Page::FIRST };
+            let request = DumpLayerReq { port_name, name: "nat".into(), page: Page::FIRST, filter: FlowFilter::ALL, rule: None };
             let whole = frame(&request);
             let cut = &whole[..at.index(whole.len())];
             let refused = matches!(split(cut), Err(OpteError::RequestTruncated { .. }));

@@ -12,6 +12,7 @@ mod command;
 mod domain;
 mod dump;
 mod error;
+mod filter;
 mod life;
 mod observe;
 mod ports;
@@ -30,6 +31,7 @@ pub use dump::{
     ListLayersResp, Page, PortStats, Stats, TcpFlow, UftFlow,
 };
 pub use error::{BadName, OpteError, check_port_name};
+pub use filter::FlowFilter;
 pub use life::{
     PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
 };

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::{Inner, Port, PortCounters, PortError, is_since};
 use crate::Direction;
 use crate::api::{
-    DefaultRule, DumpLayerResp, DumpTcpFlowsResp, DumpUftResp, LayerDesc, LayerFlow, LayerRule,
-    ListLayersResp, Page, TcpFlow, UftFlow,
+    DefaultRule, DumpLayerResp, DumpTcpFlowsResp, DumpUftResp, FlowFilter, LayerDesc, LayerFlow,
+    LayerRule, ListLayersResp, Page, TcpFlow, UftFlow,
 };
 use crate::direction::PerDirection;
 use crate::flow::{Decision, Key, Tally};
@@ -47,6 +47,18 @@ impl<N: Network> Port<N> {
 
     /// Part of the rules of a layer and of the flows it has decided over.
     pub fn dump_layer(&self, name: &str, page: Page) -> Result<DumpLayerResp, PortError> {
+        self.dump_layer_matching(name, page, &FlowFilter::ALL, None)
+    }
+
+    /// Part of those rules of a layer and of the flows it has decided over that `filter` has: of rules the direction alone is asked,
+    /// or, if there is one, their number, and then no flow is listed.
+    pub fn dump_layer_matching(
+        &self,
+        name: &str,
+        page: Page,
+        filter: &FlowFilter,
+        rule: Option<RuleId>,
+    ) -> Result<DumpLayerResp, PortError> {
         // Rules keep their places meanwhile.
         let _one = self.commands.lock();
         let inner = self.inner.lock();
@@ -67,19 +79,27 @@ impl<N: Network> Port<N> {
         drop(inner);
         let mut cursor = page.cursor;
         if cursor < FLOWS {
-            let more = self.layer_rules(at, cursor as usize, page.limit(), &mut response.rules);
-            if more {
-                response.next = Some(cursor + response.rules.len() as u64);
+            let wanted = |dir, id| filter.has_dir(dir) && rule.is_none_or(|only| only == id);
+            let from = cursor as usize;
+            let next = self.layer_rules(at, from, page.limit(), wanted, &mut response.rules);
+            if let Some(next) = next {
+                response.next = Some(next as u64);
                 return Ok(response);
             }
             cursor = FLOWS;
+        }
+        if rule.is_some() {
+            return Ok(response);
         }
         let limit = page.limit().saturating_sub(response.rules.len());
         let next = self.page(
             (cursor - FLOWS) as u32,
             limit.div_ceil(2),
-            |inner, id| inner.decided_flow(at, since, id),
-            |flow: DecidedFlow<N>| response.flows.extend(flow.rows()),
+            |inner, id| {
+                let flow = inner.decided_flow(at, since, id)?;
+                flow.is_wanted(filter).then_some(flow)
+            },
+            |flow| response.flows.extend(flow.rows(filter)),
         );
         response.next = next.map(|id| FLOWS + u64::from(id));
         Ok(response)
@@ -87,6 +107,11 @@ impl<N: Network> Port<N> {
 
     /// Part of the unified flow table.
     pub fn dump_uft(&self, page: Page) -> DumpUftResp {
+        self.dump_uft_matching(page, &FlowFilter::ALL)
+    }
+
+    /// Part of those entries of the unified flow table that `filter` has.
+    pub fn dump_uft_matching(&self, page: Page, filter: &FlowFilter) -> DumpUftResp {
         let inner = self.inner.lock();
         let limit = u64::from(inner.flows.limit());
         let mut response = DumpUftResp {
@@ -103,7 +128,10 @@ impl<N: Network> Port<N> {
             page.limit().div_ceil(2),
             |inner, id| {
                 let flow = inner.flows.get(id)?;
-                let shown = !flow.is_revoked() && is_since(flow.epoch(), inner.cleared);
+                let is_wanted = |dir| filter.has(dir, || flow.key(dir).id());
+                let shown = !flow.is_revoked()
+                    && is_since(flow.epoch(), inner.cleared)
+                    && Direction::BOTH.into_iter().any(is_wanted);
                 shown.then(|| Direction::BOTH.map(|dir| (dir, flow.side(dir))))
             },
             |sides| {
@@ -111,6 +139,9 @@ impl<N: Network> Port<N> {
                     let Some(program) = side.program else {
                         continue;
                     };
+                    if !filter.has(dir, || side.key.id()) {
+                        continue;
+                    }
                     response.flows.push(UftFlow {
                         dir,
                         flow: side.key.id(),
@@ -126,6 +157,11 @@ impl<N: Network> Port<N> {
 
     /// Part of the TCP connections.
     pub fn dump_tcp_flows(&self, page: Page) -> DumpTcpFlowsResp {
+        self.dump_tcp_flows_matching(page, &FlowFilter::ALL)
+    }
+
+    /// Part of those TCP connections that `filter` has, as the guest sees them or as the network does.
+    pub fn dump_tcp_flows_matching(&self, page: Page, filter: &FlowFilter) -> DumpTcpFlowsResp {
         let mut flows = Vec::new();
         let next = self.page(
             page.cursor as u32,
@@ -133,6 +169,13 @@ impl<N: Network> Port<N> {
             |inner, id| {
                 let flow = inner.flows.get(id).filter(|flow| !flow.is_revoked())?;
                 let state = flow.connection()?.state();
+                let either = Direction::BOTH.into_iter();
+                let any_way = FlowFilter {
+                    dir: None,
+                    ..*filter
+                };
+                let mut wanted = either.filter(|dir| any_way.has(*dir, || flow.key(*dir).id()));
+                wanted.next()?;
                 Some((state, Direction::BOTH.map(|dir| flow.tally(dir))))
             },
             |(state, [inbound, outbound])| {
@@ -206,25 +249,25 @@ impl<N: Network> Port<N> {
         }
     }
 
-    /// Tells the rules of a layer from the one at `from` on, `limit` of them at most; says whether there are more.
+    /// Tells of the rules of a layer from the one at `from` on, `limit` of them at most, the wanted ones; says where to go on.
     fn layer_rules(
         &self,
         layer: usize,
         from: usize,
         limit: usize,
+        wanted: impl Fn(Direction, RuleId) -> bool,
         rules: &mut Vec<LayerRule>,
-    ) -> bool {
+    ) -> Option<usize> {
         let mut taken = Vec::with_capacity(AT_ONCE);
+        let (mut at, end) = (from, from.saturating_add(limit));
         loop {
             let inner = self.inner.lock();
-            let Some(layer) = inner.layers.get(layer) else {
-                return false;
-            };
-            let at = from.saturating_add(rules.len());
-            let left = limit.saturating_sub(rules.len());
-            let mut entries = entries_of(layer, at);
-            for (dir, entry) in entries.by_ref().take(left.min(AT_ONCE)) {
-                taken.push((dir, entry.id, entry.hits, entry.rule.clone()));
+            let mut entries = entries_of(inner.layers.get(layer)?, at);
+            for (dir, entry) in entries.by_ref().take((end - at).min(AT_ONCE)) {
+                at += 1;
+                if wanted(dir, entry.id) {
+                    taken.push((dir, entry.id, entry.hits, entry.rule.clone()));
+                }
             }
             let more = entries.next().is_some();
             drop(entries);
@@ -232,8 +275,8 @@ impl<N: Network> Port<N> {
             for (dir, id, hits, rule) in taken.drain(..) {
                 rules.push(described(dir, id, hits, &rule));
             }
-            if !more || rules.len() >= limit {
-                return more;
+            if !more || at >= end {
+                return more.then_some(at);
             }
         }
     }
@@ -264,9 +307,17 @@ struct DecidedFlow<N: Network> {
 }
 
 impl<N: Network> DecidedFlow<N> {
-    fn rows(self) -> impl Iterator<Item = LayerFlow> {
+    fn is_wanted(&self, filter: &FlowFilter) -> bool {
+        let mut sides = self.sides.iter();
+        sides.any(|(dir, side)| side.is_known && filter.has(*dir, || side.key.id()))
+    }
+
+    fn rows(self, filter: &FlowFilter) -> impl Iterator<Item = LayerFlow> {
         let action = self.action;
-        let known = self.sides.into_iter().filter(|(_, side)| side.is_known);
+        let known = self
+            .sides
+            .into_iter()
+            .filter(|(dir, side)| side.is_known && filter.has(*dir, || side.key.id()));
         known.map(move |(dir, side)| LayerFlow {
             dir,
             flow: side.key.id(),

@@ -1,4 +1,4 @@
-use opte::api::{PortStats, Stats};
+use opte::api::{DumpLayerResp, PortStats, Stats, UftFlow};
 use oxide_vpc::api::{GuestPhysAddr, MacAddr, TunnelEndpoint};
 
 use super::*;
@@ -29,6 +29,13 @@ fn flow(protocol: u8, source: &str, destination: &str, detail: FlowDetail) -> Fl
     }
 }
 
+/// What `show` shows.
+fn shown(show: impl FnOnce(&mut Screen<'_>) -> io::Result<()>) -> String {
+    let mut out = Vec::new();
+    show(&mut Screen::new(&mut out, Paint::NONE)).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
 /// Expected tables are indented for reading.
 fn assert_table(table: &str, expected: &str) {
     let expected: Vec<&str> = expected
@@ -52,7 +59,7 @@ fn ports_with_and_without_addresses() {
     let mut ports = [dual, port("opte2")];
     sort_ports(&mut ports);
     assert_table(
-        &super::ports(&ports).unwrap(),
+        &shown(|screen| screen.ports(&ports)),
         "
         LINK    MAC ADDRESS        IPv4 ADDRESS  EPHEMERAL IPv4  FLOATING IPv4  IPv6 ADDRESS  EXTERNAL IPv6  FLOATING IPv6  STATE
         opte2   A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running
@@ -65,7 +72,7 @@ fn ports_with_and_without_addresses() {
 
 #[test]
 fn no_ports_are_a_heading() {
-    assert_eq!(super::ports(&[]).unwrap().lines().count(), 1);
+    assert_eq!(shown(|screen| screen.ports(&[])).lines().count(), 1);
 }
 
 #[test]
@@ -126,7 +133,21 @@ fn a_layer_with_flows_and_rules() {
         next: None,
     };
     assert_table(
-        &super::layer("opte0", &layer).unwrap(),
+        &shown(|screen| {
+            screen.layer("opte0", &layer.name)?;
+            for dir in Direction::BOTH {
+                let flows = layer.flows.iter().filter(|flow| flow.dir == dir);
+                screen.layer_flows(&mut None, dir, flows)?;
+            }
+            for (dir, default) in [
+                (Direction::In, &layer.default_in),
+                (Direction::Out, &layer.default_out),
+            ] {
+                let rules = layer.rules.iter().filter(|rule| rule.dir == dir);
+                screen.rules(dir, rules, default)?;
+            }
+            Ok(())
+        }),
         "
         Port opte0 - Layer firewall
         ======================================================================
@@ -187,7 +208,11 @@ fn the_unified_flow_table() {
         next: None,
     };
     assert_table(
-        &super::uft(&uft).unwrap(),
+        &shown(|screen| {
+            Direction::BOTH
+                .into_iter()
+                .try_for_each(|dir| screen.uft(&mut None, dir, &uft))
+        }),
         "
         UFT Inbound: 1/524288
         ----------------------------------------------------------------------
@@ -222,7 +247,7 @@ fn tcp_flows_and_layers() {
         bytes_out: 1560,
     };
     assert_table(
-        &super::tcp_flows(&[flow]).unwrap(),
+        &shown(|screen| screen.tcp_flows(&mut None, &[flow])),
         "
         FLOW                         STATE        HITS  SEGS IN  SEGS OUT  BYTES IN  BYTES OUT
         TCP:[fd00::1]:1:[fd00::2]:2  ESTABLISHED  3     1        2         60        1560
@@ -237,7 +262,7 @@ fn tcp_flows_and_layers() {
         flows: 0,
     };
     assert_table(
-        &super::layers(&[layer]).unwrap(),
+        &shown(|screen| screen.layers(&[layer])),
         "
         NAME     RULES IN  RULES OUT  DEF IN  DEF OUT  FLOWS
         gateway  5         12         deny    deny     0
@@ -256,12 +281,13 @@ fn mappings() {
         },
     };
     assert_table(
-        &super::v2p(&[
-            mapping(10, "10.0.0.13"),
-            mapping(10, "fd10::13"),
-            mapping(20, "10.0.0.13"),
-        ])
-        .unwrap(),
+        &shown(|screen| {
+            screen.v2p(&[
+                mapping(10, "10.0.0.13"),
+                mapping(10, "fd10::13"),
+                mapping(20, "10.0.0.13"),
+            ])
+        }),
         "
         Virtual to Physical Mappings
         ======================================================================
@@ -299,7 +325,7 @@ fn mappings() {
         tep: vec![tep("fd00:99::1"), tep("fd00:99::2")],
     };
     assert_table(
-        &super::v2b(&[boundary]).unwrap(),
+        &shown(|screen| screen.v2b(&[boundary])),
         "
         Virtual to Boundary Mappings
         ======================================================================
@@ -325,7 +351,7 @@ fn counters_that_are_zero_are_left_out() {
         next: None,
     };
     assert_table(
-        &super::stats(&stats).unwrap(),
+        &shown(|screen| screen.stats(&stats)),
         "
         Driver
         ----------------------------------------------------------------------
@@ -356,7 +382,7 @@ fn the_heaviest_flows_are_rows() {
         bytes: 3456,
     };
     assert_eq!(
-        heavy_hitters(&[heavy]).unwrap(),
+        shown(|screen| screen.heavy_hitters(&[heavy])),
         "PROTO  SRC IP    SPORT/TY  DST IP    DPORT  PACKETS  BYTES\n\
          TCP    10.0.0.1  4000      10.0.0.2  80     12       3456\n"
     );

@@ -446,7 +446,10 @@ impl Control for Driver {
                     layer: req.name,
                 });
             }
-            let rules = port.rules.iter().map(|(id, rule)| LayerRule {
+            let wanted = port.rules.iter().filter(|(id, rule)| {
+                req.filter.has_dir(rule.direction) && req.rule.is_none_or(|only| only == *id)
+            });
+            let rules = wanted.map(|(id, rule)| LayerRule {
                 dir: rule.direction,
                 id: *id,
                 priority: rule.priority,
@@ -480,7 +483,10 @@ impl Control for Driver {
                 hits: number,
                 program: "nothing".into(),
             };
-            let (flows, next) = page((0..FLOWS).map(entry), req.page);
+            let all = (0..FLOWS)
+                .map(entry)
+                .filter(|entry| req.filter.has_dir(entry.dir) && req.filter.has_flow(&entry.flow));
+            let (flows, next) = page(all, req.page);
             Ok(DumpUftResp {
                 count_in: 0,
                 limit_in: 8192,
@@ -503,7 +509,9 @@ impl Control for Driver {
                 bytes_in: 60,
                 bytes_out: 120,
             };
-            let (flows, next) = page((0..FLOWS).map(entry), req.page);
+            let all = (0..FLOWS).map(entry);
+            let all = all.filter(|entry| req.filter.has_flow(&entry.flow));
+            let (flows, next) = page(all, req.page);
             Ok(DumpTcpFlowsResp { flows, next })
         })
     }
@@ -617,11 +625,19 @@ impl Host {
             .to_owned()
     }
 
+    /// `opteadm` with these arguments.
+    pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_opteadm"));
+        command
+            .env("XDE_SOCKET", self.socket())
+            .args(arguments.split_whitespace());
+        command
+    }
+
     pub(crate) fn run(&self, arguments: &str, input: &str) -> Output {
         use std::io::Write;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_opteadm"))
-            .env("XDE_SOCKET", self.socket())
-            .args(arguments.split_whitespace())
+        let mut child = self
+            .command(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

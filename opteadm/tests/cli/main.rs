@@ -2,8 +2,9 @@
 
 mod driver;
 
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use driver::{CONFIG, FLOWS, Host};
@@ -256,6 +257,115 @@ fn listings_longer_than_a_page_are_whole() {
         host.ok("dump-tcp-flows -p opte0").lines().count() as u64,
         FLOWS + 1
     );
+}
+
+#[test]
+fn listings_have_the_flows_that_are_asked_for() {
+    let host = Host::with_port();
+    let flows = |command: &str| {
+        let uft: Value = serde_json::from_str(&host.ok(&format!("{command} --json"))).unwrap();
+        uft["flows"].as_array().unwrap().len() as u64
+    };
+    for (filter, count) in [
+        ("--address 10.0.0.1", FLOWS),
+        ("--address 10.0.0.0/24 --protocol tcp --dir out", FLOWS),
+        ("--l4-port 80", FLOWS),
+        ("--l4-port 2000", 1),
+        ("--address 10.0.0.3", 0),
+        ("--protocol 17", 0),
+        ("--dir in", 0),
+    ] {
+        let command = format!("dump-uft -p opte0 {filter}");
+        assert_eq!(flows(&command), count, "{command}");
+    }
+    let tcp = host.ok("dump-tcp-flows -p opte0 --l4-port 7");
+    assert_eq!(tcp.lines().count(), 2);
+    // A direction that is not asked for has no section.
+    let out = host.ok("dump-uft -p opte0 --dir out --l4-port 7");
+    assert_eq!(out.lines().count(), 4);
+    assert!(out.starts_with("UFT Outbound: 2500/8192\n"), "{out}");
+
+    host.ok("add-fw-rule -p opte0 --dir in --hosts any --protocol tcp --ports 22 --action allow --priority 1");
+    host.ok("add-fw-rule -p opte0 --dir out --hosts any --protocol tcp --ports 22 --action deny --priority 1");
+    let rules = |filter: &str| {
+        let command = format!("dump-layer -p opte0 firewall --json {filter}");
+        let layer: Value = serde_json::from_str(&host.ok(&command)).unwrap();
+        layer["rules"].as_array().unwrap().len()
+    };
+    assert_eq!(
+        [
+            rules(""),
+            rules("--rule 1"),
+            rules("--dir in"),
+            rules("--rule 9")
+        ],
+        [2, 1, 1, 0]
+    );
+    for (filter, complaint) in [
+        (
+            "--address 10.0.0.300",
+            "invalid value '10.0.0.300' for '--address <IP|CIDR>': ",
+        ),
+        (
+            "--l4-port 65536",
+            "invalid value '65536' for '--l4-port <N>': 65536 is not in 0..=65535",
+        ),
+        (
+            "--protocol carrier-pigeon",
+            "invalid value 'carrier-pigeon' for '--protocol <P>': a protocol is tcp, udp, icmp, icmp6 or a number up to 255",
+        ),
+        (
+            "--dir up",
+            "invalid value 'up' for '--dir <DIR>': a direction is `in` or `out`",
+        ),
+        (
+            "--watch never",
+            "invalid value 'never' for '--watch [<SECONDS>]': expected seconds, from 0.1 to 86400",
+        ),
+        (
+            "--color red",
+            "invalid value 'red' for '--color <WHEN>' [possible values: auto, always, never]",
+        ),
+    ] {
+        let said = host.complaint(&format!("dump-uft -p opte0 {filter}"));
+        assert!(said.starts_with(complaint), "{said}");
+    }
+}
+
+#[test]
+fn a_watched_listing_ends_when_interrupted() {
+    let host = Host::with_port();
+    let mut child = host
+        .command("list-layers -p opte0 --json --watch 0.1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let mut documents = serde_json::Deserializer::from_reader(out).into_iter::<Value>();
+    for _ in 0..3 {
+        assert_eq!(documents.next().unwrap().unwrap()[0]["name"], "firewall");
+    }
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    // What is left are whole documents.
+    assert!(documents.all(|document| document.is_ok()));
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn colour_is_where_it_is_wanted() {
+    let host = Host::with_port();
+    let colour = "\x1b[1m";
+    assert!(!host.ok("list-ports").contains(colour));
+    assert!(host.ok("list-ports --color always").starts_with(colour));
+    assert!(!host.ok("list-ports --color never").contains(colour));
+    assert!(
+        host.ok("dump-stats --color always")
+            .contains("\x1b[31mdrop no_such_port  1\x1b[0m")
+    );
+    assert!(!host.ok("dump-stats --color always --json").contains('\x1b'));
 }
 
 #[test]

@@ -183,6 +183,7 @@ fn dump(cursor: u64) -> DumpUftReq {
             cursor,
             limit: 1024,
         },
+        filter: opte::api::FlowFilter::ALL,
     }
 }
 

@@ -61,6 +61,7 @@ fn dump(sequence: u64) -> Vec<u8> {
     let request = DumpUftReq {
         port_name: "opte0".into(),
         page: Page::FIRST,
+        filter: opte::api::FlowFilter::ALL,
     };
     encode_request(header(sequence), &request).unwrap()
 }
