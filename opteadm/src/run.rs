@@ -15,8 +15,8 @@ use opteadm::{Client, Error};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
     ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
-    FirewallRule, InternetGatewayMap, McastNextHop, McastSubscribeReq, McastUnsubscribeAllReq,
+    ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, FirewallRule,
+    InternetGatewayMap, McastNextHop, McastSubscribeReq, McastUnsubscribeAllReq,
     McastUnsubscribeReq, PhysNet, RemFwRuleReq, RemoveCidrReq, RouterEntry, RuleFileError,
     RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
     SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
