@@ -453,6 +453,7 @@ fn rule_text() -> Vec<Vec<u8>> {
         "dir=in action=allow priority=10 hosts=any protocol=tcp port=22,80-90",
         "dir=out action=deny priority=65535 hosts=subnet=10.0.0.0/8 protocol=icmp:8,0",
         "dir=in action=allow priority=1 hosts=ip=fd00::1 protocol=icmp6:128",
+        "dir=out action=reject priority=7 hosts=ip=10.0.0.1,subnet=fd00::/8,vni=7 protocol=udp source-port=53,1024-2047 port=any",
         "dir=in action=allow priority=1 hosts=vni=77 protocol=17 # a comment\n\ndir=out action=allow priority=2",
         "ig=3cc5d3a1-6b4f-4fcd-a6d7-31a0b7a4f1a1",
         "ig",

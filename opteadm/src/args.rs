@@ -124,9 +124,9 @@ pub(crate) enum Command {
     },
     /// Replace all firewall rules by those on standard input, one a line.
     ///
-    /// A rule is dir=in|out action=allow|deny|reject priority=N [hosts=any|ip=IP|subnet=CIDR|vni=N]
-    /// [protocol=any|arp|tcp|udp|icmp[:TYPE[,CODE[-CODE]]]|icmp6[:..]|N] [port=any|N[-N][,..]]. Blank lines and what follows a # are
-    /// passed over.
+    /// A rule is dir=in|out action=allow|deny|reject priority=N [hosts=any|HOST[,..]]
+    /// [protocol=any|arp|tcp|udp|icmp[:TYPE[,CODE[-CODE]]]|icmp6[:..]|N] [source-port=any|N[-N][,..]] [port=any|N[-N][,..]], and a HOST
+    /// is ip=IP, subnet=CIDR or vni=N. Blank lines and what follows a # are passed over.
     SetFwRules(OfPort),
     /// Create a port and its link.
     #[command(visible_alias = "xde-create")]
@@ -446,12 +446,15 @@ pub(crate) struct Rule {
     /// Which packets the rule looks at: in or out.
     #[arg(long)]
     pub(crate) dir: Direction,
-    /// Who is at the other end: any, ip=IP, subnet=CIDR or vni=N.
+    /// Who is at the other end: any, or ip=IP, subnet=CIDR, vni=N, several with commas between them.
     #[arg(long)]
     pub(crate) hosts: Hosts,
     /// The protocol: any, arp, tcp, udp, icmp[:TYPE[,CODE[-CODE]]], icmp6[:..] or a number.
     #[arg(long)]
     pub(crate) protocol: ProtoFilter,
+    /// The source ports: any or N[-N][,..].
+    #[arg(long, default_value = "any")]
+    pub(crate) source_ports: Ports,
     /// The destination ports: any or N[-N][,..].
     #[arg(long)]
     pub(crate) ports: Ports,

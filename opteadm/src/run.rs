@@ -485,6 +485,7 @@ impl From<Rule> for FirewallRule {
             filters: RuleFilters {
                 hosts: rule.hosts,
                 protocol: rule.protocol,
+                source_ports: rule.source_ports,
                 ports: rule.ports,
             },
             action: rule.action,

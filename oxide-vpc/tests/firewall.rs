@@ -186,6 +186,77 @@ fn inbound_rules() {
             "tcp 22",
             false,
         ),
+        // Packets come from port 40,000 of 172.30.0.5 or fd00:1::5.
+        (
+            "dir=in action=allow priority=9 source-port=40000",
+            "tcp 22",
+            true,
+        ),
+        (
+            "dir=in action=allow priority=9 protocol=udp source-port=1-1023,39999-40001",
+            "udp6 22",
+            true,
+        ),
+        (
+            "dir=in action=allow priority=9 source-port=1-39999,40001-65535",
+            "udp 22",
+            false,
+        ),
+        (
+            "dir=in action=allow priority=9 source-port=40000 port=23",
+            "tcp 22",
+            false,
+        ),
+        (
+            "dir=in action=allow priority=9 source-port=22",
+            "tcp 22",
+            false,
+        ),
+        (
+            "dir=in action=allow priority=9 source-port=1-65535",
+            "icmp 8/0",
+            false,
+        ),
+        (
+            "dir=in action=allow priority=9 hosts=ip=172.30.0.7,ip=172.30.0.5",
+            "tcp 22",
+            true,
+        ),
+        (
+            "dir=in action=allow priority=9 hosts=ip=172.30.0.7,subnet=172.30.1.0/24",
+            "tcp 22",
+            false,
+        ),
+        (
+            "dir=in action=allow priority=9 hosts=subnet=10.0.0.0/8,subnet=fd00:1::/64",
+            "tcp6 22",
+            true,
+        ),
+        (
+            "dir=in action=allow priority=9 hosts=subnet=10.0.0.0/8,subnet=fd00:1::/64",
+            "tcp 22",
+            false,
+        ),
+        (
+            "dir=in action=allow priority=9 hosts=ip=10.0.0.1,vni=10",
+            "tcp 22",
+            true,
+        ),
+        (
+            "dir=in action=allow priority=9 hosts=ip=10.0.0.1,vni=11,vni=12",
+            "tcp 22",
+            false,
+        ),
+        (
+            "dir=in action=allow priority=9 hosts=vni=11,vni=10 protocol=tcp port=22",
+            "tcp6 22",
+            true,
+        ),
+        (
+            "dir=in action=reject priority=8 hosts=ip=172.30.0.5,vni=11\ndir=in action=allow priority=9",
+            "tcp 22",
+            false,
+        ),
         // The lower number is asked first, whichever was added first.
         (
             "dir=in action=allow priority=9\ndir=in action=deny priority=8 protocol=tcp",
@@ -255,6 +326,26 @@ fn outbound_rules() {
             "dir=out action=deny priority=9 hosts=vni=10",
             "udp 53",
             false,
+        ),
+        (
+            "dir=out action=deny priority=9 hosts=ip=172.30.0.5,ip=172.30.0.6",
+            "udp 53",
+            false,
+        ),
+        (
+            "dir=out action=deny priority=9 hosts=ip=172.30.0.5,vni=11",
+            "udp 53",
+            true,
+        ),
+        (
+            "dir=out action=reject priority=9 source-port=40000-40010",
+            "udp 53",
+            false,
+        ),
+        (
+            "dir=out action=deny priority=9 source-port=53",
+            "udp 53",
+            true,
         ),
         (
             "dir=out action=deny priority=9 hosts=vni=11",

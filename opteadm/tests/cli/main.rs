@@ -16,7 +16,7 @@ use serde_json::Value;
 use zerocopy::IntoBytes;
 
 /// Commands that change something, in an order in which each can be done, all on one host.
-const CHANGES: [&str; 30] = [
+const CHANGES: [&str; 31] = [
     "set-xde-underlay eth0 eth1",
     "set-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
     "set-v2p fd10::12 a8:40:25:f0:00:02 fd00:2::1 10",
@@ -28,6 +28,7 @@ const CHANGES: [&str; 30] = [
     "add-fw-rule -p opte1 --dir in --hosts any --protocol tcp --ports 22,8000-8100 --action allow --priority 100",
     "add-fw-rule -p opte1 --dir out --hosts subnet=10.0.0.0/8 --protocol icmp:8,0-3 --ports any --action deny --priority 1",
     "rm-fw-rule -p opte1 --dir out 1",
+    "add-fw-rule -p opte1 --dir in --hosts ip=10.0.0.1,subnet=fd00::/8,vni=7 --protocol udp --source-ports 53,123 --ports any --action reject --priority 2",
     "add-router-entry -p opte1 0.0.0.0/0 ig system",
     "add-router-entry -p opte1 10.0.0.0/24 sub4=10.0.0.0/24 custom",
     "add-router-entry -p opte1 ::/0 ig=6e1b9c7e-6a3c-4d5b-9d0e-000000000001 system",

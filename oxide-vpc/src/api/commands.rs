@@ -382,6 +382,18 @@ impl ClearVirt2BoundaryReq {
     }
 }
 
+impl AddFwRuleReq {
+    fn check(&self) -> Result<(), OpteError> {
+        self.rule.validate()
+    }
+}
+
+impl SetFwRulesReq {
+    fn check(&self) -> Result<(), OpteError> {
+        self.rules.iter().try_for_each(FirewallRule::validate)
+    }
+}
+
 impl AddRouterEntryReq {
     fn check(&self) -> Result<(), OpteError> {
         self.entry.validate()
@@ -432,9 +444,9 @@ opte::requests! {
     /// The commands of the VPC.
     VPC_COMMANDS;
     ListPortsReq = ListPorts -> ListPortsResp,
-    AddFwRuleReq = AddFwRule -> NoResp,
+    AddFwRuleReq = AddFwRule -> NoResp (check),
     RemFwRuleReq = RemFwRule -> NoResp,
-    SetFwRulesReq = SetFwRules -> NoResp,
+    SetFwRulesReq = SetFwRules -> NoResp (check),
     SetVirt2PhysReq = SetVirt2Phys -> NoResp (check),
     ClearVirt2PhysReq = ClearVirt2Phys -> NoResp,
     DumpVirt2PhysReq = DumpVirt2Phys -> DumpVirt2PhysResp,

@@ -1,16 +1,17 @@
 //! Firewall rules.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::IpAddr;
 use core::str::FromStr;
 
 use opte::Direction;
-use opte::api::{IpCidr, PortRange};
-use opte_headers::Vni;
+use opte::api::{OpteError, PortRange};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
+
+use super::Hosts;
 
 /// A firewall rule. Its text form is that of [`FromStr`]: `dir=in action=allow priority=10 protocol=tcp port=22,8000-8100`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
@@ -32,6 +33,8 @@ pub struct RuleFilters {
     pub hosts: Hosts,
     /// The protocol.
     pub protocol: ProtoFilter,
+    /// The source port, in both directions.
+    pub source_ports: Ports,
     /// The destination port, in both directions.
     pub ports: Ports,
 }
@@ -45,20 +48,6 @@ pub enum FirewallAction {
     Deny,
     /// Drops the packet and tells its sender: by a TCP reset, or an ICMP error.
     Reject,
-}
-
-/// The other end of a packet. Written `any`, `ip=<address>`, `subnet=<prefix>`, `vni=<number>`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
-pub enum Hosts {
-    /// Anyone.
-    #[default]
-    Any,
-    /// One address.
-    Ip(IpAddr),
-    /// A prefix.
-    Subnet(IpCidr),
-    /// The guests of a VPC.
-    Vni(Vni),
 }
 
 /// The protocol of a packet. Written `any`, `arp`, `icmp[:type[,code[-code]]]`, `icmp6[:type[,code[-code]]]`, `tcp`, `udp` or the
@@ -98,13 +87,13 @@ pub struct IcmpCodes {
     end: u8,
 }
 
-/// The destination ports of a packet. Written `any` or `22,80,8000-8100`.
+/// The source or destination ports of a packet. Written `any` or `22,80,8000-8100`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 pub enum Ports {
     /// Any, and packets without ports.
     #[default]
     Any,
-    /// These ranges: ascending, none empty, apart from each other.
+    /// These ranges: ascending, apart from each other, at least one.
     List(Vec<PortRange>),
 }
 
@@ -150,6 +139,54 @@ impl Ports {
         }
         Self::List(merged)
     }
+
+    fn validate(&self, name: &str) -> Result<(), OpteError> {
+        let Self::List(ranges) = self else {
+            return Ok(());
+        };
+        check_count(name, ranges.len())?;
+        if *self != Self::list(ranges.iter().copied()) {
+            return Err(invalid(name, format!("{self} is not in order")));
+        }
+        Ok(())
+    }
+}
+
+impl FirewallRule {
+    /// Checks what the types cannot say: lists are as [`Ports::list`] and [`Hosts::list`] make them, and not too long.
+    pub fn validate(&self) -> Result<(), OpteError> {
+        let filters = &self.filters;
+        if let Hosts::List(hosts) = &filters.hosts {
+            check_count("hosts", hosts.len())?;
+            if filters.hosts != Hosts::list(hosts.iter().copied()) {
+                let reason = format!("{} are not in order", filters.hosts);
+                return Err(invalid("hosts", reason));
+            }
+        }
+        filters.source_ports.validate("source ports")?;
+        filters.ports.validate("ports")
+    }
+}
+
+/// Hosts, and ranges of ports, that one rule may list.
+pub const MAX_RULE_LIST: usize = 256;
+
+fn check_count(name: &str, count: usize) -> Result<(), OpteError> {
+    match count {
+        0 => Err(invalid(name, "none are given".into())),
+        1..=MAX_RULE_LIST => Ok(()),
+        _ => {
+            let reason = format!("{count} are given, at most {MAX_RULE_LIST} fit a rule");
+            Err(invalid(name, reason))
+        }
+    }
+}
+
+fn invalid(name: &str, reason: String) -> OpteError {
+    OpteError::InvalidArgument {
+        name: name.to_string(),
+        reason,
+    }
 }
 
 impl fmt::Display for FirewallRule {
@@ -168,11 +205,11 @@ impl fmt::Display for FirewallRule {
 
 impl fmt::Display for RuleFilters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "hosts={} protocol={} port={}",
-            self.hosts, self.protocol, self.ports
-        )
+        write!(f, "hosts={} protocol={}", self.hosts, self.protocol)?;
+        if self.source_ports != Ports::Any {
+            write!(f, " source-port={}", self.source_ports)?;
+        }
+        write!(f, " port={}", self.ports)
     }
 }
 
@@ -183,17 +220,6 @@ impl fmt::Display for FirewallAction {
             Self::Deny => "deny",
             Self::Reject => "reject",
         })
-    }
-}
-
-impl fmt::Display for Hosts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("any"),
-            Self::Ip(ip) => write!(f, "ip={ip}"),
-            Self::Subnet(cidr) => write!(f, "subnet={cidr}"),
-            Self::Vni(vni) => write!(f, "vni={vni}"),
-        }
     }
 }
 
@@ -263,26 +289,6 @@ impl FromStr for FirewallAction {
             _ => Err(RuleFilterError::Action {
                 text: text.to_string(),
             }),
-        }
-    }
-}
-
-impl FromStr for Hosts {
-    type Err = RuleFilterError;
-
-    fn from_str(text: &str) -> Result<Self, RuleFilterError> {
-        let lower = text.to_ascii_lowercase();
-        if lower == "any" {
-            return Ok(Self::Any);
-        }
-        let bad = || RuleFilterError::Hosts {
-            text: text.to_string(),
-        };
-        match lower.split_once('=') {
-            Some(("ip", ip)) => ip.parse().map(Self::Ip).map_err(|_| bad()),
-            Some(("subnet", cidr)) => cidr.parse().map(Self::Subnet).map_err(|_| bad()),
-            Some(("vni", vni)) => vni.parse().map(Self::Vni).map_err(|_| bad()),
-            _ => Err(bad()),
         }
     }
 }
@@ -438,7 +444,7 @@ impl fmt::Display for RuleFilterError {
             Self::Hosts { text } => {
                 write!(
                     f,
-                    "invalid hosts: {text} (expected any, ip=<ip>, subnet=<cidr> or vni=<number>)"
+                    "invalid hosts: {text} (expected any, or ip=<ip>, subnet=<cidr>, vni=<number>, several with commas between them)"
                 )
             }
             Self::Protocol { text } => write!(f, "unknown protocol: {text}"),

@@ -7,6 +7,7 @@ mod batch;
 mod commands;
 mod config;
 mod firewall;
+mod hosts;
 mod mapping;
 mod multicast;
 mod router;
@@ -31,9 +32,10 @@ pub use config::{
     DhcpCfg, ExternalIpCfg, InternetGatewayMap, IpCfg, Ipv4Cfg, Ipv6Cfg, SNatCfg, VpcCfg,
 };
 pub use firewall::{
-    FirewallAction, FirewallRule, Hosts, IcmpCodes, IcmpFilter, Ports, ProtoFilter,
+    FirewallAction, FirewallRule, IcmpCodes, IcmpFilter, MAX_RULE_LIST, Ports, ProtoFilter,
     RuleFilterError, RuleFilters,
 };
+pub use hosts::{Host, Hosts};
 pub use mapping::{GuestPhysAddr, PhysNet, TunnelEndpoint};
 pub use multicast::{
     ClearMcast2PhysReq, ClearMcastForwardingReq, DumpMcast2PhysReq, DumpMcast2PhysResp,

@@ -1,8 +1,9 @@
 //! Firewall rules as text, one a line.
 //!
-//! `dir=in|out action=allow|deny|reject priority=<number> [hosts=any|ip=<ip>|subnet=<cidr>|vni=<number>]
-//! [protocol=any|arp|icmp[:..]|icmp6[:..]|tcp|udp|<number>] [port=any|<port>[-<port>][,..]]`, tokens in any order, with any white
-//! space between them, in capitals or not. In a file, blank lines and what follows a `#` are passed over.
+//! `dir=in|out action=allow|deny|reject priority=<number> [hosts=any|<host>[,..]]
+//! [protocol=any|arp|icmp[:..]|icmp6[:..]|tcp|udp|<number>] [source-port=any|<port>[-<port>][,..]] [port=any|<port>[-<port>][,..]]`,
+//! where a host is `ip=<ip>`, `subnet=<cidr>` or `vni=<number>`; tokens in any order, with any white space between them, in capitals or
+//! not. In a file, blank lines and what follows a `#` are passed over.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use opte::Direction;
+use opte::api::OpteError;
 
 use super::firewall::{FirewallAction, FirewallRule, RuleFilterError, RuleFilters};
 
@@ -40,6 +42,7 @@ impl FromStr for FirewallRule {
         let mut priority = None;
         let mut hosts = None;
         let mut protocol = None;
+        let mut source_ports = None;
         let mut ports = None;
         for token in text.split_whitespace() {
             let (key, value) = token
@@ -53,6 +56,7 @@ impl FromStr for FirewallRule {
                 "priority" => once(&mut priority, key, parse_priority(value)?)?,
                 "hosts" => once(&mut hosts, key, value.parse()?)?,
                 "protocol" => once(&mut protocol, key, value.parse()?)?,
+                "source-port" | "source-ports" => once(&mut source_ports, key, value.parse()?)?,
                 "port" | "ports" => once(&mut ports, key, value.parse()?)?,
                 _ => {
                     return Err(RuleTextError::InvalidKey {
@@ -61,16 +65,19 @@ impl FromStr for FirewallRule {
                 }
             }
         }
-        Ok(Self {
+        let rule = Self {
             direction: direction.ok_or(RuleTextError::MissingDirection)?,
             filters: RuleFilters {
                 hosts: hosts.unwrap_or_default(),
                 protocol: protocol.unwrap_or_default(),
+                source_ports: source_ports.unwrap_or_default(),
                 ports: ports.unwrap_or_default(),
             },
             action: action.ok_or(RuleTextError::MissingAction)?,
             priority: priority.ok_or(RuleTextError::MissingPriority)?,
-        })
+        };
+        rule.validate().map_err(RuleTextError::Invalid)?;
+        Ok(rule)
     }
 }
 
@@ -110,6 +117,8 @@ pub enum RuleTextError {
     },
     /// A value that is none of its key's.
     Filter(RuleFilterError),
+    /// A rule that cannot be.
+    Invalid(OpteError),
 }
 
 impl fmt::Display for RuleTextError {
@@ -126,6 +135,7 @@ impl fmt::Display for RuleTextError {
             }
             Self::BadPriority { text } => write!(f, "bad priority: '{text}' (expected 0 to 65535)"),
             Self::Filter(error) => error.fmt(f),
+            Self::Invalid(error) => error.fmt(f),
         }
     }
 }
@@ -182,13 +192,16 @@ fn parse_priority(text: &str) -> Result<u16, RuleTextError> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::vec;
     use core::net::IpAddr;
 
     use opte::api::{IpCidr, PortRange};
     use opte_headers::Vni;
     use proptest::prelude::*;
 
-    use super::super::firewall::{Hosts, IcmpCodes, IcmpFilter, Ports, ProtoFilter};
+    use super::super::firewall::{IcmpCodes, IcmpFilter, Ports, ProtoFilter};
+    use super::super::hosts::{Host, Hosts};
     use super::*;
 
     #[test]
@@ -207,6 +220,10 @@ mod tests {
                 "dir=in action=allow priority=0 hosts=vni=99 protocol=icmp6:128,0-3 port=any",
             ),
             (
+                "dir=in action=allow priority=1 protocol=udp source-ports=53,54 hosts=subnet=fd00::1/8,ip=10.0.0.1",
+                "dir=in action=allow priority=1 hosts=ip=10.0.0.1,subnet=fd00::/8 protocol=udp source-port=53-54 port=any",
+            ),
+            (
                 "dir=in action=allow priority=1 hosts=ip=fd00::1 protocol=udp ports=53,5000-5100,5101",
                 "dir=in action=allow priority=1 hosts=ip=fd00::1 protocol=udp port=53,5000-5101",
             ),
@@ -215,6 +232,46 @@ mod tests {
             assert_eq!(rule.to_string(), shown);
             assert_eq!(shown.parse(), Ok(rule));
         }
+    }
+
+    #[test]
+    fn lists_have_an_end() {
+        use core::fmt::Write;
+        let rule = |key: &str, count: u16| {
+            let mut text = format!("dir=in action=allow priority=1 {key}");
+            for number in 1..=count {
+                let comma = if number == 1 { "=" } else { "," };
+                match key {
+                    "hosts" => write!(text, "{comma}vni={number}").unwrap(),
+                    _ => write!(text, "{comma}{}", 2 * number).unwrap(),
+                }
+            }
+            text.parse::<FirewallRule>()
+        };
+        for (key, name) in [
+            ("hosts", "hosts"),
+            ("port", "ports"),
+            ("source-port", "source ports"),
+        ] {
+            assert!(rule(key, 256).is_ok());
+            assert_eq!(
+                rule(key, 257).unwrap_err().to_string(),
+                format!("invalid {name}: 257 are given, at most 256 fit a rule")
+            );
+        }
+        let mut rule = rule("port", 1).unwrap();
+        rule.filters.ports = Ports::List(Vec::new());
+        assert_eq!(
+            rule.validate().unwrap_err().to_string(),
+            "invalid ports: none are given"
+        );
+        rule.filters.ports = Ports::Any;
+        let seven = Host::Vni(Vni::new(7).unwrap());
+        rule.filters.hosts = Hosts::List(vec![seven; 2]);
+        assert_eq!(
+            rule.validate().unwrap_err().to_string(),
+            "invalid hosts: vni=7,vni=7 are not in order"
+        );
     }
 
     #[test]
@@ -265,7 +322,15 @@ mod tests {
             ),
             (
                 "dir=in action=allow priority=1 hosts=10.0.0.1",
-                "invalid hosts: 10.0.0.1 (expected any, ip=<ip>, subnet=<cidr> or vni=<number>)",
+                "invalid hosts: 10.0.0.1 (expected any, or ip=<ip>, subnet=<cidr>, vni=<number>, several with commas between them)",
+            ),
+            (
+                "dir=in action=allow priority=1 source-port=0",
+                "invalid port: 0",
+            ),
+            (
+                "dir=in action=allow priority=1 source-port=1 SOURCE-PORTS=2",
+                "duplicate key: SOURCE-PORTS",
             ),
         ] {
             assert_eq!(
@@ -277,12 +342,15 @@ mod tests {
     }
 
     fn any_rule() -> impl Strategy<Value = FirewallRule> {
+        let host = prop_oneof![
+            any::<IpAddr>().prop_map(Host::Ip),
+            (any::<IpAddr>(), 0_u8..=32)
+                .prop_map(|(ip, length)| Host::Subnet(IpCidr::new(ip, length).unwrap())),
+            (0_u32..1 << 24).prop_map(|vni| Host::Vni(Vni::new(vni).unwrap())),
+        ];
         let hosts = prop_oneof![
             Just(Hosts::Any),
-            any::<IpAddr>().prop_map(Hosts::Ip),
-            (any::<IpAddr>(), 0_u8..=32)
-                .prop_map(|(ip, length)| Hosts::Subnet(IpCidr::new(ip, length).unwrap())),
-            (0_u32..1 << 24).prop_map(|vni| Hosts::Vni(Vni::new(vni).unwrap())),
+            prop::collection::vec(host, 1..4).prop_map(Hosts::list),
         ];
         let icmp = prop::option::of((any::<u8>(), prop::option::of((any::<u8>(), any::<u8>()))))
             .prop_map(|filter| {
@@ -308,16 +376,18 @@ mod tests {
             any::<bool>(),
             hosts,
             protocol,
+            ports.clone(),
             ports,
             prop::sample::select(&ACTIONS[..]),
             any::<u16>(),
         )
             .prop_map(
-                |(is_in, hosts, protocol, ports, action, priority)| FirewallRule {
+                |(is_in, hosts, protocol, source_ports, ports, action, priority)| FirewallRule {
                     direction: if is_in { Direction::In } else { Direction::Out },
                     filters: RuleFilters {
                         hosts,
                         protocol,
+                        source_ports,
                         ports,
                     },
                     action,
@@ -336,12 +406,13 @@ mod tests {
         #[test]
         fn any_rule_is_read_as_it_is_shown(rule in any_rule()) {
             prop_assert_eq!(rule.to_string().parse(), Ok(rule.clone()));
+            prop_assert_eq!(rule.validate(), Ok(()));
             let bytes = postcard::to_allocvec(&rule).unwrap();
             prop_assert_eq!(postcard::from_bytes::<FirewallRule>(&bytes), Ok(rule));
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "(dir|action|priority|hosts|protocol|port|[a-z0-9:,=./ -]{0,8}|=in|=allow|=1| ){0,12}") {
+        fn any_text_is_read_or_refused(text in "(dir|action|priority|hosts|protocol|port|source-port|[a-z0-9:,=./ -]{0,8}|=in|=allow|=1| ){0,12}") {
             if let Ok(rule) = text.parse::<FirewallRule>() {
                 prop_assert_eq!(rule.to_string().parse(), Ok(rule));
             }

@@ -13,7 +13,7 @@ use opte::rule::{DefaultAction, Rule};
 use opte_headers::{Ethertype, IpProtocol, Vni};
 
 use super::router::prefix;
-use crate::api::{FirewallAction, FirewallRule, Hosts, IcmpFilter, Ports, ProtoFilter};
+use crate::api::{FirewallAction, FirewallRule, Host, Hosts, IcmpFilter, Ports, ProtoFilter};
 use crate::network::{Meta, VpcNetwork, meta_value};
 
 /// The layer of a port without rules: nobody may begin to talk to the guest, the guest may begin to talk to anyone.
@@ -30,7 +30,8 @@ pub(crate) fn rule(rule: &FirewallRule) -> Rule<VpcNetwork> {
     let mut predicates = Vec::new();
     predicates.extend(hosts(rule.direction, &rule.filters.hosts));
     protocol(&rule.filters.protocol, &mut predicates);
-    predicates.extend(ports(&rule.filters.ports));
+    predicates.extend(ports(&rule.filters.source_ports, Predicate::SourcePort));
+    predicates.extend(ports(&rule.filters.ports, Predicate::DestinationPort));
     let action = match rule.action {
         FirewallAction::Allow => Action::StatefulAllow,
         FirewallAction::Deny => Action::Deny,
@@ -41,16 +42,20 @@ pub(crate) fn rule(rule: &FirewallRule) -> Rule<VpcNetwork> {
 
 /// The far end of a packet: its source inbound, its destination outbound.
 fn hosts(dir: Direction, hosts: &Hosts) -> Option<Predicate<VpcNetwork>> {
-    let prefix = match hosts {
-        Hosts::Any => return None,
-        Hosts::Vni(vni) => return Some(Predicate::Meta(Arc::new(PeerIs(*vni)))),
-        Hosts::Ip(ip) => IpPrefix::exact(*ip),
-        Hosts::Subnet(cidr) => prefix(cidr),
+    let Hosts::List(hosts) = hosts else {
+        return None;
     };
-    Some(match dir {
-        Direction::In => Predicate::Source(prefix),
-        Direction::Out => Predicate::Destination(prefix),
-    })
+    one_of(hosts.iter().map(|host| {
+        let prefix = match host {
+            Host::Vni(vni) => return Predicate::Meta(Arc::new(PeerIs(*vni))),
+            Host::Ip(ip) => IpPrefix::exact(*ip),
+            Host::Subnet(cidr) => prefix(cidr),
+        };
+        match dir {
+            Direction::In => Predicate::Source(prefix),
+            Direction::Out => Predicate::Destination(prefix),
+        }
+    }))
 }
 
 fn protocol(filter: &ProtoFilter, predicates: &mut Vec<Predicate<VpcNetwork>>) {
@@ -72,18 +77,24 @@ fn protocol(filter: &ProtoFilter, predicates: &mut Vec<Predicate<VpcNetwork>>) {
     }
 }
 
-fn ports(ports: &Ports) -> Option<Predicate<VpcNetwork>> {
+fn ports(
+    ports: &Ports,
+    asks: fn(RangeInclusive<u16>) -> Predicate<VpcNetwork>,
+) -> Option<Predicate<VpcNetwork>> {
     let Ports::List(ranges) = ports else {
         return None;
     };
-    let mut ranges: Vec<_> = ranges
-        .iter()
-        .map(|range| Predicate::DestinationPort(RangeInclusive::from(*range)))
-        .collect();
-    if ranges.len() == 1 {
-        ranges.pop()
+    one_of(ranges.iter().map(|range| asks((*range).into())))
+}
+
+fn one_of(
+    predicates: impl Iterator<Item = Predicate<VpcNetwork>>,
+) -> Option<Predicate<VpcNetwork>> {
+    let mut predicates: Vec<_> = predicates.collect();
+    if predicates.len() == 1 {
+        predicates.pop()
     } else {
-        Some(Predicate::Any(ranges))
+        Some(Predicate::Any(predicates))
     }
 }
 
