@@ -105,7 +105,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         watch: Watch,
     },
-    /// Add a firewall rule.
+    /// Add a firewall rule and print its number, by which `rm-fw-rule` removes it.
     AddFwRule {
         #[command(flatten)]
         of: OfPort,
@@ -119,7 +119,7 @@ pub(crate) enum Command {
         /// The direction of the rule: in or out.
         #[arg(long)]
         dir: Direction,
-        /// The number of the rule, as `dump-layer` shows it.
+        /// The number of the rule, as `add-fw-rule` and `dump-layer` print it.
         id: u64,
     },
     /// Replace all firewall rules by those on standard input, one a line.

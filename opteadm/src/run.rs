@@ -63,6 +63,13 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             written.map(|()| String::new())
         }
         Action::Change(change) => done(change(&mut client), json),
+        Action::AddFwRule(request) => match client.call(&request) {
+            Ok(added) => match json {
+                true => Ok(serde_json::to_string_pretty(&added)? + "\n"),
+                false => Ok(format!("{}\n", added.id)),
+            },
+            Err(error) => Err(error.into()),
+        },
         Action::Destroy(what, change) => {
             if !confirmed(&what, yes) {
                 return Err(Failure::Declined);
@@ -219,6 +226,7 @@ enum Action {
     Print(String),
     List(Listing, Watch),
     Change(Change),
+    AddFwRule(AddFwRuleReq),
     /// With what is asked before.
     Destroy(String, Change),
     SavePort {
@@ -311,7 +319,7 @@ impl Action {
                 port_name: of.port,
                 layer_name: layer,
             }),
-            Command::AddFwRule { of, rule } => change(AddFwRuleReq {
+            Command::AddFwRule { of, rule } => Self::AddFwRule(AddFwRuleReq {
                 port_name: of.port,
                 rule: rule.into(),
             }),

@@ -22,16 +22,16 @@ use opte::api::{
     TracePacketResp,
 };
 use oxide_vpc::api::{
-    API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
-    ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
-    DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq,
-    DumpMcastForwardingResp, DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp,
-    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq,
-    ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq, RemFwRuleReq,
-    RemoveCidrReq, RunBatchReq, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq,
-    SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
-    StageBatchReq,
+    API_VERSION, AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
+    BatchStep, ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq,
+    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
+    DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp,
+    DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
+    DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
+    DumpVirt2PhysResp, ListPortsReq, ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq,
+    McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq, RunBatchReq, SetExternalIpsReq,
+    SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
 };
 use serde::Serialize;
 use zerocopy::IntoBytes;
@@ -57,8 +57,8 @@ pub trait Control {
     fn set_xde_underlay(&self, req: SetXdeUnderlayReq) -> Result<NoResp, OpteError>;
     /// Lets go of the underlay links.
     fn clear_xde_underlay(&self, req: ClearXdeUnderlayReq) -> Result<NoResp, OpteError>;
-    /// Adds a firewall rule.
-    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<NoResp, OpteError>;
+    /// Adds a firewall rule and says its number.
+    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<AddFwRuleResp, OpteError>;
     /// Removes a firewall rule.
     fn rem_fw_rule(&self, req: RemFwRuleReq) -> Result<NoResp, OpteError>;
     /// Replaces the firewall rules of a port.

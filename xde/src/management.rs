@@ -24,15 +24,15 @@ use opte::port::{PortError, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep, ClearMcast2PhysReq,
-    ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq,
-    CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp,
-    DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq, DumpMcastForwardingResp,
-    DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq,
-    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq, ListPortsResp,
-    McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq,
-    SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping,
+    AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
+    ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
+    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
+    DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq,
+    DumpMcastForwardingResp, DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp,
+    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq,
+    ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq, RemFwRuleReq,
+    RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
+    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping,
     Virt2PhysMapping,
 };
 use oxide_vpc::port::{PortEdit, VpcPort};
@@ -275,9 +275,10 @@ impl<P: Platform> Control for Driver<P> {
         self.close_underlay().map(|()| NoResp {})
     }
 
-    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<NoResp, OpteError> {
+    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<AddFwRuleResp, OpteError> {
         let port = self.vpc(&req.port_name)?;
-        port.add_firewall_rule(&req.rule).map(|_| NoResp {})
+        let id = port.add_firewall_rule(&req.rule)?;
+        Ok(AddFwRuleResp { id })
     }
 
     fn rem_fw_rule(&self, req: RemFwRuleReq) -> Result<NoResp, OpteError> {

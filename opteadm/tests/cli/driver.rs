@@ -18,17 +18,17 @@ use opte::api::{
 };
 use opte::port::HeavyFlow;
 use oxide_vpc::api::{
-    AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
-    ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
-    DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq,
-    DumpMcastForwardingResp, DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp,
-    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, FirewallRule,
-    IpCidr, ListPortsReq, ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq,
-    McastUnsubscribeReq, PortInfo, RemFwRuleReq, RemoveCidrReq, RouterEntry, SetExternalIpsReq,
-    SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping,
-    Vni,
+    AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
+    BatchStep, ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq,
+    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
+    DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp,
+    DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
+    DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
+    DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq, ListPortsResp, McastSubscribeReq,
+    McastUnsubscribeAllReq, McastUnsubscribeReq, PortInfo, RemFwRuleReq, RemoveCidrReq,
+    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
+    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint,
+    Virt2BoundaryMapping, Virt2PhysMapping, Vni,
 };
 use xde::command::Control;
 use xde::linux::control::{ControlServer, Limits};
@@ -255,11 +255,11 @@ impl Control for Driver {
             .ok_or(OpteError::UnderlayNotSet)
     }
 
-    fn add_fw_rule(&self, req: AddFwRuleReq) -> Done {
+    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<AddFwRuleResp, OpteError> {
         self.with_port(&req.port_name, |port| {
             let id = port.rules.last().map_or(0, |(id, _)| id + 1);
             port.rules.push((id, req.rule));
-            Ok(NoResp {})
+            Ok(AddFwRuleResp { id })
         })
     }
 

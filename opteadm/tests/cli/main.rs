@@ -55,8 +55,27 @@ const CHANGES: [&str; 31] = [
 fn changes_are_silent() {
     let host = Host::new();
     for command in CHANGES {
-        assert_eq!(host.ok(command), "", "{command}");
+        let printed = host.ok(command);
+        if command.starts_with("add-fw-rule") {
+            assert!(printed.trim_end().parse::<u64>().is_ok(), "{command}");
+        } else {
+            assert_eq!(printed, "", "{command}");
+        }
     }
+}
+
+#[test]
+fn a_rule_is_removed_by_the_number_its_addition_printed() {
+    let host = Host::with_port();
+    let rules = |host: &Host| host.driver.state().ports["opte0"].rules.len();
+    let before = rules(&host);
+    let add = "add-fw-rule -p opte0 --dir in --hosts any --protocol tcp --ports 22 --action allow --priority 9";
+    let id = host.ok(add);
+    let json: Value = serde_json::from_str(&host.ok(&format!("{add} --json"))).unwrap();
+    assert_eq!(rules(&host), before + 2);
+    host.ok(&format!("rm-fw-rule -p opte0 --dir in {id}"));
+    host.ok(&format!("rm-fw-rule -p opte0 --dir in {}", json["id"]));
+    assert_eq!(rules(&host), before);
 }
 
 #[test]

@@ -125,6 +125,13 @@ pub struct AddFwRuleReq {
     pub rule: FirewallRule,
 }
 
+/// What a new firewall rule is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct AddFwRuleResp {
+    /// The rule's number, for [`RemFwRuleReq`]. The port gives it to no other rule of its direction.
+    pub id: u64,
+}
+
 /// Removes a firewall rule of a port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct RemFwRuleReq {
@@ -132,7 +139,7 @@ pub struct RemFwRuleReq {
     pub port_name: String,
     /// The rule's direction.
     pub dir: Direction,
-    /// The rule's number, as a dump of the layer shows it.
+    /// The rule's number, as [`AddFwRuleResp`] or a dump of the layer tells it.
     pub id: u64,
 }
 
@@ -444,7 +451,7 @@ opte::requests! {
     /// The commands of the VPC.
     VPC_COMMANDS;
     ListPortsReq = ListPorts -> ListPortsResp,
-    AddFwRuleReq = AddFwRule -> NoResp (check),
+    AddFwRuleReq = AddFwRule -> AddFwRuleResp (check),
     RemFwRuleReq = RemFwRule -> NoResp,
     SetFwRulesReq = SetFwRules -> NoResp (check),
     SetVirt2PhysReq = SetVirt2Phys -> NoResp (check),

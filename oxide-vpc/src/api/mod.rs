@@ -20,7 +20,7 @@ pub use batch::{
 };
 pub(crate) use commands::check_peers;
 pub use commands::{
-    API_VERSION, AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
+    API_VERSION, AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DEFAULT_MTU,
     DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp,
     DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink, ListPortsReq, ListPortsResp, MIN_MTU, PortInfo,

@@ -101,10 +101,12 @@ impl Control for Recorder {
         Ok(NoResp {})
     }
 
-    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<NoResp, OpteError> {
+    fn add_fw_rule(&self, req: AddFwRuleReq) -> Result<AddFwRuleResp, OpteError> {
         self.called();
-        self.rules.lock().unwrap().push(req.rule);
-        Ok(NoResp {})
+        let mut rules = self.rules.lock().unwrap();
+        rules.push(req.rule);
+        let id = rules.len() as u64 - 1;
+        Ok(AddFwRuleResp { id })
     }
 
     fn dump_uft(&self, req: DumpUftReq) -> Result<DumpUftResp, OpteError> {
@@ -209,7 +211,7 @@ fn a_command_is_done_and_answered() {
         (0, 1, 1)
     );
     assert_eq!(header.command.get(), OpteCmd::AddFwRule.code());
-    assert_eq!(from_bytes::<NoResp>(body), Ok(NoResp {}));
+    assert_eq!(from_bytes(body), Ok(AddFwRuleResp { id: 0 }));
     assert_eq!(control.rules.lock().unwrap().len(), 1);
     assert_eq!(counters(&dispatcher), [(String::from("command_done"), 1)]);
 }
@@ -223,7 +225,7 @@ fn a_retry_gets_the_answer_and_is_not_done_again() {
         let again = dispatcher.dispatch(&control, &frame);
         let (header, body) = answer(&again);
         assert_eq!(header.flags.get(), FLAG_KEPT);
-        assert_eq!(from_bytes::<NoResp>(body), Ok(NoResp {}));
+        assert_eq!(from_bytes(body), Ok(AddFwRuleResp { id: 0 }));
     }
     assert_eq!(control.calls(), 1);
     // The next request of the client is another one, and is done.
@@ -355,7 +357,7 @@ fn what_is_wrong_with_a_request_is_said_and_counted() {
         (
             "command_truncated",
             good[..good.len() - 1].to_vec(),
-            "request truncated: 11 of 12 octets",
+            "request truncated: 12 of 13 octets",
         ),
         (
             "command_bad_magic",
