@@ -124,8 +124,24 @@ impl Host {
     /// # Errors
     /// In the words of `opteadm`.
     pub fn create_port(&self, guest: &GuestPlan, namespace: &Namespace) -> Result<()> {
+        self.create_port_with(guest, namespace, "")
+    }
+
+    /// The same with further options of `opteadm create-xde`, split at spaces.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn create_port_with(
+        &self,
+        guest: &GuestPlan,
+        namespace: &Namespace,
+        options: &str,
+    ) -> Result<()> {
         let GuestPlan { port, .. } = guest;
-        self.opteadm(&create_arguments(guest, namespace.name()))?;
+        self.opteadm(&format!(
+            "{} {options}",
+            create_arguments(guest, namespace.name())
+        ))?;
         for (destination, target) in [
             (plan::SUBNET, format!("sub4={}", plan::SUBNET)),
             (plan::SUBNET_V6, format!("sub6={}", plan::SUBNET_V6)),
@@ -157,6 +173,21 @@ impl Host {
             "add-fw-rule -p {} --dir in --hosts any --protocol {protocol} --ports {ports} --action allow --priority {priority}",
             guest.port,
         ))
+    }
+
+    /// Makes these the external addresses of a guest's port beside its share of ports: further options of
+    /// `opteadm set-external-ips`, split at spaces.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn set_external_ips(&self, guest: &GuestPlan, options: &str) -> Result<()> {
+        let GuestPlan { port, snat, .. } = guest;
+        let (first, last) = snat.ports;
+        self.opteadm(&format!(
+            "set-external-ips -p {port} --snat-ip {} --snat-ip {} --snat-start {first} --snat-end {last} {options}",
+            snat.ip, snat.ip6,
+        ))
+        .map(drop)
     }
 
     /// Tells where a guest of some host is: both its addresses.

@@ -24,6 +24,14 @@ impl Namespace {
         })
     }
 
+    /// Removes it, as its lab would at the end. Processes in it keep it alive until they end.
+    ///
+    /// # Errors
+    /// In the words of `ip`.
+    pub fn remove(&self) -> Result<()> {
+        run(Command::new("ip").args(["netns", "del", &self.name])).map(drop)
+    }
+
     /// Its name, for `ip netns exec`.
     pub fn name(&self) -> &str {
         &self.name

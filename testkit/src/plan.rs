@@ -33,6 +33,16 @@ pub const SUBNET_V6: &str = "fd10::/64";
 pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// The server's IPv6 address.
 pub const OUTSIDE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x113, 0, 0, 0, 0, 1);
+/// A server three routers away: the gateway, the server outside, and one more.
+pub const FAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// Its IPv6 address.
+pub const FAR_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x2, 0, 0, 0, 0, 1);
+/// The router between the server outside and the far one.
+pub const TRANSIT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+/// Its IPv6 address.
+pub const TRANSIT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x51, 0, 0, 0, 0, 2);
+/// MTU of the link to it, bytes: less than that of any other on the way.
+pub const TRANSIT_MTU: u16 = 1300;
 /// Prefix length of the IPv4 network outside.
 pub const OUTSIDE_PREFIX: u8 = 24;
 /// Prefix length of the IPv6 network outside.
@@ -152,6 +162,17 @@ pub const MALLORY: GuestPlan = GuestPlan {
     ip6: private_v6(0x13),
     snat: snat(40_000, 49_999),
 };
+
+/// External addresses that lead to Alice alone.
+pub const FLOATING: [Ipv4Addr; 2] = [
+    Ipv4Addr::new(203, 0, 113, 21),
+    Ipv4Addr::new(203, 0, 113, 22),
+];
+/// The same of IPv6.
+pub const FLOATING_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0x2001, 0xdb8, 0x113, 0, 0, 0, 0, 0x21),
+    Ipv6Addr::new(0x2001, 0xdb8, 0x113, 0, 0, 0, 0, 0x22),
+];
 
 /// All of them.
 pub const GUESTS: [GuestPlan; 4] = [ALICE, BOB, CAROL, MALLORY];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::process::Command;
 
-use crate::plan::{self, Place};
+use crate::plan::{self, GuestPlan, Place};
 use crate::{Binaries, Failure, Guest, Host, Lab, Namespace, Result, Running};
 
 /// The lab of the demo and of the tests.
@@ -18,7 +18,8 @@ use crate::{Binaries, Failure, Guest, Host, Lab, Namespace, Result, Running};
 ///      ===========+== sw1 ==================+====
 ///               [ boundary, in the rack ]
 ///                        |
-///                     outside
+///                     outside ---- transit ---- far
+///                         (MTU 1300)
 /// ```
 #[derive(Debug)]
 pub struct Topology {
@@ -28,8 +29,12 @@ pub struct Topology {
     pub b: Host,
     /// The switches, and the boundary endpoint.
     pub rack: Namespace,
-    /// A server on the network outside.
+    /// A server on the network outside, and the first router of the way on.
     pub outside: Namespace,
+    /// The next router, behind a link of a smaller MTU.
+    pub transit: Namespace,
+    /// A server behind it.
+    pub far: Namespace,
     boundary: Option<Running>,
     binaries: Binaries,
     // Last: the hosts' processes end before the namespaces go.
@@ -51,7 +56,8 @@ impl Topology {
     pub fn build(binaries: &Binaries) -> Result<Self> {
         let lab = Lab::new()?;
         let rack = lab.namespace("rack")?;
-        let outside = lab.namespace("outside")?;
+        let [outside, transit, far] = ["outside", "transit", "far"].map(|name| lab.namespace(name));
+        let (outside, transit, far) = (outside?, transit?, far?);
         let a = Host::new(&lab, binaries, "host-a", Place::A)?;
         let b = Host::new(&lab, binaries, "host-b", Place::B)?;
         build_switches(&rack)?;
@@ -60,11 +66,14 @@ impl Topology {
         add_routes(&a, 0xb, plan::HOST_B)?;
         add_routes(&b, 0xa, plan::HOST_A)?;
         build_outside(&rack, &outside)?;
+        build_beyond(&outside, &transit, &far)?;
         Ok(Self {
             a,
             b,
             rack,
             outside,
+            transit,
+            far,
             boundary: None,
             binaries: binaries.clone(),
             lab,
@@ -96,17 +105,47 @@ impl Topology {
     pub fn start(&mut self) -> Result<()> {
         self.a.start_xde()?;
         self.b.start_xde()?;
-        self.start_boundary()
+        self.start_boundary(&plan::GUESTS)
     }
 
     /// Makes the namespace of a guest and its port on its host; see [`Guest`].
     ///
     /// # Errors
     /// In the words of `ip` or `opteadm`.
-    pub fn add_guest(&self, guest: &plan::GuestPlan) -> Result<Guest> {
+    pub fn add_guest(&self, guest: &GuestPlan) -> Result<Guest> {
+        self.add_guest_with(guest, "")
+    }
+
+    /// The same with further options of `opteadm create-xde`, split at spaces.
+    ///
+    /// # Errors
+    /// In the words of `ip` or `opteadm`.
+    pub fn add_guest_with(&self, guest: &GuestPlan, options: &str) -> Result<Guest> {
         let namespace = self.lab.namespace(guest.name)?;
-        self.host(guest.place).create_port(guest, &namespace)?;
+        self.host(guest.place)
+            .create_port_with(guest, &namespace, options)?;
         Ok(Guest::new(guest, namespace, self.lab.directory()))
+    }
+
+    /// Takes a guest's port away, and its namespace.
+    ///
+    /// # Errors
+    /// In the words of `opteadm` or `ip`.
+    pub fn remove_guest(&self, guest: Guest) -> Result<()> {
+        let GuestPlan { port, place, .. } = guest.plan();
+        self.host(*place).opteadm(&format!("delete-xde {port}"))?;
+        guest.namespace().remove()
+    }
+
+    /// Makes the boundary endpoint send what comes from outside to where `guests` say they are now.
+    ///
+    /// # Errors
+    /// If it does not come up again, with the end of its log.
+    pub fn move_boundary(&mut self, guests: &[GuestPlan]) -> Result<()> {
+        if let Some(boundary) = self.boundary.take() {
+            boundary.terminate();
+        }
+        self.start_boundary(guests)
     }
 
     /// Leaves all of it standing when this process ends.
@@ -123,7 +162,7 @@ impl Topology {
         std::mem::forget((a, b, boundary));
     }
 
-    fn start_boundary(&mut self) -> Result<()> {
+    fn start_boundary(&mut self, guests: &[GuestPlan]) -> Result<()> {
         let mut command = self.rack.command(self.binaries.path("boundary")?);
         command.args(["--underlay", "sw0", "--underlay", "sw1", "--outside", "out"]);
         command.args([
@@ -133,19 +172,22 @@ impl Topology {
             &plan::BOUNDARY_VNI.to_string(),
         ]);
         command.args(["--outside-mac", OUTSIDE_MAC]);
-        for guest in plan::GUESTS {
-            command
-                .arg("--nat")
-                .arg(boundary_nat(guest.snat.ip.into(), &guest));
-            command
-                .arg("--nat")
-                .arg(boundary_nat(guest.snat.ip6.into(), &guest));
+        for guest in guests {
+            for (external, ports) in external_addresses(guest) {
+                command
+                    .arg("--nat")
+                    .arg(boundary_nat(external, ports, guest));
+            }
         }
         let log = self.lab.directory().join("boundary.log");
+        let ready = || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            text.lines().filter(|line| *line == "ready").count()
+        };
+        let before = ready();
         let mut boundary = Running::start(&mut command, &log)?;
         wait_for("the boundary endpoint to come up", || {
-            std::fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"))
-                || !boundary.is_alive()
+            ready() > before || !boundary.is_alive()
         })?;
         if !boundary.is_alive() {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -173,9 +215,20 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
     ))
 }
 
+/// By what a guest is known outside: its share of an address, and addresses of its own with all their ports.
+fn external_addresses(guest: &GuestPlan) -> Vec<(IpAddr, (u16, u16))> {
+    let shared = [guest.snat.ip.into(), guest.snat.ip6.into()];
+    let shared = shared.map(|address| (address, guest.snat.ports));
+    let floating = plan::FLOATING.map(IpAddr::from).into_iter();
+    let floating = floating
+        .chain(plan::FLOATING_V6.map(IpAddr::from))
+        .filter(|_| guest.name == plan::ALICE.name)
+        .map(|address| (address, (0, u16::MAX)));
+    shared.into_iter().chain(floating).collect()
+}
+
 /// `203.0.113.10:10000-19999=fd00:1::1,10,a8:40:25:f0:00:01`: who answers to an external address and share of ports.
-fn boundary_nat(external: IpAddr, guest: &plan::GuestPlan) -> String {
-    let (first, last) = guest.snat.ports;
+fn boundary_nat(external: IpAddr, (first, last): (u16, u16), guest: &GuestPlan) -> String {
     let external = match external {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
@@ -246,7 +299,8 @@ fn build_outside(rack: &Namespace, outside: &Namespace) -> Result<()> {
     // The boundary answers for the external addresses, and not to questions who has them.
     let addresses: BTreeSet<IpAddr> = plan::GUESTS
         .iter()
-        .flat_map(|guest| [guest.snat.ip.into(), guest.snat.ip6.into()])
+        .flat_map(external_addresses)
+        .map(|(address, _)| address)
         .collect();
     let neighbours = addresses.iter().map(|address| {
         format!("neigh add {address} lladdr {BOUNDARY_OUTSIDE_MAC} dev eth0 nud permanent")
@@ -256,6 +310,53 @@ fn build_outside(rack: &Namespace, outside: &Namespace) -> Result<()> {
     let mut ethtool = outside.command("ethtool");
     ethtool.args(["-K", "eth0", "tx", "off", "gso", "off", "tso", "off"]);
     run(&mut ethtool)
+}
+
+/// Two routers and a server, of which nobody limits how many errors it sends.
+fn build_beyond(outside: &Namespace, transit: &Namespace, far: &Namespace) -> Result<()> {
+    for router in [outside, transit, far] {
+        router.sysctl(&[
+            ("net/ipv4/ip_forward", "1"),
+            ("net/ipv6/conf/all/forwarding", "1"),
+            ("net/ipv4/icmp_ratelimit", "0"),
+            ("net/ipv6/icmp/ratelimit", "0"),
+        ])?;
+    }
+    let mtu = plan::TRANSIT_MTU;
+    outside.ip_batch(&[
+        format!(
+            "link add eth1 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {}",
+            transit.name()
+        ),
+        "link set eth1 up".to_owned(),
+        "addr add 198.51.100.1/30 dev eth1".to_owned(),
+        "addr add 2001:db8:51::1/64 dev eth1 nodad".to_owned(),
+    ])?;
+    transit.ip_batch(&[
+        format!(
+            "link add eth1 type veth peer name eth0 netns {}",
+            far.name()
+        ),
+        "link set eth0 up".to_owned(),
+        "link set eth1 up".to_owned(),
+        format!("addr add {}/30 dev eth0", plan::TRANSIT),
+        format!("addr add {}/64 dev eth0 nodad", plan::TRANSIT_V6),
+        "addr add 192.0.2.2/24 dev eth1".to_owned(),
+        "addr add 2001:db8:2::2/64 dev eth1 nodad".to_owned(),
+        "route add default via 198.51.100.1".to_owned(),
+        "route add default via 2001:db8:51::1".to_owned(),
+    ])?;
+    far.ip_batch(&[
+        "link set eth0 up".to_owned(),
+        format!("addr add {}/24 dev eth0", plan::FAR),
+        format!("addr add {}/64 dev eth0 nodad", plan::FAR_V6),
+        "route add default via 192.0.2.2".to_owned(),
+        "route add default via 2001:db8:2::2".to_owned(),
+    ])?;
+    outside.ip_batch(&[
+        format!("route add 192.0.2.0/24 via {}", plan::TRANSIT),
+        format!("route add 2001:db8:2::/64 via {}", plan::TRANSIT_V6),
+    ])
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -23,6 +23,43 @@ impl Server {
         std::fs::read_to_string(&self.log).map_err(|e| Failure::new("read a server's output", e))
     }
 
+    /// How many words of a `tcp-talk` have come back so far.
+    ///
+    /// # Errors
+    /// If what it has written cannot be read.
+    pub fn words(&self) -> Result<u64> {
+        let text = self.output()?;
+        // The last line may not be there whole yet.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        Ok(whole
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .max()
+            .unwrap_or(0))
+    }
+
+    /// Waits until so many more words of a `tcp-talk` have come back.
+    ///
+    /// # Errors
+    /// If they do not, with what it has written.
+    pub fn goes_on(&self, words: u64) -> Result<()> {
+        let wanted = self.words()? + words;
+        let more = || self.words().is_ok_and(|now| now >= wanted);
+        wait_for("a conversation to go on", more).map_err(|_| {
+            let text = self.output().unwrap_or_default();
+            let end = text.lines().rev().take(3).collect::<Vec<_>>();
+            Failure::new(
+                format!("go on to word {wanted}"),
+                format!("the last lines are {end:?}"),
+            )
+        })
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn is_alive(&mut self) -> bool {
+        self.running.is_alive()
+    }
+
     /// Waits until it ends by itself, as one that takes a single connection does; what it wrote.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 //! traffic tcp-source ADDRESS PORT BYTES SEED     send that many bytes; print bytes and hash
 //! traffic tcp-flows ADDRESS PORT CONNECTIONS     so many connections at once, each echoed a line
 //! traffic tcp-echo ADDRESS PORT                  echo on every connection; print the peer of each
+//! traffic tcp-talk ADDRESS PORT                  one connection, a word echoed before the next, until it ends or is ended; print each
+//! traffic udp-large ADDRESS PORT BYTES           a datagram of that many bytes until it is echoed
 //! traffic frames LINK                            send the frames that stand on standard input, one line of hex each
 //! traffic noise LINK COUNT SEED [PREFIX]         send that many frames of random length and bytes, after PREFIX (hex)
 //! ```
@@ -58,6 +60,10 @@ fn run(words: &[&str]) -> Result<bool> {
             SocketAddr::new(ip(address)?, number(port)?),
             number(connections)?,
         ),
+        ["tcp-talk", address, port] => tcp_talk(SocketAddr::new(ip(address)?, number(port)?)),
+        ["udp-large", address, port, bytes] => {
+            udp_large(SocketAddr::new(ip(address)?, number(port)?), number(bytes)?)
+        }
         ["frames", link] => frames(link),
         ["noise", link, count, seed] => noise(link, number(count)?, number(seed)?, &[]),
         ["noise", link, count, seed, prefix] => {
@@ -258,6 +264,55 @@ fn tcp_flows(address: SocketAddr, connections: u32) -> Result<bool> {
     }
     println!("connections {connections} echoed {echoed}");
     Ok(echoed == connections)
+}
+
+/// Counts aloud: `1`, `2`, ... as each comes back. Ends well when the other end closes, badly when the connection breaks.
+fn tcp_talk(address: SocketAddr) -> Result<bool> {
+    let mut stream =
+        TcpStream::connect_timeout(&address, Duration::from_secs(5)).map_err(failed("connect"))?;
+    stream
+        .set_nodelay(true)
+        .map_err(failed("send without delay"))?;
+    println!("local {}", stream.local_addr().map_err(failed("connect"))?);
+    println!("ready");
+    for n in 1u64.. {
+        stream.write_all(&n.to_be_bytes()).map_err(failed("send"))?;
+        let mut back = [0; 8];
+        match stream.read_exact(&mut back) {
+            Ok(()) if back == n.to_be_bytes() => println!("{n}"),
+            Ok(()) => return Ok(false),
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            Err(e) => return Err(failed("receive")(e)),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(true)
+}
+
+/// At most ten times: those that are too long for the way are lost, and their sender learns of it.
+fn udp_large(address: SocketAddr, bytes: u16) -> Result<bool> {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => ([0; 4], 0).into(),
+        SocketAddr::V6(_) => ([0u16; 8], 0).into(),
+    };
+    let socket = UdpSocket::bind(any).map_err(failed("bind"))?;
+    socket
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .map_err(failed("set a time limit"))?;
+    let mut datagram = vec![0; usize::from(bytes)];
+    Xorshift::new(bytes.into()).fill(&mut datagram);
+    let mut buffer = vec![0; 65_536];
+    for _ in 0..10 {
+        // Refused while it is known to be too long, or because an error has come.
+        let _ = socket.send_to(&datagram, address);
+        if let Ok((length, from)) = socket.recv_from(&mut buffer)
+            && from == address
+            && buffer.get(..length) == Some(&datagram)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn frames(link: &str) -> Result<bool> {

@@ -7,10 +7,13 @@
 
 mod bulk;
 mod crash;
+mod dhcp;
 mod firewall;
 mod hostile;
 mod isolation;
+mod neighbours;
 mod outside;
+mod path;
 mod reach;
 mod runner;
 mod wire;
@@ -23,6 +26,29 @@ const CASES: &[Case] = &[
         "reach::every_guest_gets_its_address_by_dhcp",
         reach::every_guest_gets_its_address_by_dhcp,
     ),
+    Case::new("dhcp::dhclient_v4", dhcp::dhclient_v4).needs(&["dhclient"]),
+    Case::new("dhcp::dhclient_v6", dhcp::dhclient_v6).needs(&["dhclient"]),
+    Case::new("dhcp::udhcpc_v4", dhcp::udhcpc_v4).needs(&["udhcpc"]),
+    Case::new(
+        "dhcp::dhcpcd_of_both_families",
+        dhcp::dhcpcd_of_both_families,
+    )
+    .needs(&["dhcpcd"]),
+    Case::new(
+        "neighbours::rdisc6_finds_the_router",
+        neighbours::rdisc6_finds_the_router,
+    )
+    .needs(&["rdisc6"]),
+    Case::new(
+        "neighbours::ndisc6_finds_the_gateway_and_nobody_else",
+        neighbours::ndisc6_finds_the_gateway_and_nobody_else,
+    )
+    .needs(&["ndisc6"]),
+    Case::new(
+        "neighbours::arping_finds_the_gateway_and_nobody_else",
+        neighbours::arping_finds_the_gateway_and_nobody_else,
+    )
+    .needs(&["arping"]),
     Case::new("reach::ping_v4", reach::ping_v4),
     Case::new("reach::ping_v6", reach::ping_v6),
     Case::new("reach::tcp_both_ways", reach::tcp_both_ways),
@@ -46,6 +72,25 @@ const CASES: &[Case] = &[
     Case::new(
         "outside::nothing_comes_in_unasked",
         outside::nothing_comes_in_unasked,
+    ),
+    Case::new(
+        "path::traceroute_shows_every_hop_outside",
+        path::traceroute_shows_every_hop_outside,
+    )
+    .needs(&["traceroute"]),
+    Case::new(
+        "path::traceroute_shows_no_hop_within_a_subnet",
+        path::traceroute_shows_no_hop_within_a_subnet,
+    )
+    .needs(&["traceroute"]),
+    Case::new(
+        "path::path_mtu_is_found_through_snat",
+        path::path_mtu_is_found_through_snat,
+    )
+    .needs(&["traceroute"]),
+    Case::new(
+        "path::fragments_go_both_ways_through_snat",
+        path::fragments_go_both_ways_through_snat,
     ),
     Case::new(
         "isolation::another_vpc_is_out_of_reach",

@@ -7,9 +7,12 @@
 //! What comes from a host with the boundary's network identifier goes out without its tunnel, to the one router there is outside.
 //! What comes from outside to a share of an external address goes to the host that the share names, in a tunnel with the network
 //! identifier of the guest and the option that says it is from outside. The way to a host is the one its own packets came by.
+//! ICMP errors go to whom the packet they embed came from, later fragments after their first one. It is a router: what it sends
+//! on has one hop less.
 
 #![forbid(unsafe_code)]
 
+mod fragments;
 mod nat;
 
 use std::collections::HashMap;
@@ -17,14 +20,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+use fragments::Fragments;
 use nat::{Location, Table};
-use opte_headers::frame::{parse_geneve, parse_guest};
+use opte_headers::frame::{Editor, Fragment, HeaderKind, Parsed, parse_geneve, parse_guest};
 use opte_headers::program::Sums;
 use opte_headers::{
     Ethernet, Geneve, GeneveOption, Header as _, Ipv6, Offsets, Options, Program, Udp,
 };
 use opte_headers::{EthernetGet as _, Ipv6Get as _, Set as _};
-use opte_headers::{MacAddr, Transform, Vni, ethernet, stack, udp};
+use opte_headers::{MacAddr, Transform, Vni, ethernet, ipv4, ipv6, stack, udp};
 use testkit::packet_socket::PacketSocket;
 use testkit::{Failure, Result};
 
@@ -46,6 +50,7 @@ struct Boundary {
     address: Ipv6Addr,
     vni: Vni,
     nat: Table,
+    fragments: Mutex<Fragments>,
     /// How each host was last heard.
     hosts: Mutex<HashMap<Ipv6Addr, Hop>>,
 }
@@ -96,6 +101,7 @@ impl Boundary {
             vni: Vni::new(parsed(one("--vni")?)?)
                 .ok_or_else(|| Failure::new("read --vni", "more than 24 bits"))?,
             nat,
+            fragments: Mutex::default(),
             hosts: Mutex::default(),
         })
     }
@@ -160,6 +166,7 @@ impl Boundary {
         if let Ok(mut hosts) = self.hosts.lock() {
             hosts.insert(ip.source(), hop);
         }
+        count_hop(buffer, length, &parsed)?;
         let program = Transform::on::<stack![Ethernet, Ipv6, Udp, Geneve, Ethernet]>()
             .pop::<Ethernet>()
             .pop::<Ipv6>()
@@ -184,11 +191,9 @@ impl Boundary {
         if parsed.l3().is_none() || !self.nat.has(to) {
             return Ok(());
         }
-        let port = parsed.key.destination_port;
-        let guest = self
-            .nat
-            .find(to, port)
-            .ok_or_else(|| Failure::new(format!("find who has {to} port {port}"), "nobody"))?;
+        let guest = self.answers(frame, &parsed)?.ok_or_else(|| {
+            Failure::new(format!("find who is called by {}", parsed.key), "nobody")
+        })?;
         let hop = self
             .hosts
             .lock()
@@ -200,13 +205,37 @@ impl Boundary {
                 "it was never heard",
             )
         })?;
-        let program = self.tunnel(guest, hop)?;
+        let program = self.tunnel(&guest, hop)?;
         // Any 16 bits that differ between flows will do.
-        let entropy = parsed.key.source_port ^ port.rotate_left(7);
+        let entropy = parsed.key.source_port ^ parsed.key.destination_port.rotate_left(7);
+        count_hop(buffer, length, &parsed)?;
         let frame = applied(&program, buffer, length, &parsed.offsets, entropy)?;
         self.underlay
             .get(hop.link)
             .map_or(Ok(()), |link| link.send(frame))
+    }
+
+    /// Which guest a packet from outside is for.
+    fn answers(&self, frame: &[u8], parsed: &Parsed) -> Result<Option<Location>> {
+        let to = parsed.key.destination_ip();
+        if parsed.fragment == Fragment::Later {
+            let fragments = self.fragments.lock().ok();
+            return Ok(fragments.and_then(|fragments| fragments.find(parsed)));
+        }
+        let error = parsed.icmp_error(frame);
+        let error = error.map_err(|e| Failure::new("read an ICMP error", e))?;
+        let port = match error {
+            // Whoever has sent the packet at fault, from this address and port.
+            Some(error) => error.embedded.key.source_port,
+            None => parsed.key.destination_port,
+        };
+        let found = self.nat.find(to, port).copied();
+        if let (Fragment::First, Some(guest), Ok(mut fragments)) =
+            (parsed.fragment, found, self.fragments.lock())
+        {
+            fragments.follow(parsed, guest);
+        }
+        Ok(found)
     }
 
     fn tunnel(&self, guest: &Location, hop: Hop) -> Result<Program> {
@@ -238,6 +267,30 @@ impl Boundary {
             .push(ethernet)
             .compile())
     }
+}
+
+/// Takes one hop off the packet behind the head-room.
+fn count_hop(buffer: &mut [u8], length: usize, parsed: &Parsed) -> Result<()> {
+    let frame = buffer.get_mut(HEAD_ROOM..HEAD_ROOM + length);
+    let mut editor = Editor::new(frame.unwrap_or_default(), parsed);
+    let v4 = match parsed.l3_kind() {
+        HeaderKind::Ipv4 => true,
+        HeaderKind::Ipv6 => false,
+        _ => return Ok(()),
+    };
+    let hops = match v4 {
+        true => editor.get::<ipv4::Ttl>(),
+        false => editor.get::<ipv6::HopLimit>(),
+    };
+    let left = hops.unwrap_or_default().checked_sub(1);
+    let left = left.filter(|left| *left > 0);
+    let left =
+        left.ok_or_else(|| Failure::new("count a hop", format!("{} has none left", parsed.key)))?;
+    let counted = match v4 {
+        true => editor.set::<ipv4::Ttl>(left),
+        false => editor.set::<ipv6::HopLimit>(left),
+    };
+    counted.map_err(|e| Failure::new("count a hop", e))
 }
 
 /// The frame that `program` makes of the one behind the head-room.
