@@ -12,7 +12,7 @@ use opte::lpm::{Lpm, Prefix, left_aligned};
 use oxide_vpc::api::{RouterClass, RouterEntry, TunnelEndpoint};
 use oxide_vpc::network::BOUNDARY_VNI;
 
-use crate::reference::{Draw, ENDPOINT, Reference, Ring, rule};
+use crate::reference::{BURST, Draw, ENDPOINT, Reference, Ring, rule};
 use crate::{Meter, Row, Unit};
 
 macro_rules! rows {
@@ -112,14 +112,15 @@ fn work(reference: &Reference, from: usize, flows: usize, time: Duration) -> Don
 fn flood() -> (f64, f64) {
     const FLOWS: usize = 65_536;
     const ESTABLISHED: usize = 1_000;
-    const TIME: Duration = Duration::from_millis(150);
+    const TIME: Duration = Duration::from_millis(200);
     let reference = Reference::new(FLOWS as u32);
     reference.answered_flows(ESTABLISHED);
     let mut others = Ring::new(0);
     for number in ESTABLISHED..FLOWS {
         reference.process(Direction::Out, others.one(number));
     }
-    let alone = work(&reference, 0, ESTABLISHED, TIME);
+    let progress = Progress::default();
+    let alone = beside(&reference, ESTABLISHED, TIME, || true);
     let (flooding, ready) = (AtomicBool::new(true), Barrier::new(2));
     let flooded = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -127,16 +128,56 @@ fn flood() -> (f64, f64) {
             ready.wait();
             while flooding.load(Ordering::Relaxed) {
                 ring.refill_with(|| numbers.next().unwrap_or_default() % 4_000_000 + FLOWS);
-                reference.bursts(Direction::Out, &mut ring.bufs);
+                for bufs in ring.bufs.chunks_mut(BURST) {
+                    reference.bursts(Direction::Out, bufs);
+                    progress.0.fetch_add(1, Ordering::Relaxed);
+                }
             }
         });
         ready.wait();
-        let flooded = work(&reference, 0, ESTABLISHED, TIME);
+        let mut last = 0;
+        let flooded = beside(&reference, ESTABLISHED, TIME, || {
+            let now = progress.0.load(Ordering::Relaxed);
+            core::mem::replace(&mut last, now) != now
+        });
         flooding.store(false, Ordering::Relaxed);
         flooded
     });
     let lost = 100.0 * (1.0 - flooded.rate() / alone.rate());
     (lost, (alone.lost + flooded.lost) as f64)
+}
+
+/// Bursts of new flows that have been brought, on a cache line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Progress(AtomicUsize);
+
+/// Packets of established flows, in random order. Those count of which `counts` says yes right behind them, where the other core is
+/// to be at work meanwhile, and those that the system took the core away from do not: where others use the machine too,
+/// both happen all the time, and neither is the flood's doing.
+fn beside(
+    reference: &Reference,
+    flows: usize,
+    time: Duration,
+    mut counts: impl FnMut() -> bool,
+) -> Done {
+    /// A ring takes some 15 microseconds.
+    const TAKEN_AWAY: Duration = Duration::from_micros(500);
+    let (mut ring, mut draw) = (Ring::new(0), Draw(1));
+    let (mut done, start) = (Done::default(), Instant::now());
+    while done.packets < 200 * Ring::LEN || start.elapsed() < time {
+        ring.refill_with(|| draw.below(flows));
+        counts();
+        let start = Instant::now();
+        let forwarded = reference.bursts(Direction::Out, &mut ring.bufs);
+        let took = start.elapsed();
+        done.lost += Ring::LEN - forwarded;
+        if counts() && took < TAKEN_AWAY {
+            done.nanoseconds += took.as_nanos() as f64;
+            done.packets += Ring::LEN;
+        }
+    }
+    done
 }
 
 /// Packets of established flows of one port on two workers, each with flows of its own.

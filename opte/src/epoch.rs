@@ -3,13 +3,15 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::sync::Apart;
+
 /// A generation that flow decisions depend on, shared by whoever changes it and the ports that follow it.
 ///
 /// A mapping table outside the layers (addresses to hosts, prefixes to boundary endpoints) holds one and calls
 /// [`Epoch::bump`] after each change; each port built with [`PortBuilder::follows`](crate::port::PortBuilder::follows) then
 /// walks a flow again before its next packet.
 #[derive(Clone, Debug, Default)]
-pub struct Epoch(Arc<AtomicU32>);
+pub struct Epoch(Arc<Apart<AtomicU32>>);
 
 impl Epoch {
     /// A generation of its own.

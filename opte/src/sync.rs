@@ -18,6 +18,50 @@ pub(crate) mod atomic {
     };
 }
 
+/// A value on cache lines of its own: those who write it, or its neighbours, do not make readers of the others wait.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
+
+impl<T> core::ops::Deref for Apart<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A number of the thread that asks: always the same one, and few others have it.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) fn thread_number() -> usize {
+    use core::cell::Cell;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    std::thread_local! {
+        static NUMBER: Cell<usize> = const { Cell::new(0) };
+    }
+    #[cold]
+    fn draw(number: &Cell<usize>) -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        number.get()
+    }
+    let number = |number: &Cell<usize>| match number.get() {
+        0 => draw(number),
+        number => number,
+    };
+    NUMBER.try_with(number).unwrap_or_default()
+}
+
+/// A number of the thread that asks: most often the same one, and few others have it. It is told by where its stack lies.
+#[cfg(not(feature = "std"))]
+#[inline(always)]
+pub(crate) fn thread_number() -> usize {
+    let here = 0_u8;
+    core::ptr::from_ref(&here).addr() >> 14
+}
+
 /// A lock that is held for a few instructions, by packets of one flow.
 pub(crate) type SpinLock<T> = spin::Mutex<T>;
 

@@ -17,6 +17,8 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// value not found is to be looked for again by whoever may change the table.
 pub(super) struct Index {
     parts: Box<[Part]>,
+    /// Entries of each part: apart from what who looks reads, since they change with every entry.
+    lens: Box<[AtomicU32]>,
 }
 
 /// Slots of a part, the first few and then as many again each time it grows: growing leaves those in use where they are.
@@ -25,8 +27,6 @@ struct Part {
     segments: [Once<Box<[AtomicU64]>>; SEGMENTS],
     /// Slots in use less one: a mask of hashes. Zero: none.
     mask: AtomicU32,
-    /// Entries.
-    len: AtomicU32,
 }
 
 const FIRST_SLOTS: usize = 16;
@@ -46,6 +46,7 @@ impl Index {
         let parts = capacity.div_ceil(PART_ENTRIES).max(1);
         Self {
             parts: (0..parts).map(|_| Part::new()).collect(),
+            lens: (0..parts).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
@@ -86,34 +87,47 @@ impl Index {
         hash: u32,
         may_grow: impl FnOnce(usize) -> bool,
     ) -> Result<usize, Full> {
-        self.part(hash).ok_or(Full)?.reserve(may_grow)
+        let (part, len) = self.part_and_len(hash).ok_or(Full)?;
+        part.reserve(len.load(Ordering::Relaxed) as usize, may_grow)
     }
 
     /// Adds a value, for which there is room. Nothing may have it under this hash.
     pub(super) fn insert(&self, hash: u32, value: u32) {
-        if let Some(part) = self.part(hash) {
+        if let Some((part, len)) = self.part_and_len(hash) {
             part.put(entry_of(hash, value));
-            part.len.fetch_add(1, Ordering::Relaxed);
+            len.store(len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     }
 
     /// Takes a value out, if it is there.
     pub(super) fn remove(&self, hash: u32, value: u32) {
-        if let Some(part) = self.part(hash) {
-            part.remove(entry_of(hash, value));
+        if let Some((part, len)) = self.part_and_len(hash)
+            && part.remove(entry_of(hash, value))
+        {
+            len.store(len.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         }
     }
 
     /// Bytes of an empty table.
     pub(super) fn own_bytes(&self) -> usize {
-        size_of_val(&*self.parts)
+        size_of_val(&*self.parts) + size_of_val(&*self.lens)
+    }
+
+    #[inline(always)]
+    fn part(&self, hash: u32) -> Option<&Part> {
+        self.parts.get(self.part_number(hash))
+    }
+
+    /// For the one who changes it.
+    fn part_and_len(&self, hash: u32) -> Option<(&Part, &AtomicU32)> {
+        let number = self.part_number(hash);
+        self.parts.get(number).zip(self.lens.get(number))
     }
 
     /// The parts are told apart by the upper bits of a hash, the slots by the lower ones.
     #[inline(always)]
-    fn part(&self, hash: u32) -> Option<&Part> {
-        let part = (u64::from(hash) * self.parts.len() as u64) >> 32;
-        self.parts.get(part as usize)
+    fn part_number(&self, hash: u32) -> usize {
+        ((u64::from(hash) * self.parts.len() as u64) >> 32) as usize
     }
 }
 
@@ -122,7 +136,6 @@ impl Part {
         Self {
             segments: [const { Once::new() }; SEGMENTS],
             mask: AtomicU32::new(0),
-            len: AtomicU32::new(0),
         }
     }
 
@@ -145,15 +158,15 @@ impl Part {
         }
     }
 
-    /// Makes room for one more entry, so that an eighth of the slots stays free.
-    fn reserve(&self, may_grow: impl FnOnce(usize) -> bool) -> Result<usize, Full> {
-        let (len, slots) = (self.len.load(Ordering::Relaxed) as usize, self.slots());
+    /// Makes room for one more entry than the `len` there are, so that an eighth of the slots stays free.
+    fn reserve(&self, len: usize, may_grow: impl FnOnce(usize) -> bool) -> Result<usize, Full> {
+        let slots = self.slots();
         let fits = |limit: usize| len < limit;
         if fits(slots / 4 * 3) {
             return Ok(0);
         }
         let added = slots.max(FIRST_SLOTS) * size_of::<AtomicU64>();
-        let grown = may_grow(added).then(|| self.grow(slots)).flatten();
+        let grown = may_grow(added).then(|| self.grow(len, slots)).flatten();
         match grown {
             Some(()) => Ok(added),
             // What is there may be filled further, as long as searches end.
@@ -163,7 +176,7 @@ impl Part {
     }
 
     /// Doubles the slots. Meanwhile entries may be missed.
-    fn grow(&self, slots: usize) -> Option<()> {
+    fn grow(&self, len: usize, slots: usize) -> Option<()> {
         let segment = match slots {
             0 => 0,
             _ => (slots.ilog2() - FIRST_SLOTS.ilog2() + 1) as usize,
@@ -171,9 +184,7 @@ impl Part {
         let place = self.segments.get(segment)?;
         let added = slots.max(FIRST_SLOTS);
         let mut entries = Vec::new();
-        entries
-            .try_reserve_exact(self.len.load(Ordering::Relaxed) as usize)
-            .ok()?;
+        entries.try_reserve_exact(len).ok()?;
         let fresh = boxed(added, || AtomicU64::new(0))?;
         place.call_once(|| fresh);
         for at in 0..slots {
@@ -205,17 +216,17 @@ impl Part {
         }
     }
 
-    fn remove(&self, entry: u64) {
+    /// Says whether it was there.
+    fn remove(&self, entry: u64) -> bool {
         let mask = self.mask.load(Ordering::Relaxed) as usize;
         let mut hole = home(entry) & mask;
         loop {
             match self.get(hole) {
-                0 => return,
+                0 => return false,
                 there if there == entry => break,
                 _ => hole = (hole + 1) & mask,
             }
         }
-        self.len.fetch_sub(1, Ordering::Relaxed);
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
@@ -232,6 +243,7 @@ impl Part {
             }
         }
         self.set(hole, 0);
+        true
     }
 
     fn get(&self, at: usize) -> u64 {

@@ -10,13 +10,15 @@ use zerocopy::IntoBytes;
 
 use super::chunks::{Chunks, boxed};
 use super::key::Key;
+use crate::sync::Apart;
 
 /// Programs that packets find without a lock, by number. They stay as long as the table: they are without what is a flow's own,
 /// so there are few, as many as ways that flows go, and the same ones come back.
 pub(super) struct Programs(Chunks<Once<One>>);
 
-/// One program on the heap. An array, since only slices can be told that there is no memory for them.
-type One = Box<[Bound; 1]>;
+/// One program on the heap. An array, since only slices can be told that there is no memory for them. Every packet of its flows
+/// reads it, so nothing stands beside it that new flows write.
+type One = Box<[Apart<Bound>; 1]>;
 
 /// How many are kept so. Flows with yet other programs are served by whoever holds the port's lock.
 const KEPT: u32 = 1 << 14;
@@ -28,7 +30,7 @@ impl Programs {
 
     #[inline(always)]
     pub(super) fn get(&self, number: u32) -> Option<&Bound> {
-        self.0.get(number)?.get()?.first()
+        self.0.get(number)?.get()?.first().map(|one| &**one)
     }
 
     pub(super) fn own_bytes(&self) -> usize {
@@ -40,8 +42,8 @@ impl Programs {
 #[derive(Default)]
 pub(super) struct Interner {
     numbers: HashTable<u32>,
-    /// Of the programs that are kept, from number 1 on.
-    kept: Vec<Entry>,
+    /// Of the programs that are kept, from number 1 on. New flows write them, so packets read nothing beside them.
+    kept: Vec<Apart<Entry>>,
     /// Of the others.
     others: Vec<Entry>,
     /// The numbers of `others` that nothing has.
@@ -122,8 +124,8 @@ impl Interner {
         let freed = entry.program.take();
         self.in_use -= 1;
         let Some(freed) = freed else { return };
-        self.bytes -= size_of::<Bound>();
-        let hash = freed.first().map_or(0, hash_of);
+        self.bytes -= size_of::<Apart<Bound>>();
+        let hash = freed.first().map_or(0, |Apart(one)| hash_of(one));
         if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
             found.remove();
         }
@@ -137,7 +139,13 @@ impl Interner {
     pub(super) fn get<'a>(&'a self, programs: &'a Programs, number: u32) -> Option<&'a Bound> {
         match number.checked_sub(KEPT) {
             None => programs.get(number),
-            Some(at) => self.others.get(at as usize)?.program.as_ref()?.first(),
+            Some(at) => self
+                .others
+                .get(at as usize)?
+                .program
+                .as_ref()?
+                .first()
+                .map(|one| &**one),
         }
     }
 
@@ -148,16 +156,19 @@ impl Interner {
 
     /// Bytes of programs and of what is known of them.
     pub(super) fn bytes(&self) -> usize {
-        let entries = self.kept.capacity() + self.others.capacity();
         self.bytes
-            + entries * size_of::<Entry>()
+            + self.kept.capacity() * size_of::<Apart<Entry>>()
+            + self.others.capacity() * size_of::<Entry>()
             + self.numbers.capacity() * 5
             + self.free.capacity() * 4
     }
 
     fn entry(&mut self, number: u32) -> Option<&mut Entry> {
         match number.checked_sub(KEPT) {
-            None => self.kept.get_mut((number as usize).checked_sub(1)?),
+            None => self
+                .kept
+                .get_mut((number as usize).checked_sub(1)?)
+                .map(|Apart(entry)| entry),
             Some(at) => self.others.get_mut(at as usize),
         }
     }
@@ -168,7 +179,7 @@ impl Interner {
             Some(at) => self
                 .others
                 .get(at as usize)
-                .and_then(|entry| entry.program.as_ref()?.first())
+                .and_then(|entry| entry.program.as_ref()?.first().map(|one| &**one))
                 .map_or(0, hash_of),
         };
         self.numbers.try_reserve(1, of_number).ok()?;
@@ -181,7 +192,7 @@ impl Interner {
             Some(number) => number,
             None => self.hold(template)?,
         };
-        self.bytes += size_of::<Bound>();
+        self.bytes += size_of::<Apart<Bound>>();
         self.numbers.insert_unique(hash, number, |_| hash);
         Some(number)
     }
@@ -201,10 +212,10 @@ impl Interner {
         };
         let kept = one(template)?;
         place.call_once(|| kept);
-        self.kept.push(Entry {
+        self.kept.push(Apart(Entry {
             flows: 0,
             program: None,
-        });
+        }));
         Some(number)
     }
 
@@ -224,7 +235,7 @@ impl Interner {
 }
 
 fn one(template: &Template) -> Option<One> {
-    boxed(1, || template.compile())?.try_into().ok()
+    boxed(1, || Apart(template.compile()))?.try_into().ok()
 }
 
 fn hash_of(program: &Bound) -> u64 {

@@ -21,6 +21,9 @@ use crate::{Direction, DropReason};
 /// A packet of a known flow takes no lock but that of its TCP connection, and writes nothing that packets of other flows read
 /// or write. What it finds may be on its way out: so everything is checked under the record's sequence number, and whoever is in
 /// doubt leaves the packet to [`FlowTable`](super::FlowTable), under the port's lock.
+///
+/// On cache lines of its own: every packet reads it, and who changes the table counts references to it.
+#[repr(align(128))]
 pub(crate) struct FlowStore {
     pub(super) cells: Chunks<Cell>,
     pub(super) connections: Chunks<SpinLock<Tracked>>,

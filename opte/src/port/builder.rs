@@ -16,8 +16,8 @@ use crate::fragment::{FragmentLimits, FragmentTable};
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::provider::{Log, NoLog, Random};
-use crate::sync::KMutex;
 use crate::sync::atomic::{AtomicU8, AtomicU32};
+use crate::sync::{Apart, KMutex};
 use crate::traffic_class::DscpModel;
 
 /// A port in the making: its layers in outbound order, its limits, and what it follows.
@@ -203,7 +203,7 @@ impl<N: Network> PortBuilder<N> {
             places: Places::new(),
             probes: Default::default(),
             commands: KMutex::new(()),
-            inner: KMutex::new(Inner {
+            inner: Apart(KMutex::new(Inner {
                 layers: self.layers,
                 flows,
                 cleared: 0,
@@ -215,7 +215,7 @@ impl<N: Network> PortBuilder<N> {
                 },
                 released: Vec::new(),
                 errors: Bucket::new(self.errors),
-            }),
+            })),
         };
         let present = port.epoch();
         let mut inner = port.inner.lock();

@@ -45,8 +45,8 @@ use crate::fragment::FragmentTable;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::provider::{Log, Random};
-use crate::sync::KMutex;
 use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use crate::sync::{Apart, KMutex};
 use crate::traffic_class::DscpModel;
 use worker::Places;
 
@@ -78,7 +78,7 @@ pub struct Port<N: Network> {
     probes: observe::Probes,
     /// One command at a time.
     commands: KMutex<()>,
-    inner: KMutex<Inner<N>>,
+    inner: Apart<KMutex<Inner<N>>>,
 }
 
 /// What the port's lock protects. Packets of known flows do not take it.

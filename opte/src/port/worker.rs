@@ -8,6 +8,7 @@ use super::{Port, Traffic};
 use crate::direction::PerDirection;
 use crate::network::Network;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::thread_number;
 use crate::{Direction, DropReason};
 
 /// A port as one worker uses it. A thread that processes packets holds one for as long as it likes, at least for a burst.
@@ -85,11 +86,10 @@ impl Places {
 
     #[inline(always)]
     fn claim(&self) -> Claimed<'_> {
-        let [place, others @ ..] = &*self.own;
-        let (place, alone) = if place.taken.swap(true, Ordering::Acquire) {
-            self.claim_of(others)
-        } else {
-            (place, true)
+        // Each thread begins at a place of its own, so that what others write is not read.
+        let (place, alone) = match self.own.get(thread_number() % OWN_PLACES) {
+            Some(place) if !place.taken.swap(true, Ordering::Acquire) => (place, true),
+            _ => self.claim_any(),
         };
         Claimed {
             place,
@@ -100,9 +100,9 @@ impl Places {
 
     #[cold]
     #[inline(never)]
-    fn claim_of<'a>(&'a self, places: &'a [Place]) -> (&'a Place, bool) {
+    fn claim_any(&self) -> (&Place, bool) {
         let free = |place: &&Place| !place.taken.swap(true, Ordering::Acquire);
-        match places.iter().find(free) {
+        match self.own.iter().find(free) {
             Some(place) => (place, true),
             None => (&self.shared, false),
         }
