@@ -17,6 +17,7 @@ pub mod report;
 pub mod saved;
 pub mod scale;
 pub mod services;
+pub mod switch;
 
 pub use meter::Meter;
 
@@ -100,6 +101,7 @@ pub fn rows() -> Vec<Row> {
         services::ROWS,
         scale::ROWS,
         saved::ROWS,
+        switch::ROWS,
     ]
     .concat()
 }
