@@ -21,6 +21,7 @@ mod fuse;
 mod key;
 #[cfg(test)]
 mod layout;
+mod local;
 mod part;
 mod prefix;
 mod reverse;
@@ -36,6 +37,7 @@ pub use apply::{Applied, ApplyError, Sums};
 pub use bind::{Template, Translation};
 pub use bound::Bound;
 pub use display::Named;
+pub use local::TunnelInfo;
 pub use prefix::{Entropy, Length, Prefix};
 pub use rewrite::{Bits, Rewrite, SumPlace, Window};
 pub use step::HeaderSpec;

@@ -1,7 +1,7 @@
 //! A packet as the driver hands it to a port.
 
 use opte_headers::frame::Parsed;
-use opte_headers::program::{ApplyError, Bound, Program, Sums, Translation};
+use opte_headers::program::{Applied, ApplyError, Bound, Program, Sums, Translation};
 
 /// A frame within a buffer that has room before it. The engine rewrites it where it lies.
 #[derive(Debug)]
@@ -9,9 +9,22 @@ pub struct Packet<'a> {
     buf: &'a mut [u8],
     start: usize,
     end: usize,
+    local: Local,
     /// What the link is to do, or has done, in the packet's stead.
     pub offload: Offload,
 }
+
+/// Whether a packet may go without the headers of its tunnel, if that ends on its own host, and whether it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Local {
+    No,
+    May,
+    Does(LocalWay),
+}
+
+/// The tunnel that a packet would have gone through, but for its headers: see [`Packet::local_way`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalWay(pub(crate) u32);
 
 /// Work on a packet that is left to a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +73,7 @@ impl<'a> Packet<'a> {
             buf,
             start,
             end,
+            local: Local::No,
             offload: Offload::default(),
         })
     }
@@ -69,6 +83,32 @@ impl<'a> Packet<'a> {
     pub fn with_offload(mut self, offload: Offload) -> Self {
         self.offload = offload;
         self
+    }
+
+    /// Says that the packet may go without the headers of its tunnel where both ends of that are on one host. Whoever says so looks
+    /// whether it does ([`Packet::local_way`]), and brings it to the port there
+    /// ([`Port::receive`](crate::port::Port::receive)).
+    pub fn may_stay_on_host(&mut self) {
+        self.local = Local::May;
+    }
+
+    /// By which tunnel the packet left its port, if it did so without the tunnel's headers:
+    /// [`Port::local_tunnel`](crate::port::Port::local_tunnel) tells about it.
+    #[inline]
+    pub fn local_way(&self) -> Option<LocalWay> {
+        match self.local {
+            Local::Does(way) => Some(way),
+            Local::No | Local::May => None,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn may_stay(&self) -> bool {
+        self.local == Local::May
+    }
+
+    pub(crate) fn stays_not(&mut self) {
+        self.local = Local::No;
     }
 
     /// The frame, from its outermost Ethernet header on.
@@ -150,6 +190,62 @@ impl<'a> Packet<'a> {
         self.start = applied.start;
         self.end = applied.start + applied.frame_len;
         Ok(())
+    }
+
+    /// As [`Packet::apply_bound`], without the headers that go in front, which are program `number`'s. False, and nothing done, of
+    /// frames that are not as those of the flow mostly are.
+    pub(crate) fn apply_inside(
+        &mut self,
+        bound: &Bound,
+        translation: &Translation,
+        parsed: &Parsed,
+        number: u32,
+    ) -> bool {
+        let frame_len = self.len().min(parsed.frame_len as usize);
+        let (start, sums) = (self.start, self.offload.sums);
+        let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
+        let offsets = &parsed.offsets;
+        let applied = bound.apply_inside(translation, head, start, frame_len, offsets, sums);
+        if applied.is_some() {
+            self.local = Local::Does(LocalWay(number));
+        }
+        self.moved(applied)
+    }
+
+    /// As [`Packet::apply_bound`]. False, and nothing done, of frames that are not as those of the flow mostly are.
+    #[inline(always)]
+    pub(crate) fn apply_plain(
+        &mut self,
+        bound: &Bound,
+        translation: &Translation,
+        parsed: &Parsed,
+        entropy: u16,
+    ) -> bool {
+        let frame_len = self.len().min(parsed.frame_len as usize);
+        let (start, sums) = (self.start, self.offload.sums);
+        let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
+        let offsets = &parsed.offsets;
+        let applied =
+            bound.apply_plain(translation, head, start, frame_len, offsets, sums, entropy);
+        self.moved(applied)
+    }
+
+    /// Puts the headers in front that [`Packet::apply_inside`] left out. False, and nothing done, without the room.
+    pub(crate) fn push(&mut self, bound: &Bound, entropy: u16) -> bool {
+        let (start, len) = (self.start, self.len());
+        let head = self.buf.get_mut(..start + len).unwrap_or_default();
+        let applied = bound.push(head, start, len, entropy);
+        self.local = Local::No;
+        self.moved(applied)
+    }
+
+    #[inline(always)]
+    fn moved(&mut self, applied: Option<Applied>) -> bool {
+        if let Some(applied) = applied {
+            self.start = applied.start;
+            self.end = applied.start + applied.frame_len;
+        }
+        applied.is_some()
     }
 
     /// Puts `header` before the frame; false, and nothing done, without the room for it.

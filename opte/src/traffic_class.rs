@@ -29,6 +29,11 @@ pub(crate) fn of_inner(parsed: &Parsed, packet: &Packet<'_>) -> u8 {
     }
 }
 
+/// The same of a packet in no tunnel, without VLAN tags.
+pub(crate) fn of_guest(packet: &Packet<'_>) -> u8 {
+    of_ip(packet.bytes(ETHERNET, ETHERNET + 2))
+}
+
 /// Lets the outer header of a packet that was put into a tunnel take what it is to have of the inner class.
 #[inline(always)]
 pub(crate) fn encapsulated(model: DscpModel, inner: u8, packet: &mut Packet<'_>) {

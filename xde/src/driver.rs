@@ -9,12 +9,12 @@ use core::net::Ipv6Addr;
 use core::time::Duration;
 
 use opte::packet::{Gso, Offload};
-use opte::port::{Released, Verdict};
+use opte::port::{LocalTunnel, Released, Verdict};
 use opte::sync::{KMutex, KRwLock};
 use opte::time::Moment;
 use opte::{Direction, DropReason};
 use opte_headers::program::Sums;
-use opte_headers::{Ethernet, EthernetGet, Header};
+use opte_headers::{Ethernet, EthernetGet, Header, MacAddr, Vni};
 use oxide_vpc::network::BOUNDARY_VNI;
 
 use crate::counters::{Count, Counters};
@@ -165,7 +165,7 @@ impl<P: Platform> Driver<P> {
                 self.group_in(now, &switch, link, frame, outbox);
                 continue;
             }
-            match port_of(&switch, &ends) {
+            match port_of(&switch, ends.vni, ends.mac) {
                 Some(port) => {
                     self.inbound(now, &switch, port, Origin::Underlay(link), frame, outbox)
                 }
@@ -229,12 +229,20 @@ impl<P: Platform> Driver<P> {
             return self.pass_to_underlay(switch, port, frame, outbox);
         };
         let reply = outbox.reply.space();
-        let verdict =
-            frame.with_packet(|packet| engine.process(Direction::Out, now, packet, reply));
+        let done = frame.with_packet(|packet| {
+            packet.may_stay_on_host();
+            let verdict = engine.process(Direction::Out, now, packet, reply);
+            (verdict, packet.local_way())
+        });
+        let (verdict, way) = done.unzip();
         match verdict {
-            Some(Verdict::Forward { hash }) => {
-                self.onward(now, switch, port, (hash, frame), outbox);
-            }
+            Some(Verdict::Forward { hash }) => match way.flatten() {
+                Some(way) => {
+                    let tunnel = engine.local_tunnel(way, hash);
+                    self.stay(now, switch, port, tunnel.as_ref(), frame, outbox);
+                }
+                None => self.onward(now, switch, port, (hash, frame), outbox),
+            },
             Some(Verdict::ForwardWithHeld { hash }) => {
                 self.onward(now, switch, port, (hash, frame), outbox);
                 self.release(now, switch, port, engine.take_released(), outbox);
@@ -268,13 +276,38 @@ impl<P: Platform> Driver<P> {
         if !switch.is_own(ends.destination) {
             return self.route(now, port, ends.destination, hash, frame, outbox);
         }
-        match port_of(switch, &ends) {
+        match port_of(switch, ends.vni, ends.mac) {
             Some(to) => {
                 to.counters.add(Count::Local, 1);
                 self.inbound(now, switch, to, Origin::Port(port), frame, outbox);
             }
             None => self.drop_frame(&port.counters, DropReason::NoSuchPort, frame, outbox),
         }
+    }
+
+    /// A frame for another guest of this host that has left its port without its tunnel's headers.
+    fn stay(
+        &self,
+        now: Moment,
+        switch: &Switch<P::Link>,
+        from: &Arc<SwitchPort<P::Link>>,
+        tunnel: Option<&LocalTunnel<'_>>,
+        mut frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        let to = Ethernet::parse(frame.bytes()).ok().zip(tunnel);
+        let to = to.and_then(|((ethernet, _), tunnel)| {
+            let port = port_of(switch, tunnel.info().vni, ethernet.destination())?;
+            Some((port, port.engine.as_ref()?, tunnel))
+        });
+        let Some((port, engine, tunnel)) = to else {
+            return self.drop_frame(&from.counters, DropReason::NoSuchPort, frame, outbox);
+        };
+        port.counters.add(Count::Local, 1);
+        let reply = outbox.reply.space();
+        let verdict = frame.with_packet(|packet| engine.receive(now, tunnel, packet, reply));
+        let to = (port, Origin::Port(from));
+        self.received(now, switch, to, verdict, frame, outbox);
     }
 
     /// Fragments that a port had held and now lets go.
@@ -314,11 +347,25 @@ impl<P: Platform> Driver<P> {
         }
         let reply = outbox.reply.space();
         let verdict = frame.with_packet(|packet| engine.process(Direction::In, now, packet, reply));
+        self.received(now, switch, (port, origin), verdict, frame, outbox);
+    }
+
+    /// A frame to a guest of this host, with what its port has said of it.
+    fn received(
+        &self,
+        now: Moment,
+        switch: &Switch<P::Link>,
+        (port, origin): (&Arc<SwitchPort<P::Link>>, Origin<'_, P::Link>),
+        verdict: Option<Verdict>,
+        frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
         match verdict {
             Some(Verdict::Forward { .. }) => self.deliver(port, frame, outbox),
             Some(Verdict::ForwardWithHeld { .. }) => {
                 self.deliver(port, frame, outbox);
-                self.release(now, switch, port, engine.take_released(), outbox);
+                let held = port.engine.as_ref().map(|engine| engine.take_released());
+                self.release(now, switch, port, held.unwrap_or_default(), outbox);
             }
             Some(Verdict::Hairpin(len)) => {
                 let reply = take_reply(outbox, len);
@@ -483,11 +530,11 @@ enum Origin<'a, L> {
 
 /// The port a tunnelled frame is for. What comes from outside the overlay may come in the network of the boundary,
 /// which all guests share.
-fn port_of<'a, L>(switch: &'a Switch<L>, ends: &TunnelEnds) -> Option<&'a Arc<SwitchPort<L>>> {
-    if ends.vni == BOUNDARY_VNI {
-        return switch.find_in_any(ends.mac);
+fn port_of<L>(switch: &Switch<L>, vni: Vni, mac: MacAddr) -> Option<&Arc<SwitchPort<L>>> {
+    if vni == BOUNDARY_VNI {
+        return switch.find_in_any(mac);
     }
-    switch.find(ends.vni, ends.mac)
+    switch.find(vni, mac)
 }
 
 /// Makes a frame what a wire of `mtu` takes: its checksum complete, or known how to be cut.

@@ -20,7 +20,8 @@ use opte::api::{
     RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq, TracePacketResp,
 };
 use opte::flow::Expired;
-use opte::port::{PortError, Released, Verdict};
+use opte::packet::LocalWay;
+use opte::port::{LocalTunnel, PortError, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use oxide_vpc::api::{
@@ -83,6 +84,20 @@ impl Engine for VpcPort {
         reply: &mut [u8],
     ) -> Verdict {
         self.port().process(dir, now, packet, reply)
+    }
+
+    fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>> {
+        self.port().local_tunnel(way, hash)
+    }
+
+    fn receive(
+        &self,
+        now: Moment,
+        tunnel: &LocalTunnel<'_>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        self.port().receive(now, tunnel, packet, reply)
     }
 
     fn take_released(&self) -> Vec<Released> {

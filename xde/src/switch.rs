@@ -11,7 +11,8 @@ use core::net::Ipv6Addr;
 
 use opte::flow::Expired;
 use opte::network::Network;
-use opte::port::{Port, Released, Verdict};
+use opte::packet::LocalWay;
+use opte::port::{LocalTunnel, Port, Released, Verdict};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use opte_headers::{MacAddr, Vni};
@@ -36,6 +37,18 @@ pub trait Engine: Send + Sync {
         reply: &mut [u8],
     ) -> Verdict;
 
+    /// As [`Port::local_tunnel`].
+    fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>>;
+
+    /// As [`Port::receive`].
+    fn receive(
+        &self,
+        now: Moment,
+        tunnel: &LocalTunnel<'_>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict;
+
     /// As [`Port::take_released`].
     fn take_released(&self) -> Vec<Released>;
 
@@ -55,6 +68,20 @@ impl<N: Network> Engine for Port<N> {
         reply: &mut [u8],
     ) -> Verdict {
         Port::process(self, dir, now, packet, reply)
+    }
+
+    fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>> {
+        Port::local_tunnel(self, way, hash)
+    }
+
+    fn receive(
+        &self,
+        now: Moment,
+        tunnel: &LocalTunnel<'_>,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        Port::receive(self, now, tunnel, packet, reply)
     }
 
     fn take_released(&self) -> Vec<Released> {

@@ -123,6 +123,14 @@ impl Offsets {
         (self.anchor, self.base) = if plain { (l3, start(l2)) } else { (u8::MAX, 0) };
     }
 
+    /// Counts so many headers more, in front of the frame, for the anchor, if there is one.
+    #[inline(always)]
+    pub(crate) const fn add_to_anchor(&mut self, headers: u8) {
+        if self.anchor != u8::MAX {
+            self.anchor += headers;
+        }
+    }
+
     /// The anchor where it is known to be one.
     pub(super) const fn with_anchor(mut self, l3: u8) -> Self {
         self.anchor = l3;

@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::prefix::NONE;
 use super::rewrite::{Rewrite, SumPlace, byte_mask};
-use super::{Bound, Program};
+use super::{Bound, Prefix, Program};
 use crate::checksum::Sum;
 use crate::ethertype::Ethertype;
 use crate::frame::{FlowKey, KeyKind};
@@ -334,6 +334,11 @@ impl Template {
             u64::from_ne_bytes(*own) == u64::from_ne_bytes(new)
         })
     }
+    /// What happens at the front of the frame.
+    pub(super) const fn prefix(&self) -> &Prefix {
+        &self.program.prefix
+    }
+
     /// Whether what differs from flow to flow was taken out; else the template is the program.
     #[inline]
     #[must_use]

@@ -7,6 +7,7 @@ use super::Program;
 use super::apply::{Applied, ApplyError, Sums};
 use super::bind::{Template, Translation};
 use super::front::Front;
+use super::local::TunnelInfo;
 use super::tunnel::Tunnel;
 use crate::frame::Offsets;
 
@@ -19,8 +20,10 @@ use crate::frame::Offsets;
 /// [`Program::apply`].
 #[derive(Clone, Copy)]
 pub struct Bound {
-    front: Front,
+    pub(super) front: Front,
     tunnel: Tunnel,
+    /// What the tunnel says, if it ends on the host itself.
+    pub(super) local: Option<TunnelInfo>,
     template: Template,
 }
 
@@ -35,6 +38,7 @@ impl Bound {
         Self {
             front,
             tunnel,
+            local: TunnelInfo::of(&template),
             template,
         }
     }
@@ -80,7 +84,7 @@ impl Bound {
     /// None, and nothing done, if the frame is not as those of the flow mostly are.
     #[expect(clippy::too_many_arguments, reason = "those of Program::apply")]
     #[inline(always)]
-    fn apply_bound(
+    pub(super) fn apply_bound(
         &self,
         translation: &Translation,
         head: &mut [u8],

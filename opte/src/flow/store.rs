@@ -212,7 +212,8 @@ impl FlowStore {
 
     /// A packet that [`FlowStore::find`] found a flow for, if nothing that is known of the flow changes but numbers: a datagram
     /// that is not the first, or a segment of an established connection that acknowledges and does no more. It is counted.
-    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `passer.l3` is the frame's anchor.
+    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `passer.l3` is the frame's anchor. Gives the program, by
+    /// its number too, and what the flow adds to it.
     #[inline(always)]
     pub(crate) fn go_on(
         &self,
@@ -220,7 +221,7 @@ impl FlowStore {
         passer: Passer,
         parsed: &Parsed,
         frame: &[u8],
-    ) -> Option<(&Bound, Translation)> {
+    ) -> Option<(&Bound, Translation, u32)> {
         let Passer { dir, now, len, .. } = passer;
         let cell = found.cell;
         let decided = cell.epoch();
@@ -248,7 +249,13 @@ impl FlowStore {
         }
         let lifetime = self.lifetimes.of_number(kind.class());
         cell.prolong(deadline, now.plus_nanos(lifetime));
-        Some((program, translation))
+        Some((program, translation, tail.program()))
+    }
+
+    /// The program of this number, if packets find it without the port's lock.
+    #[inline(always)]
+    pub(crate) fn program(&self, number: u32) -> Option<&Bound> {
+        self.programs.get(number)
     }
 
     /// The record of a value of the index, if packets that go `dir` have this key.

@@ -14,8 +14,10 @@ use crate::{Direction, DropReason};
 
 /// What is done with a packet of a known flow.
 pub(super) struct Going<'a> {
-    program: &'a Bound,
-    translation: Translation,
+    pub(super) program: &'a Bound,
+    /// The number of the program.
+    pub(super) number: u32,
+    pub(super) translation: Translation,
     /// The traffic class that a tunnel is to know of.
     class: u8,
 }
@@ -45,9 +47,10 @@ impl<N: Network> Worker<'_, N> {
             l3: parsed.offsets.anchor(),
             len: frame.len(),
         };
-        let (program, translation) = port.flows.go_on(found, passer, parsed, frame)?;
+        let (program, translation, number) = port.flows.go_on(found, passer, parsed, frame)?;
         Some(Going {
             program,
+            number,
             translation,
             class,
         })
@@ -62,6 +65,13 @@ impl<N: Network> Worker<'_, N> {
         parsed: &Parsed,
         packet: &mut Packet<'_>,
     ) -> Verdict {
+        if dir == Direction::Out
+            && packet.may_stay()
+            && going.program.local_tunnel().is_some()
+            && let Some(verdict) = self.stays(&going, hash, parsed, packet)
+        {
+            return verdict;
+        }
         let (start, len) = (packet.head_room(), packet.len());
         let applied = packet.apply_bound(going.program, &going.translation, parsed, entropy(hash));
         if applied.is_err() {
@@ -77,7 +87,7 @@ impl<N: Network> Worker<'_, N> {
     /// A packet of a known flow that its program does not fit.
     #[cold]
     #[inline(never)]
-    fn lost(&self, dir: Direction) -> Verdict {
+    pub(super) fn lost(&self, dir: Direction) -> Verdict {
         self.counts.lost_hit(dir);
         self.dropped(dir, DropReason::ProgramApply)
     }

@@ -127,6 +127,8 @@ impl<N: Network> Worker<'_, N> {
         reply: &mut [u8],
     ) -> Verdict {
         let port = self.port;
+        // Whoever looks sees it in its tunnel.
+        packet.stays_not();
         let frame = packet.frame().to_vec();
         let parsed = port.network.parse(dir, &frame).ok();
         let flow = parsed
