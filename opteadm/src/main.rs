@@ -12,6 +12,7 @@ mod manual;
 mod packet;
 mod run;
 mod table;
+mod usage;
 mod watch;
 
 use std::io::{self, BufWriter, Write};
@@ -49,17 +50,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = io::stderr().write_all(text.as_bytes());
         return ExitCode::from(2);
     }
-    // The first paragraph says what is wrong; the others how it would be right, which `--help` says too.
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let line = lines.join(" ");
-    fail(
-        line.strip_prefix("error: ").unwrap_or(&line),
-        ExitCode::from(2),
-    )
+    fail(&usage::line(error), ExitCode::from(2))
 }
 
 fn print(output: &str) -> ExitCode {

@@ -199,7 +199,10 @@ fn emitted<H: Header>(header: &H) -> Result<Vec<u8>, OpteError> {
 pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
     let is_between = |c: &char| c.is_whitespace() || *c == ':';
     let digits = text.chars().filter(|c| !is_between(c));
-    let digits = digits.map(|c| c.to_digit(16).ok_or_else(|| format!("'{c}' is no digit")));
+    let digits = digits.map(|c| {
+        c.to_digit(16)
+            .ok_or_else(|| format!("'{c}' is no hexadecimal digit"))
+    });
     let digits = digits.collect::<Result<Vec<u32>, String>>()?;
     let (octets, rest) = digits.as_chunks::<2>();
     match rest {
@@ -216,7 +219,9 @@ pub(crate) fn parse_flags(text: &str) -> Result<TcpFlags, String> {
     let names = text.split(',').filter(|name| !name.is_empty());
     names
         .map(|name| {
-            TcpFlags::from_name(&name.to_uppercase()).ok_or_else(|| format!("'{name}' is no flag"))
+            TcpFlags::from_name(&name.to_uppercase()).ok_or_else(|| {
+                format!("'{name}' is no flag (expected fin, syn, rst, psh, ack, urg, ece, cwr)")
+            })
         })
         .try_fold(TcpFlags::empty(), |flags, flag| Ok(flags | flag?))
 }

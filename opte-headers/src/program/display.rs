@@ -116,13 +116,13 @@ impl fmt::Display for Named<'_> {
 impl Named<'_> {
     /// What is written to one header: fields with a name first, then what is left, byte by byte.
     fn writes(&self, header: u8, lines: &mut Lines<'_, '_>) -> fmt::Result {
+        let bytes = self.program.rewrite.bytes();
+        let bytes = bytes.filter(|byte| byte.header == header);
+        let Some(last) = bytes.clone().map(|byte| usize::from(byte.offset)).max() else {
+            return Ok(());
+        };
         let (mut masks, mut values) = ([0; 256], [0; 256]);
-        for byte in self
-            .program
-            .rewrite
-            .bytes()
-            .filter(|byte| byte.header == header)
-        {
+        for byte in bytes {
             let at = usize::from(byte.offset);
             if let (Some(mask), Some(value)) = (masks.get_mut(at), values.get_mut(at)) {
                 (*mask, *value) = (*mask | byte.mask, *value | byte.value);
@@ -144,7 +144,7 @@ impl Named<'_> {
             }
         }
         let mut at = 0;
-        while let Some(mask) = masks.get(at) {
+        while let Some(mask) = masks.get(at).filter(|_| at <= last) {
             let run = masks
                 .iter()
                 .skip(at)

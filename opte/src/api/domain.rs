@@ -100,7 +100,10 @@ impl fmt::Display for DomainNameError {
                 f,
                 "domain name of {length} octets is longer than {MAX_TEXT}"
             ),
-            Self::Label { label } => write!(f, "'{label}' is no label of a domain name"),
+            Self::Label { label } => write!(
+                f,
+                "'{label}' is no label of a domain name (expected 1 to 63 letters, digits, '_' and inner '-')"
+            ),
         }
     }
 }

@@ -122,16 +122,18 @@ pub enum PortRangeError {
 impl fmt::Display for PortRangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Zero => f.write_str("invalid port: 0"),
+            Self::Zero => write!(f, "invalid port: 0 ({EXPECTED})"),
             Self::Reversed { start, end } => {
                 write!(f, "invalid port range: {start}-{end} ends before it starts")
             }
-            Self::NotAPort { text } => write!(f, "invalid port: '{text}'"),
+            Self::NotAPort { text } => write!(f, "invalid port: '{text}' ({EXPECTED})"),
         }
     }
 }
 
 impl core::error::Error for PortRangeError {}
+
+const EXPECTED: &str = "expected N or N-N, from 1 to 65535";
 
 #[cfg(test)]
 mod tests {
@@ -149,13 +151,28 @@ mod tests {
     #[test]
     fn errors_name_the_port() {
         for (text, error) in [
-            ("0", "invalid port: 0"),
-            ("0-5", "invalid port: 0"),
+            ("0", "invalid port: 0 (expected N or N-N, from 1 to 65535)"),
+            (
+                "0-5",
+                "invalid port: 0 (expected N or N-N, from 1 to 65535)",
+            ),
             ("9-8", "invalid port range: 9-8 ends before it starts"),
-            ("ssh", "invalid port: 'ssh'"),
-            ("65536", "invalid port: '65536'"),
-            ("+22", "invalid port: '+22'"),
-            ("22-", "invalid port: ''"),
+            (
+                "ssh",
+                "invalid port: 'ssh' (expected N or N-N, from 1 to 65535)",
+            ),
+            (
+                "65536",
+                "invalid port: '65536' (expected N or N-N, from 1 to 65535)",
+            ),
+            (
+                "+22",
+                "invalid port: '+22' (expected N or N-N, from 1 to 65535)",
+            ),
+            (
+                "22-",
+                "invalid port: '' (expected N or N-N, from 1 to 65535)",
+            ),
         ] {
             assert_eq!(text.parse::<PortRange>().unwrap_err().to_string(), error);
         }

@@ -557,7 +557,10 @@ fn what_is_wrong_is_said_in_one_line() {
             "list-layers".into(),
             "the following required arguments were not provided: --port <PORT>",
         ),
-        ("frobnicate".into(), "unrecognized subcommand 'frobnicate'"),
+        (
+            "frobnicate".into(),
+            "unrecognized subcommand 'frobnicate' (`opteadm --help` lists all)",
+        ),
     ] {
         assert_eq!(host.complaint(&command), complaint, "{command}");
     }

@@ -447,7 +447,10 @@ impl fmt::Display for RuleFilterError {
                     "invalid hosts: {text} (expected any, or ip=<ip>, subnet=<cidr>, vni=<number>, several with commas between them)"
                 )
             }
-            Self::Protocol { text } => write!(f, "unknown protocol: {text}"),
+            Self::Protocol { text } => write!(
+                f,
+                "unknown protocol: {text} (expected any, arp, tcp, udp, icmp[:type[,code[-code]]], icmp6[:..] or a number up to 255)"
+            ),
             Self::NoFilterFor { protocol } => {
                 write!(f, "cannot specify filter for protocol: {protocol}")
             }
@@ -489,9 +492,12 @@ mod tests {
             assert_eq!(text.parse::<Ports>().unwrap().to_string(), shown, "{text}");
         }
         for (text, error) in [
-            ("0", "invalid port: 0"),
-            ("", "invalid port: ''"),
-            ("22,,23", "invalid port: ''"),
+            ("0", "invalid port: 0 (expected N or N-N, from 1 to 65535)"),
+            ("", "invalid port: '' (expected N or N-N, from 1 to 65535)"),
+            (
+                "22,,23",
+                "invalid port: '' (expected N or N-N, from 1 to 65535)",
+            ),
             ("9-8", "invalid port range: 9-8 ends before it starts"),
         ] {
             assert_eq!(text.parse::<Ports>().unwrap_err().to_string(), error);
@@ -516,8 +522,14 @@ mod tests {
         }
         assert_eq!("6".parse(), Ok(ProtoFilter::Tcp));
         for (text, error) in [
-            ("gopher", "unknown protocol: gopher"),
-            ("256", "unknown protocol: 256"),
+            (
+                "gopher",
+                "unknown protocol: gopher (expected any, arp, tcp, udp, icmp[:type[,code[-code]]], icmp6[:..] or a number up to 255)",
+            ),
+            (
+                "256",
+                "unknown protocol: 256 (expected any, arp, tcp, udp, icmp[:type[,code[-code]]], icmp6[:..] or a number up to 255)",
+            ),
             ("tcp:80", "cannot specify filter for protocol: tcp"),
             (
                 "icmp:300",

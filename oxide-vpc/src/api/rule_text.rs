@@ -307,14 +307,17 @@ mod tests {
                 "dir=in action=allow priority=-1",
                 "bad priority: '-1' (expected 0 to 65535)",
             ),
-            ("dir=in action=allow priority=1 port=0", "invalid port: 0"),
+            (
+                "dir=in action=allow priority=1 port=0",
+                "invalid port: 0 (expected N or N-N, from 1 to 65535)",
+            ),
             (
                 "dir=in action=allow priority=1 port=22-21",
                 "invalid port range: 22-21 ends before it starts",
             ),
             (
                 "dir=in action=allow priority=1 protocol=quic",
-                "unknown protocol: quic",
+                "unknown protocol: quic (expected any, arp, tcp, udp, icmp[:type[,code[-code]]], icmp6[:..] or a number up to 255)",
             ),
             (
                 "dir=in action=allow priority=1 protocol=udp:1",
@@ -326,7 +329,7 @@ mod tests {
             ),
             (
                 "dir=in action=allow priority=1 source-port=0",
-                "invalid port: 0",
+                "invalid port: 0 (expected N or N-N, from 1 to 65535)",
             ),
             (
                 "dir=in action=allow priority=1 source-port=1 SOURCE-PORTS=2",
