@@ -48,8 +48,11 @@ fn main() {
 
 type Say<'a> = &'a dyn Fn(&str, f64, &str, Option<f64>);
 
-/// What is measured together, and where.
-const FIGURES: [(&[&str], fn(Say<'_>)); 2] = [
+/// Names, and what measures them.
+type Together = (&'static [&'static str], fn(Say<'_>));
+
+/// What is measured together.
+const FIGURES: [Together; 2] = [
     (
         &[
             "apply_1000_ports_100_rules_10000_mappings",
