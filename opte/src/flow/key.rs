@@ -21,6 +21,11 @@ pub trait Key: Copy + Eq + fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// What rules may ask of a packet with this key.
     fn fields(&self) -> Fields;
 
+    /// Where packets with this key come from.
+    fn source(&self) -> Option<IpAddr> {
+        self.fields().source
+    }
+
     /// All of the key in six words, the last of which is below 2^16: keys are equal where their words are. So they are kept,
     /// compared and hashed.
     fn words(&self) -> [u64; 6];
@@ -99,6 +104,10 @@ impl Key for FlowKey {
             icmp: self.icmp(),
             flags: self.flags,
         }
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        (self.kind != KeyKind::NOT_IP).then(|| self.source_ip())
     }
 
     #[inline(always)]

@@ -16,6 +16,7 @@ mod list;
 #[cfg(all(test, loom))]
 mod model;
 mod programs;
+mod quota;
 mod record;
 mod restore;
 mod room;

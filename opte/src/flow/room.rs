@@ -3,6 +3,7 @@
 use super::cell::Cell;
 use super::chunks::{CHUNK, Chunks, boxed};
 use super::list::List;
+use super::quota::Beginner;
 use super::record::Decisions;
 use super::store::Tracked;
 use super::table::{FlowTable, NONE};
@@ -11,6 +12,7 @@ use crate::sync::SpinLock;
 use crate::sync::atomic::Ordering;
 use crate::tcp::Connection;
 use crate::time::Moment;
+use crate::{Direction, DropReason};
 
 impl<N: Network> FlowTable<N> {
     /// Whether a new flow would find a place without anything having to expire.
@@ -18,17 +20,59 @@ impl<N: Network> FlowTable<N> {
         self.has_place() || self.ranks.iter().any(|rank| rank.head().is_some())
     }
 
-    /// Whether a new flow would find a place.
-    pub(crate) fn has_room(&mut self, now: Moment) -> bool {
+    /// Whether a new flow whose first packet goes `dir` with this key may enter, and would find a place.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn admits(
+        &mut self,
+        now: Moment,
+        dir: Direction,
+        key: &N::Key,
+    ) -> Result<(), DropReason> {
+        if self.is_over_quota(dir, key) {
+            return Err(DropReason::FlowQuota);
+        }
         if self.may_enter() {
-            return true;
+            return Ok(());
         }
         self.expire(now, 4);
-        if self.has_place() {
-            return true;
+        match self.has_place() {
+            true => Ok(()),
+            false => Err(DropReason::FlowTableFull),
         }
-        self.counters.refused += 1;
-        false
+    }
+
+    /// Whether who sends this first packet has begun as many flows as one address may.
+    pub(crate) fn is_over_quota(&self, dir: Direction, key: &N::Key) -> bool {
+        let quota = *self.quota.get(dir);
+        quota < self.limit
+            && Beginner::of(dir, key)
+                .is_some_and(|who| self.quotas.flows(&self.store.seed, &who) >= quota)
+    }
+
+    /// Counts a new flow that was refused.
+    pub(crate) fn count_refused(&mut self, reason: DropReason) {
+        match reason {
+            DropReason::FlowQuota => self.counters.over_quota += 1,
+            _ => self.counters.refused += 1,
+        }
+    }
+
+    /// Counts a flow of who begins it; `None` without memory for that.
+    pub(super) fn charge(&mut self, who: Option<Beginner>) -> Option<()> {
+        let Some(who) = who else { return Some(()) };
+        let (held, most) = (self.bytes(), self.max_bytes);
+        let may_take = |bytes| held + bytes <= most;
+        self.bytes += self.quotas.begin(&self.store.seed, &who, may_take)?;
+        Some(())
+    }
+
+    /// A flow of who began it is over.
+    pub(super) fn discharge(&mut self, who: Option<Beginner>) {
+        if let Some(who) = who {
+            self.quotas.end(&self.store.seed, &who);
+        }
     }
 
     /// A free record, for which another flow may have to go.

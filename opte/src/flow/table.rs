@@ -13,6 +13,7 @@ use super::hash::HashSeed;
 use super::key::Key;
 use super::list::List;
 use super::programs::Interner;
+use super::quota::{Beginner, Quotas};
 use super::record::{Class, Decisions, Proto, RANK, RANKS};
 use super::room;
 use super::store::{FlowStore, value_of};
@@ -48,6 +49,9 @@ pub(crate) struct FlowTable<N: Network> {
     pub(super) wheel: Wheel,
     pub(super) ranks: [List<RANK>; RANKS],
     pub(super) programs: Interner,
+    pub(super) quotas: Quotas,
+    /// Flows that one address may have begun, by the way their first packets went.
+    pub(super) quota: PerDirection<u32>,
     pub(super) limit: u32,
     pub(super) revoked: u32,
     /// Connections of revoked flows.
@@ -83,6 +87,8 @@ pub struct TableCounters {
     pub displaced: u64,
     /// New flows refused because the table was full of better ones, or because there was no memory for them.
     pub refused: u64,
+    /// New flows refused because who began them has as many as one address may have.
+    pub over_quota: u64,
     /// The most flows there ever were at once.
     pub high_water: u32,
     /// The most TCP connections there ever were at once.
@@ -130,8 +136,9 @@ impl<N: Network> FlowTable<N> {
     pub(crate) fn new(seed: HashSeed, limits: Limits, timeouts: &Timeouts) -> Self {
         let limit = limits.flows.get().min(MAX_FLOWS);
         let store = FlowStore::new(seed, limit, timeouts);
+        let quotas = Quotas::new(limit);
         Self {
-            bytes: store.own_bytes(),
+            bytes: store.own_bytes() + quotas.own_bytes(),
             store: Arc::new(store),
             decisions: Vec::new(),
             free: NONE,
@@ -144,6 +151,8 @@ impl<N: Network> FlowTable<N> {
             wheel: Wheel::new(),
             ranks: [List::EMPTY; RANKS],
             programs: Interner::default(),
+            quotas,
+            quota: limits.quotas(),
             limit,
             revoked: 0,
             revoked_connections: 0,
@@ -210,8 +219,15 @@ impl<N: Network> FlowTable<N> {
     /// Enters a flow. There is room, and none has its keys. `None`, and the flow counted as refused, if there turns out to be no
     /// memory.
     pub(crate) fn insert(&mut self, now: Moment, new: NewFlow<'_, N>) -> Option<u32> {
-        self.make_room(now);
-        let id = self.enter(now, new);
+        let who = Beginner::of(new.first, &new.forward.key);
+        let id = self.charge(who).and_then(|()| {
+            self.make_room(now);
+            let id = self.enter(now, new);
+            if id.is_none() {
+                self.discharge(who);
+            }
+            id
+        });
         if id.is_none() {
             self.counters.refused += 1;
         }
@@ -404,6 +420,8 @@ impl<N: Network> FlowTable<N> {
         if self.passages.is_some() {
             self.note_passage(id, false);
         }
+        let forward = N::Key::from_words(cell.side(kind.first).key);
+        self.discharge(Beginner::of(kind.first, &forward));
         self.wheel.remove(&store.cells, id, kind.timer_slot);
         self.leave_rank(id, kind.class);
         self.set_decisions(id, Decisions::new());

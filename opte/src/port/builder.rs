@@ -44,15 +44,34 @@ pub struct Limits {
     pub flows: NonZeroU32,
     /// Bytes that the flow table may take. When a new flow would need more, the table is full.
     pub memory: usize,
+    /// Flows that one address outside may have begun, of those that live; of IPv6 addresses the first 64 bits count. `None`: half
+    /// of `flows`.
+    pub flows_per_remote: Option<NonZeroU32>,
+    /// Flows that one address of the guest may have begun. `None`: as many as there may be.
+    pub flows_per_address: Option<NonZeroU32>,
+}
+
+impl Limits {
+    /// Flows that one address may have begun, by the way their first packets went.
+    pub(crate) fn quotas(&self) -> PerDirection<u32> {
+        PerDirection {
+            inbound: self
+                .flows_per_remote
+                .map_or(self.flows.get().div_ceil(2), NonZeroU32::get),
+            outbound: self.flows_per_address.map_or(u32::MAX, NonZeroU32::get),
+        }
+    }
 }
 
 impl Default for Limits {
-    /// 524,288 flows, and the memory that they need.
+    /// 524,288 flows, and the memory that they need; half of them for what one address outside begins.
     fn default() -> Self {
         const FLOWS: NonZeroU32 = NonZeroU32::MIN.saturating_add(524_287);
         Self {
             flows: FLOWS,
             memory: usize::MAX,
+            flows_per_remote: None,
+            flows_per_address: None,
         }
     }
 }

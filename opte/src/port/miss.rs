@@ -284,8 +284,10 @@ impl<N: Network> Inner<N> {
         if let Some(segment) = &segment {
             Connection::may_open(segment, *port.midstream.get(dir))?;
         }
-        if key.is_flow() && !self.flows.has_room(now) {
-            return Err(DropReason::FlowTableFull);
+        if key.is_flow()
+            && let Err(reason) = self.flows.admits(now, dir, key)
+        {
+            return self.without_flow(port, counts, arrival, packet, reply, reason);
         }
         let l3 = parsed.l3_index().unwrap_or_default();
         let (mut walk, mut back) = (Walk::new(dir, *key, l3), None);

@@ -3,6 +3,7 @@
 mod builder;
 mod control;
 mod counters;
+mod crowded;
 mod cut;
 mod dump;
 mod edge;

@@ -222,8 +222,11 @@ impl<N: Network> Inner<N> {
         if let Some(segment) = super::process::segment_of(arrival.parsed, packet) {
             Connection::may_open(&segment, *port.midstream.get(arrival.dir))?;
         }
-        if arrival.key.is_flow() && !self.flows.may_enter() {
-            return Err(DropReason::FlowTableFull);
+        let refused = self.refusal(arrival);
+        if let Some(reason) = refused
+            && arrival.dir == Direction::In
+        {
+            return Err(reason);
         }
         let l3 = arrival.parsed.l3_index().unwrap_or_default();
         for attempt in 0..super::miss::ATTEMPTS {
@@ -247,6 +250,9 @@ impl<N: Network> Inner<N> {
                 End::Drop(reason) => return Err(reason),
             }
             let of_flow = walk.of_flow && arrival.key.is_flow();
+            if let Some(reason) = refused.filter(|_| of_flow) {
+                return Err(reason);
+            }
             let mut back = None;
             if of_flow {
                 self.back_of(port, &walk, &mut back);
@@ -262,6 +268,17 @@ impl<N: Network> Inner<N> {
             }
         }
         Err(DropReason::FlowCollision)
+    }
+
+    /// Why a packet would find no room for its flow.
+    fn refusal(&self, arrival: Arrival<'_, N::Key>) -> Option<DropReason> {
+        if !arrival.key.is_flow() {
+            return None;
+        }
+        if self.flows.is_over_quota(arrival.dir, arrival.key) {
+            return Some(DropReason::FlowQuota);
+        }
+        (!self.flows.may_enter()).then_some(DropReason::FlowTableFull)
     }
 
     /// An ICMP error.
