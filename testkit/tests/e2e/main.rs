@@ -11,6 +11,8 @@ mod dhcp;
 mod firewall;
 mod hostile;
 mod isolation;
+mod live;
+mod moved;
 mod neighbours;
 mod outside;
 mod path;
@@ -93,8 +95,32 @@ const CASES: &[Case] = &[
         path::fragments_go_both_ways_through_snat,
     ),
     Case::new(
+        "live::a_removed_rule_ends_its_connections_and_no_others",
+        live::a_removed_rule_ends_its_connections_and_no_others,
+    ),
+    Case::new(
+        "live::an_unrelated_rule_is_not_noticed",
+        live::an_unrelated_rule_is_not_noticed,
+    ),
+    Case::new(
+        "live::a_floating_address_changes_under_connections",
+        live::a_floating_address_changes_under_connections,
+    ),
+    Case::new(
+        "moved::a_guest_moves_to_another_host_and_back",
+        moved::a_guest_moves_to_another_host_and_back,
+    ),
+    Case::new(
+        "moved::connections_outlive_a_restarted_driver",
+        moved::connections_outlive_a_restarted_driver,
+    ),
+    Case::new(
         "isolation::another_vpc_is_out_of_reach",
         isolation::another_vpc_is_out_of_reach,
+    ),
+    Case::new(
+        "isolation::two_vpcs_with_equal_addresses_do_not_meet",
+        isolation::two_vpcs_with_equal_addresses_do_not_meet,
     ),
     Case::new(
         "isolation::a_spoofed_source_is_dropped",
