@@ -42,6 +42,7 @@ pub mod provider;
 pub mod rule;
 pub mod saved;
 pub mod services;
+pub mod switch;
 pub mod sync;
 pub mod tcp;
 pub mod time;

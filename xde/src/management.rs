@@ -104,6 +104,10 @@ impl Engine for VpcPort {
         self.port().take_released()
     }
 
+    fn left(&self) {
+        self.unlocate();
+    }
+
     fn set_path_mtu(&self, mtu: Option<u16>) {
         self.port().set_path_mtu(mtu);
     }

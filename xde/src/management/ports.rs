@@ -51,6 +51,7 @@ impl<P: Platform> Driver<P> {
             return Err(system(error));
         }
         self.forget_waiting(id);
+        port.switch.left();
         management.multicast.forget_port(name);
         // The links hear less from now on; if not, the frames are dropped here.
         if let Err(error) = self.listen_for(&management) {
