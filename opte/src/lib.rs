@@ -32,6 +32,7 @@ pub mod flow;
 pub mod fragment;
 pub mod layer;
 pub mod lpm;
+mod memory;
 pub mod nat;
 pub mod network;
 pub mod packet;
