@@ -9,6 +9,7 @@ mod bulk;
 mod crash;
 mod dhcp;
 mod firewall;
+mod guide;
 mod hostile;
 mod isolation;
 mod live;
@@ -147,6 +148,10 @@ const CASES: &[Case] = &[
     Case::new(
         "hostile::noise_from_the_underlay",
         hostile::noise_from_the_underlay,
+    ),
+    Case::new(
+        "guide::what_the_guide_says_can_be_typed_in",
+        guide::what_the_guide_says_can_be_typed_in,
     ),
     Case::new(
         "crash::a_killed_driver_is_reported_and_replaced",
