@@ -9,6 +9,14 @@ const GUIDE: &str = include_str!("../../../docs/guide.md");
 /// Begins what a block prints.
 const MARK: &str = "-- block";
 
+/// Directories of its own in the place of those that others use, and the end of the drivers it starts with its own.
+const PREAMBLE: &str = "set -eu
+trap 'for host in host-a host-b; do kill $(ip netns pids $host); done; wait' EXIT
+mount -t tmpfs none /run
+mkdir /run/netns /run/guide
+cd /run/guide
+";
+
 /// The commands of one block, and the lines the guide shows of what they print.
 #[derive(Default)]
 struct Block {
@@ -66,11 +74,9 @@ fn blocks(guide: &str) -> Vec<Block> {
     blocks
 }
 
-/// All blocks as one shell would get them, with directories of its own in the place of those that others use.
+/// All blocks as one shell would get them.
 fn script(blocks: &[Block]) -> String {
-    let mut script = String::from(
-        "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\nmount -t tmpfs none /run\nmkdir /run/netns /run/guide\ncd /run/guide\n",
-    );
+    let mut script = String::from(PREAMBLE);
     for block in blocks {
         // Writing to a string does not fail.
         let _ = write!(script, "echo '{MARK}'\n{}", block.commands);
