@@ -1,17 +1,18 @@
 //! The layers of a port.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::Ipv4Addr;
 
 use opte::Direction;
 use opte::action::{
     Action, ActionError, AllowOrDeny, Context, Descriptor, HairpinAction, StatefulAction,
     StaticAction,
 };
-use opte::api::OpteError;
 use opte::layer::Layer;
 use opte::nat::{End, NatMapping, Share, Transport, set_destination, set_source};
+use opte::port::RuleChange;
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
 use opte::saved::Saved;
@@ -20,7 +21,7 @@ use opte_headers::program::Program;
 use opte_headers::transform::{Set, Transform};
 use opte_headers::{Ethernet, Ethertype, FlowKey, IpProtocol, MacAddr, ethernet, stack};
 
-use crate::network::OWN_MAC;
+use crate::network::{OWN_MAC, Present};
 use crate::{IpConfig, LanNat};
 
 /// The guest's own address and no other, and what is answered in the gateway's place.
@@ -32,13 +33,48 @@ pub const NAT: &str = "nat";
 /// The LAN's link layer.
 pub const LAN: &str = "lan";
 
-/// The layers in outbound order.
-pub(crate) fn all(cfg: &IpConfig, mtu: u16) -> Result<[Layer<LanNat>; 4], OpteError> {
-    let firewall = Layer::new(FIREWALL, DefaultAction::Deny, DefaultAction::StatefulAllow);
-    Ok([gateway(cfg, mtu), firewall, nat(cfg)?, lan(cfg)])
+/// The rules of a layer.
+#[derive(Default)]
+pub(crate) struct Rules {
+    inbound: Vec<Rule<LanNat>>,
+    outbound: Vec<Rule<LanNat>>,
 }
 
-fn gateway(cfg: &IpConfig, mtu: u16) -> Layer<LanNat> {
+impl Rules {
+    /// Puts them in the place of those that the layer has.
+    pub(crate) fn change(self, layer: &str) -> RuleChange<LanNat> {
+        RuleChange::Set {
+            layer: layer.into(),
+            inbound: self.inbound,
+            outbound: self.outbound,
+        }
+    }
+
+    fn of(self, mut layer: Layer<LanNat>) -> Layer<LanNat> {
+        for (dir, rules) in [
+            (Direction::In, self.inbound),
+            (Direction::Out, self.outbound),
+        ] {
+            for rule in rules {
+                layer.add_rule(dir, rule);
+            }
+        }
+        layer
+    }
+}
+
+/// The layers in outbound order.
+pub(crate) fn all(cfg: &IpConfig, mtu: u16, present: &Arc<Present>) -> [Layer<LanNat>; 4] {
+    use DefaultAction::{Allow, Deny, StatefulAllow};
+    [
+        gateway(cfg, mtu).of(Layer::new(GATEWAY, Deny, Deny)),
+        Layer::new(FIREWALL, Deny, StatefulAllow),
+        nat(cfg, present, &present.share()).of(Layer::new(NAT, Allow, Deny)),
+        lan(cfg).of(Layer::new(LAN, Deny, Deny)),
+    ]
+}
+
+pub(crate) fn gateway(cfg: &IpConfig, mtu: u16) -> Rules {
     let arp = Hairpinned::new(arp::Responder::new(arp::Config {
         guest_mac: cfg.guest_mac,
         gateway_mac: cfg.gateway_mac,
@@ -60,55 +96,47 @@ fn gateway(cfg: &IpConfig, mtu: u16) -> Layer<LanNat> {
         Predicate::DestinationPort(67..=67),
     ];
     let dhcp_asked = ports.into_iter().chain([udp, to_server, own_mac()]);
-    Layer::new(GATEWAY, DefaultAction::Deny, DefaultAction::Deny)
-        .with_rule(
-            Direction::Out,
+    // What is to all is to those on the guest's own link: nobody.
+    let groups = IpPrefix::new(Ipv4Addr::new(224, 0, 0, 0).into(), 4).map(Predicate::Destination);
+    let to_all = groups
+        .into_iter()
+        .chain([to(Ipv4Addr::BROADCAST)])
+        .collect();
+    Rules {
+        inbound: Vec::from([Rule::new(1000, [to(cfg.private_ip)], Action::Allow)]),
+        outbound: Vec::from([
             Rule::new(1, [ethertype(Ethertype::ARP), own_mac()], hairpin(arp)),
-        )
-        .with_rule(Direction::Out, Rule::new(1, dhcp_asked, hairpin(dhcp)))
-        .with_rule(
-            Direction::Out,
+            Rule::new(1, dhcp_asked, hairpin(dhcp)),
+            Rule::new(100, [Predicate::Any(to_all)], Action::Deny),
             Rule::new(1000, [from(cfg.private_ip), own_mac()], Action::Allow),
-        )
-        .with_rule(
-            Direction::In,
-            Rule::new(1000, [to(cfg.private_ip)], Action::Allow),
-        )
+        ]),
+    }
 }
 
-fn nat(cfg: &IpConfig) -> Result<Layer<LanNat>, OpteError> {
-    let share =
-        Share::new(cfg.public_ip.into(), cfg.ports).ok_or_else(|| OpteError::InvalidIpCfg {
-            reason: alloc::format!("no ports in {}", cfg.ports),
-        })?;
+pub(crate) fn nat(cfg: &IpConfig, present: &Arc<Present>, share: &Arc<Share>) -> Rules {
     let snat: Arc<dyn StatefulAction<LanNat>> = Arc::new(Snat {
         private: cfg.private_ip,
-        share,
+        share: Arc::clone(share),
+        present: Arc::clone(present),
     });
-    let outbound = Rule::new(
-        100,
-        [ethertype(Ethertype::IPV4)],
-        Action::Stateful(Arc::clone(&snat)),
-    );
+    let outbound = Action::Stateful(Arc::clone(&snat));
     let inbound = Rule::new(100, [to(cfg.public_ip)], Action::Stateful(snat));
-    Ok(Layer::new(NAT, DefaultAction::Allow, DefaultAction::Deny)
-        .with_rule(Direction::Out, outbound)
-        .with_rule(Direction::In, inbound))
+    Rules {
+        inbound: Vec::from([inbound]),
+        outbound: Vec::from([Rule::new(100, [ethertype(Ethertype::IPV4)], outbound)]),
+    }
 }
 
-fn lan(cfg: &IpConfig) -> Layer<LanNat> {
+pub(crate) fn lan(cfg: &IpConfig) -> Rules {
     let out = Stations::new(cfg.public_mac, cfg.gateway_mac);
     let into = Stations::new(cfg.gateway_mac, cfg.guest_mac);
-    Layer::new(LAN, DefaultAction::Deny, DefaultAction::Deny)
-        .with_rule(Direction::Out, Rule::match_any(1, Action::Static(out)))
-        .with_rule(
-            Direction::In,
+    Rules {
+        inbound: Vec::from([
             Rule::new(1, [ethertype(Ethertype::ARP)], Action::HandlePacket),
-        )
-        .with_rule(
-            Direction::In,
             Rule::new(10, [to(cfg.public_ip), own_mac()], Action::Static(into)),
-        )
+        ]),
+        outbound: Vec::from([Rule::match_any(1, Action::Static(out))]),
+    }
 }
 
 fn hairpin(action: impl HairpinAction + 'static) -> Action<LanNat> {
@@ -188,6 +216,7 @@ impl fmt::Display for Stations {
 struct Snat {
     private: Ipv4Addr,
     share: Arc<Share>,
+    present: Arc<Present>,
 }
 
 impl StatefulAction<LanNat> for Snat {
@@ -226,9 +255,10 @@ impl StatefulAction<LanNat> for Snat {
 impl Snat {
     fn flow(&self, key: &FlowKey, mapping: NatMapping) -> SnatFlow {
         SnatFlow {
-            public: self.share.address(),
             mapping,
             transport: Transport::of(key),
+            share: Arc::clone(&self.share),
+            present: Arc::clone(&self.present),
         }
     }
 }
@@ -240,19 +270,25 @@ impl fmt::Display for Snat {
 }
 
 struct SnatFlow {
-    public: IpAddr,
     mapping: NatMapping,
     transport: Transport,
+    share: Arc<Share>,
+    present: Arc<Present>,
 }
 
 impl Descriptor<LanNat> for SnatFlow {
     fn program(&self, dir: Direction) -> Result<Program, ActionError> {
         Ok(match dir {
-            Direction::Out => {
-                set_source(End::port(self.public, self.mapping.port()), self.transport)
-            }
+            Direction::Out => set_source(
+                End::port(self.share.address(), self.mapping.port()),
+                self.transport,
+            ),
             Direction::In => set_destination(self.mapping.private(), self.transport),
         }?)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.present.has(&self.share) && self.share.ports().contains(self.mapping.port())
     }
 
     fn save(&self) -> Option<Saved> {

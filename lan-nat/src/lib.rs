@@ -28,36 +28,13 @@
 
 extern crate alloc;
 
+pub mod api;
 mod config;
 mod layer;
 mod network;
+mod port;
 
 pub use config::IpConfig;
 pub use layer::{FIREWALL, GATEWAY, LAN, NAT};
 pub use network::LanNat;
-
-use alloc::string::ToString;
-use alloc::sync::Arc;
-
-use opte::api::OpteError;
-use opte::port::{Port, PortBuilder, PortError, Position};
-use opte::provider::Random;
-
-/// A port that is ready to be started, for a link with an MTU of so many bytes.
-pub fn port(
-    name: &str,
-    cfg: &IpConfig,
-    mtu: u16,
-    random: Arc<dyn Random>,
-) -> Result<Port<LanNat>, OpteError> {
-    cfg.validate()?;
-    let refused = |error: PortError| OpteError::PortCreate {
-        port: name.to_string(),
-        reason: error.to_string(),
-    };
-    let mut builder = PortBuilder::new(name, LanNat::new(cfg), random);
-    for layer in layer::all(cfg, mtu)? {
-        builder = builder.layer(layer, Position::Last).map_err(refused)?;
-    }
-    Ok(builder.build())
-}
+pub use port::{ANNOUNCEMENT, Host, LanPort};

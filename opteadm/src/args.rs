@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use lan_nat::api::Setting;
 use opte::api::{CidrError, FlowFilter};
 use opteadm::DEFAULT_SOCKET;
 use oxide_vpc::api::{
@@ -131,6 +132,22 @@ pub(crate) enum Command {
     /// Create a port and its link.
     #[command(visible_alias = "xde-create")]
     CreateXde(Box<CreateXde>),
+    /// Create a port on a LAN and its link.
+    ///
+    /// The LAN sees one station more, which has the public address and answers ARP for it; what the guest sends leaves with this address
+    /// and one of the ports, to the LAN's gateway. Values are given as key=value: private_ip, public_ip, port_start, port_end,
+    /// vpc_sub4, gw_mac and gw_ip must be, public_mac may be.
+    CreateLanPort(Box<CreateLanPort>),
+    /// Set addresses of a port on a LAN while it runs; those not given stay as they are.
+    ///
+    /// Flows whose public address and port stay go on, others end.
+    SetIpConfig {
+        #[command(flatten)]
+        of: OfPort,
+        /// private_ip, public_ip, public_mac, port_start, port_end, vpc_sub4, gw_mac or gw_ip with its new value.
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        settings: Vec<Setting>,
+    },
     /// Delete a port and its link.
     #[command(visible_alias = "xde-delete")]
     DeleteXde {
@@ -283,17 +300,13 @@ pub(crate) enum Command {
     },
     /// Create the port that a file of `save-port` has, with its flows: packets go on as if nothing had happened.
     ///
-    /// Flows that the rules and mappings of now do not let pass are left out: say where its peers are (`set-v2p`, `set-v2b`) before. What
-    /// cannot be read is refused, and no port created.
+    /// Flows that the rules do not let pass any more are left out. What cannot be read is refused, and no port created.
     RestorePort {
         /// The file.
         file: PathBuf,
         /// Leave the port paused; `start-port` lets packets through.
         #[arg(long)]
         pause: bool,
-        /// The underlay address of this host, if the port was saved on another.
-        #[arg(long)]
-        src_underlay_addr: Option<Ipv6Addr>,
     },
     /// Tell what would become of a packet, step by step, and why. No packet is sent and nothing is changed.
     Trace {
@@ -571,6 +584,32 @@ pub(crate) struct External {
     /// Floating addresses, repeated or with commas between them.
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     pub(crate) floating_ip: Vec<IpAddr>,
+}
+
+/// A port on a LAN that is to be created.
+#[derive(Debug, Args)]
+pub(crate) struct CreateLanPort {
+    /// The port.
+    pub(crate) name: String,
+    /// The guest and what stands for it on the LAN: private_ip=IP public_ip=IP port_start=N port_end=N vpc_sub4=CIDR gw_mac=MAC gw_ip=IP
+    /// [public_mac=MAC].
+    #[arg(value_name = "KEY=VALUE", required = true)]
+    pub(crate) settings: Vec<Setting>,
+    /// The host's link to the LAN. Ports can share it with each other and with the host.
+    #[arg(long)]
+    pub(crate) link: String,
+    /// The guest's MAC address; if none is given, one made of its IPv4 address.
+    #[arg(long)]
+    pub(crate) guest_mac: Option<MacAddr>,
+    /// The guest's MTU in octets.
+    #[arg(long)]
+    pub(crate) mtu: Option<u16>,
+    /// The network namespace the guest's end of the link is moved to: a name or a path.
+    #[arg(long, conflicts_with = "tap")]
+    pub(crate) netns: Option<String>,
+    /// Make the link a TAP with the port's name, which a virtual machine monitor opens.
+    #[arg(long)]
+    pub(crate) tap: bool,
 }
 
 /// A port to be created: its name and options, or the eleven values of the old form.

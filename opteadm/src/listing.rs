@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::args::Described;
-use crate::packet;
+use crate::packet::{self, Place};
 use opte::Direction;
 use opte::api::{
     DumpLayerReq, DumpLayerResp, DumpTcpFlowsReq, DumpUftReq, FlowFilter, HeavyHittersReq,
@@ -356,11 +356,14 @@ fn trace(
         None => {
             let (_, items) = client.dump_config_items()?;
             let request = items.into_iter().find_map(|item| match item {
-                ConfigItem::Port(request) if request.name == port => Some(request),
+                ConfigItem::Port(request) if request.name == port => Some(Place::from(*request)),
+                ConfigItem::LanPort(request) if request.name == port => {
+                    Some(Place::Lan(request.cfg))
+                }
                 _ => None,
             });
             let not_found = || OpteError::PortNotFound { port: port.into() };
-            packet::frame(described, dir, request.ok_or_else(not_found)?.as_ref())?
+            packet::frame(described, dir, &request.ok_or_else(not_found)?)?
         }
     };
     Ok(TracePacketReq {

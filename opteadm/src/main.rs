@@ -7,6 +7,7 @@ mod columns;
 mod confirm;
 mod create;
 mod external;
+mod lan;
 mod listing;
 mod manual;
 mod packet;

@@ -10,18 +10,44 @@ use opte_headers::{
     Ethernet, Ethertype, Geneve, GeneveOption, Header, Icmpv4, Icmpv4Type, Icmpv6, Icmpv6Type,
     IpProtocol, Ipv4, Ipv6, Tcp, TcpFlags, Udp,
 };
-use oxide_vpc::api::CreateXdeReq;
+use oxide_vpc::api::{CreateXdeReq, IpConfig, MacAddr, VpcCfg};
 use oxide_vpc::network::BOUNDARY_VNI;
 
 use crate::args::{Described, TracedProtocol};
+
+/// Where a port is: what the frames that come to it depend on.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In a VPC.
+    Vpc(Box<VpcCfg>),
+    /// On a LAN.
+    Lan(IpConfig),
+}
+
+impl From<CreateXdeReq> for Place {
+    fn from(request: CreateXdeReq) -> Self {
+        Self::Vpc(Box::new(request.cfg))
+    }
+}
+
+impl Place {
+    /// Whom a frame is from, and whom it is to, within the tunnel if there is one.
+    fn stations(&self, dir: Direction) -> (MacAddr, MacAddr) {
+        match (self, dir) {
+            (Self::Vpc(cfg), Direction::Out) => (cfg.guest_mac, cfg.gateway_mac),
+            (Self::Vpc(cfg), Direction::In) => (cfg.gateway_mac, cfg.guest_mac),
+            (Self::Lan(cfg), Direction::Out) => (cfg.guest_mac, cfg.gateway_mac),
+            (Self::Lan(cfg), Direction::In) => (cfg.gateway_mac, cfg.public_mac),
+        }
+    }
+}
 
 /// The frame that is described, as it comes to the port.
 pub(crate) fn frame(
     described: &Described,
     dir: Direction,
-    port: &CreateXdeReq,
+    port: &Place,
 ) -> Result<Vec<u8>, OpteError> {
-    let cfg = &port.cfg;
     let (source, destination) = match (described.source, described.destination) {
         (Some(source), Some(destination)) if source.is_ipv4() == destination.is_ipv4() => {
             (source, destination)
@@ -32,10 +58,7 @@ pub(crate) fn frame(
             ));
         }
     };
-    let (from, to) = match dir {
-        Direction::Out => (cfg.guest_mac, cfg.gateway_mac),
-        Direction::In => (cfg.gateway_mac, cfg.guest_mac),
-    };
+    let (from, to) = port.stations(dir);
     let (protocol, body) = body(described, source, destination)?;
     let ethertype = match destination {
         IpAddr::V4(_) => Ethertype::IPV4,
@@ -48,9 +71,9 @@ pub(crate) fn frame(
     })?;
     frame.extend(ip(source, destination, protocol, body.len())?);
     frame.extend(body);
-    match dir {
-        Direction::Out => Ok(frame),
-        Direction::In => in_tunnel(described.external, port, &frame),
+    match (dir, port) {
+        (Direction::In, Place::Vpc(cfg)) => in_tunnel(described.external, cfg, &frame),
+        (Direction::Out, _) | (Direction::In, Place::Lan(_)) => Ok(frame),
     }
 }
 
@@ -149,14 +172,14 @@ fn ip(
 }
 
 /// A frame as another host or the boundary sends it to the port's host.
-fn in_tunnel(external: bool, port: &CreateXdeReq, inner: &[u8]) -> Result<Vec<u8>, OpteError> {
+fn in_tunnel(external: bool, cfg: &VpcCfg, inner: &[u8]) -> Result<Vec<u8>, OpteError> {
     let options: &[GeneveOption<'static>] = match external {
         true => &[GeneveOption::External],
         false => &[],
     };
     let options = Options::of(options).map_err(|_| invalid("no room for options"))?;
     let geneve = emitted(&Geneve {
-        vni: if external { BOUNDARY_VNI } else { port.cfg.vni },
+        vni: if external { BOUNDARY_VNI } else { cfg.vni },
         options,
         ..Geneve::default()
     })?;
@@ -170,7 +193,7 @@ fn in_tunnel(external: bool, port: &CreateXdeReq, inner: &[u8]) -> Result<Vec<u8
         payload_len: length,
         next_header: IpProtocol::UDP,
         source: ANOTHER_HOST,
-        destination: port.cfg.phys_ip,
+        destination: cfg.phys_ip,
         ..Ipv6::default()
     })?);
     frame.extend(emitted(&Udp {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use opte::api::{
@@ -31,6 +30,7 @@ use crate::columns::Paint;
 use crate::confirm::confirmed;
 use crate::create::Plan;
 use crate::external::Families;
+use crate::lan;
 use crate::listing::Listing;
 use crate::{manual, table, watch};
 
@@ -81,17 +81,13 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Ok(()) => done(Ok(NoResp {}), json),
             Err(error) => Err(of_file(file, error)),
         },
-        Action::RestorePort { file, pause, host } => {
-            match client.restore_port(&file, pause, host) {
-                Ok(restored) => match json {
-                    true => {
-                        Ok(serde_json::to_string_pretty(&serde_json::to_value(restored)?)? + "\n")
-                    }
-                    false => Ok(table::restored(&restored)),
-                },
-                Err(error) => Err(of_file(file, error)),
-            }
-        }
+        Action::RestorePort { file, pause } => match client.restore_port(&file, pause) {
+            Ok(restored) => match json {
+                true => Ok(serde_json::to_string_pretty(&serde_json::to_value(restored)?)? + "\n"),
+                false => Ok(table::restored(&restored)),
+            },
+            Err(error) => Err(of_file(file, error)),
+        },
         Action::Apply(wanted) => wanted.apply(&mut client, json, yes, paint),
         Action::Export(format) => {
             let format = if json { Format::Json } else { format };
@@ -242,7 +238,6 @@ enum Action {
     RestorePort {
         file: PathBuf,
         pause: bool,
-        host: Option<Ipv6Addr>,
     },
     Apply(Box<Wanted>),
     Export(Format),
@@ -292,11 +287,7 @@ impl Action {
                 file,
                 pause,
             },
-            Command::RestorePort {
-                file,
-                pause,
-                src_underlay_addr: host,
-            } => Self::RestorePort { file, pause, host },
+            Command::RestorePort { file, pause } => Self::RestorePort { file, pause },
             Command::Trace { of, dir, packet } => {
                 let listing = Listing::Trace(of.port, dir, packet);
                 Self::List(listing, Watch { every: None })
@@ -346,6 +337,8 @@ impl Action {
                 let plan = Plan::new(*args)?;
                 Self::Change(Box::new(move |client| plan.run(client)))
             }
+            Command::CreateLanPort(args) => change(lan::create(*args)?),
+            Command::SetIpConfig { of, settings } => change(lan::change(of.port, &settings)?),
             Command::DeleteXde { name } => destroy(
                 format!("This deletes port {name} with its link, its rules and its flows."),
                 DeleteXdeReq { name },

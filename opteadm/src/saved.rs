@@ -14,7 +14,6 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
-use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use opte::api::{PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, StartPortReq};
@@ -117,18 +116,13 @@ impl Client {
     }
 
     /// Creates the port that a file has, with all that was configured on it and its flows; with `stay_paused` it does not pass packets
-    /// until it is started. If that fails, there is no such port. A guest that has moved is on another host than the file says: `host` is
-    /// then its underlay address.
+    /// until it is started. If that fails, there is no such port.
     pub fn restore_port(
         &mut self,
         file: &Path,
         stay_paused: bool,
-        host: Option<Ipv6Addr>,
     ) -> Result<RestorePortResp, SavedError> {
-        let mut config = SavedPort::open(file)?.check()?;
-        if let Some(host) = host {
-            config.iter_mut().for_each(|item| move_to(host, item));
-        }
+        let config = SavedPort::open(file)?.check()?;
         let (port_name, steps) = steps_of(config)?;
         self.run_batch(&steps, None)?;
         let restored = self.restore_flows(file, &port_name);
@@ -208,6 +202,7 @@ const VERSION: u32 = 1;
 fn is_of(item: &ConfigItem, port: &str) -> bool {
     match item {
         ConfigItem::Port(request) => request.name == port,
+        ConfigItem::LanPort(request) => request.name == port,
         ConfigItem::InternetGateways { port_name, .. }
         | ConfigItem::FwRule { port_name, .. }
         | ConfigItem::Peers { port_name, .. }
@@ -223,21 +218,20 @@ fn is_of(item: &ConfigItem, port: &str) -> bool {
     }
 }
 
-fn move_to(host: Ipv6Addr, item: &mut ConfigItem) {
-    if let ConfigItem::Port(request) = item {
-        request.cfg.phys_ip = host;
-    }
-}
-
 /// The steps that make a port as it was, paused, and its name.
 fn steps_of(config: Vec<ConfigItem>) -> Result<(String, Vec<BatchStep>), SavedError> {
     let mut steps: Vec<BatchStep> = Vec::new();
     let mut port: Option<CreateXdeReq> = None;
+    let mut lan_port: Option<String> = None;
     for item in config {
         match item {
             ConfigItem::Port(request) if port.is_none() => {
                 steps.insert(0, (*request).clone().into());
                 port = Some(*request);
+            }
+            ConfigItem::LanPort(request) if steps.is_empty() => {
+                lan_port = Some(request.name.clone());
+                steps.push((*request).into());
             }
             ConfigItem::InternetGateways { port_name, map } => {
                 let cfg = port.as_ref().map(|port| &port.cfg);
@@ -276,6 +270,7 @@ fn steps_of(config: Vec<ConfigItem>) -> Result<(String, Vec<BatchStep>), SavedEr
                 .into(),
             ),
             ConfigItem::Port(_)
+            | ConfigItem::LanPort(_)
             | ConfigItem::Underlay { .. }
             | ConfigItem::Mcast2Phys(_)
             | ConfigItem::McastForwarding(_)
@@ -283,7 +278,8 @@ fn steps_of(config: Vec<ConfigItem>) -> Result<(String, Vec<BatchStep>), SavedEr
             | ConfigItem::Virt2Boundary(_) => return Err(SavedError::Corrupt),
         }
     }
-    let name = port.ok_or(SavedError::Corrupt)?.name;
+    let name = port.map(|port| port.name).or(lan_port);
+    let name = name.ok_or(SavedError::Corrupt)?;
     let port_name = name.clone();
     steps.push(PausePortReq { port_name }.into());
     Ok((name, steps))

@@ -30,6 +30,16 @@ pub(crate) fn sort_ports(ports: &mut [PortInfo]) {
     });
 }
 
+/// The network of a port, and which one of its kind.
+fn network(port: &PortInfo) -> String {
+    let network = &port.network;
+    match (&port.vni, &port.lan) {
+        (Some(vni), _) => format!("{network} {vni}"),
+        (None, Some(lan)) => format!("{network} {} {}:{}", lan.link, lan.public_ip, lan.ports),
+        (None, None) => network.clone(),
+    }
+}
+
 /// How a restoration went.
 pub(crate) fn restored(restored: &RestorePortResp) -> String {
     let RestorePortResp { flows, refused, .. } = restored;
@@ -68,6 +78,7 @@ impl<'a> Screen<'a> {
             "EXTERNAL IPv6",
             "FLOATING IPv6",
             "STATE",
+            "NETWORK",
         ]);
         for port in ports {
             table.row([
@@ -80,14 +91,15 @@ impl<'a> Screen<'a> {
                 or_none(port.ephemeral_ip6_addr),
                 or_none(port.floating_ip6_addrs.first()),
                 port.state.clone(),
+                network(port),
             ]);
             let more = port
                 .floating_ip4_addrs
                 .len()
                 .max(port.floating_ip6_addrs.len());
             for at in 1..more {
-                let mut row = [const { String::new() }; 9];
-                let [_, _, _, _, floating4, _, _, floating6, _] = &mut row;
+                let mut row = [const { String::new() }; 10];
+                let [_, _, _, _, floating4, _, _, floating6, _, _] = &mut row;
                 *floating4 = or_empty(port.floating_ip4_addrs.get(at));
                 *floating6 = or_empty(port.floating_ip6_addrs.get(at));
                 table.row(row);

@@ -187,6 +187,16 @@ fn driver_errors() -> Vec<OpteError> {
             port: port(),
             state: "paused".into(),
         },
+        OpteError::WrongNetwork {
+            port: port(),
+            network: "lan-nat".into(),
+            expected: "oxide-vpc".into(),
+        },
+        OpteError::StationExists {
+            port: port(),
+            link: "eth2".into(),
+            address: "public_ip 10.0.0.99".into(),
+        },
         OpteError::LayerNotFound {
             port: port(),
             layer: "walls".into(),

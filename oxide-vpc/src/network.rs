@@ -87,6 +87,9 @@ pub struct Tunnel {
 }
 
 impl VpcNetwork {
+    /// Its name, by which commands and saved state tell whose a port is.
+    pub const NAME: &str = "oxide-vpc";
+
     /// The network as seen by the guest with this configuration.
     pub fn new(cfg: &VpcCfg) -> Self {
         Self {
@@ -115,7 +118,7 @@ impl Network for VpcNetwork {
 
     #[inline(always)]
     fn name(&self) -> &str {
-        "oxide-vpc"
+        Self::NAME
     }
 
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {

@@ -43,20 +43,13 @@ impl Server {
     /// # Errors
     /// If they do not, with what it has written.
     pub fn goes_on(&self, words: u64) -> Result<()> {
-        self.comes_to(self.words()? + words)
-    }
-
-    /// Waits until so many words of a `tcp-talk` have come back in all.
-    ///
-    /// # Errors
-    /// If they do not, with what it has written.
-    pub fn comes_to(&self, words: u64) -> Result<()> {
-        let there = || self.words().is_ok_and(|now| now >= words);
-        wait_for("a conversation to go on", there).map_err(|_| {
+        let wanted = self.words()? + words;
+        let more = || self.words().is_ok_and(|now| now >= wanted);
+        wait_for("a conversation to go on", more).map_err(|_| {
             let text = self.output().unwrap_or_default();
-            let end: Vec<&str> = text.lines().rev().take(3).collect();
+            let end = text.lines().rev().take(3).collect::<Vec<_>>();
             Failure::new(
-                format!("come to word {words}"),
+                format!("go on to word {wanted}"),
                 format!("the last lines are {end:?}"),
             )
         })

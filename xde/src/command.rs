@@ -24,14 +24,14 @@ use opte::api::{
 use oxide_vpc::api::{
     API_VERSION, AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
     BatchStep, ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq,
-    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
-    DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp,
-    DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
+    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateLanPortReq, CreateXdeReq, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq,
+    DumpMcast2PhysResp, DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
     DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
     DumpVirt2PhysResp, ListPortsReq, ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq,
     McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq, RunBatchReq, SetExternalIpsReq,
-    SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
+    SetFwRulesReq, SetIpConfigReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, StageBatchReq,
 };
 use serde::Serialize;
 use zerocopy::IntoBytes;
@@ -51,6 +51,10 @@ pub trait Control {
     fn list_ports(&self, req: ListPortsReq) -> Result<ListPortsResp, OpteError>;
     /// Creates a port and its link.
     fn create_xde(&self, req: CreateXdeReq) -> Result<NoResp, OpteError>;
+    /// Creates a port on a LAN and its link.
+    fn create_lan_port(&self, req: CreateLanPortReq) -> Result<NoResp, OpteError>;
+    /// Sets the addresses of a port on a LAN.
+    fn set_ip_config(&self, req: SetIpConfigReq) -> Result<NoResp, OpteError>;
     /// Deletes a port and its link.
     fn delete_xde(&self, req: DeleteXdeReq) -> Result<NoResp, OpteError>;
     /// Takes the underlay links.
@@ -340,6 +344,8 @@ impl Dispatcher {
             OpteCmd::AddRouterEntry => call(body, |req| control.add_router_entry(req)),
             OpteCmd::DelRouterEntry => call(body, |req| control.del_router_entry(req)),
             OpteCmd::CreateXde => call(body, |req| control.create_xde(req)),
+            OpteCmd::CreateLanPort => call(body, |req| control.create_lan_port(req)),
+            OpteCmd::SetIpConfig => call(body, |req| control.set_ip_config(req)),
             OpteCmd::DeleteXde => call(body, |req| control.delete_xde(req)),
             OpteCmd::SetXdeUnderlay => call(body, |req| control.set_xde_underlay(req)),
             OpteCmd::ClearXdeUnderlay => call(body, |req| control.clear_xde_underlay(req)),

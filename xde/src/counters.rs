@@ -49,6 +49,16 @@ counts! {
     ToUnderlayBytes = "to_underlay_bytes",
     /// Super-packets among them.
     ToUnderlaySuper = "to_underlay_super_packets",
+    /// Frames from LANs.
+    FromLan = "from_lan_frames",
+    /// Bytes of them.
+    FromLanBytes = "from_lan_bytes",
+    /// Frames to LANs, before they are cut into segments.
+    ToLan = "to_lan_frames",
+    /// Bytes of them.
+    ToLanBytes = "to_lan_bytes",
+    /// Super-packets among them.
+    ToLanSuper = "to_lan_super_packets",
     /// Frames that had to wait for a neighbour to be found.
     Waited = "waited_for_neighbour",
     /// Multicast frames from a guest to another of this host.

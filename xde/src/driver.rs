@@ -1,5 +1,6 @@
 //! The driver: bursts of frames in from guests and underlay, bursts out.
 
+mod lan;
 mod multicast;
 
 use alloc::collections::VecDeque;
@@ -10,8 +11,7 @@ use core::time::Duration;
 
 use opte::packet::{Gso, Offload};
 use opte::port::{LocalTunnel, Released, Verdict};
-use opte::switch::Published;
-use opte::sync::KMutex;
+use opte::sync::{KMutex, KRwLock};
 use opte::time::Moment;
 use opte::{Direction, DropReason};
 use opte_headers::program::Sums;
@@ -32,7 +32,7 @@ pub struct Driver<P: Platform> {
     pub(crate) counters: Counters,
     pub(crate) management: KMutex<crate::management::Management<P::Link>>,
     pub(crate) host: oxide_vpc::port::Host,
-    switch: Published<Switch<P::Link>>,
+    switch: KRwLock<Arc<Switch<P::Link>>>,
     waiting: KMutex<VecDeque<Waiting<P::Link>>>,
     /// Every port that is created from now on passes frames as they are.
     pub(crate) passthrough: bool,
@@ -73,7 +73,7 @@ impl<P: Platform> Driver<P> {
             counters: Counters::default(),
             management: KMutex::default(),
             host,
-            switch: Published::new(Switch::new([], Vec::new())),
+            switch: KRwLock::new(Arc::new(Switch::new([], Vec::new()))),
             waiting: KMutex::default(),
             passthrough,
         }
@@ -89,19 +89,23 @@ impl<P: Platform> Driver<P> {
         &self.counters
     }
 
-    /// The ports and links at this moment. To be kept for a burst: who deletes a port waits for that.
+    /// The ports and links at this moment.
     #[inline]
     pub fn switch(&self) -> Arc<Switch<P::Link>> {
-        self.switch.read()
+        Arc::clone(&self.switch.read())
     }
 
-    /// Makes this the switch. Afterwards no burst goes on with the one before: nothing reaches a port that is gone.
     pub(crate) fn replace_switch(&self, switch: Switch<P::Link>) {
         let path_mtu = switch.path_mtu();
-        for engine in switch.ports().filter_map(|port| port.engine.as_ref()) {
-            engine.set_path_mtu(path_mtu);
+        for port in switch.ports() {
+            let Some(engine) = &port.engine else {
+                continue;
+            };
+            let of_lan = |lan| switch.lans().link(lan).map(|link| link.mtu);
+            let of_lan = |lan| Some(u16::try_from(of_lan(lan)?).unwrap_or(u16::MAX));
+            engine.set_path_mtu(port.lan.map_or(path_mtu, of_lan));
         }
-        self.switch.publish(switch).wait();
+        *self.switch.write() = Arc::new(switch);
     }
 
     /// Takes a burst of frames that a guest has sent. An empty frame stands for one that came with a request that nobody can fulfil.
@@ -260,7 +264,7 @@ impl<P: Platform> Driver<P> {
         }
     }
 
-    /// A frame that a guest's port has put into a tunnel.
+    /// A frame that a guest's port has let out: into a tunnel, or on its LAN.
     fn onward(
         &self,
         now: Moment,
@@ -269,6 +273,9 @@ impl<P: Platform> Driver<P> {
         (hash, frame): (u32, Frame),
         outbox: &mut Outbox<P::Link>,
     ) {
+        if let Some(lan) = port.lan {
+            return self.lan_outbound(switch, (lan, port), frame, outbox);
+        }
         let Ok(Some(ends)) = TunnelEnds::of(frame.bytes()) else {
             return self.drop_frame(&port.counters, DropReason::NoRoute, frame, outbox);
         };

@@ -30,5 +30,5 @@ pub mod switch;
 mod tunnel;
 
 pub use driver::Driver;
-pub use outbox::{GuestFrame, Outbox, UnderlayFrame};
+pub use outbox::{GuestFrame, LanFrame, Outbox, UnderlayFrame, WireFrame};
 pub use platform::Platform;

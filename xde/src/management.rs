@@ -4,7 +4,9 @@
 
 mod batch;
 mod config;
+mod lan;
 mod life;
+mod managed;
 mod multicast;
 mod ports;
 
@@ -19,30 +21,28 @@ use opte::api::{
     ListLayersReq, ListLayersResp, NoResp, OpteError, Page, PausePortReq, RestorePortReq,
     RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq, TracePacketResp,
 };
-use opte::flow::Expired;
-use opte::packet::LocalWay;
-use opte::port::{LocalTunnel, PortError, Released, Verdict};
-use opte::time::Moment;
-use opte::{Direction, Packet};
+use opte::port::PortError;
 use oxide_vpc::api::{
     AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep,
     ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
-    DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq,
-    DumpMcastForwardingResp, DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp,
-    DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, ListPortsReq,
-    ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq, RemFwRuleReq,
-    RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
-    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping,
-    Virt2PhysMapping,
+    ClearXdeUnderlayReq, CreateLanPortReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
+    DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp,
+    DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
+    DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
+    DumpVirt2PhysResp, ListPortsReq, ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq,
+    McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq,
+    SetIpConfigReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq,
+    SetVirt2PhysReq, SetXdeUnderlayReq, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 use oxide_vpc::port::{PortEdit, VpcPort};
 
 use crate::Driver;
 use crate::command::Control;
 use crate::platform::{Platform, PlatformError, UnderlayLink};
-use crate::switch::{Engine, Switch, SwitchPort};
+use crate::switch::Switch;
 
+use lan::OpenLan;
+use managed::{EnginePort, Managed};
 use multicast::Multicast;
 use ports::{port_info, port_stats};
 
@@ -51,16 +51,9 @@ pub(crate) struct Management<L> {
     ports: BTreeMap<String, Managed<L>>,
     underlay: Vec<String>,
     multicast: Multicast,
+    /// The links to LANs, by their names.
+    lans: BTreeMap<String, OpenLan>,
     last_id: u64,
-}
-
-/// A port.
-struct Managed<L> {
-    switch: Arc<SwitchPort<L>>,
-    /// `None` for a port whose frames pass as they are.
-    vpc: Option<Arc<VpcPort>>,
-    /// What it was made of. Its external addresses are those of then.
-    request: CreateXdeReq,
 }
 
 impl<L> Default for Management<L> {
@@ -69,51 +62,9 @@ impl<L> Default for Management<L> {
             ports: BTreeMap::new(),
             underlay: Vec::new(),
             multicast: Multicast::default(),
+            lans: BTreeMap::new(),
             last_id: 0,
         }
-    }
-}
-
-impl Engine for VpcPort {
-    #[inline]
-    fn process(
-        &self,
-        dir: Direction,
-        now: Moment,
-        packet: &mut Packet<'_>,
-        reply: &mut [u8],
-    ) -> Verdict {
-        self.port().process(dir, now, packet, reply)
-    }
-
-    fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>> {
-        self.port().local_tunnel(way, hash)
-    }
-
-    fn receive(
-        &self,
-        now: Moment,
-        tunnel: &LocalTunnel<'_>,
-        packet: &mut Packet<'_>,
-        reply: &mut [u8],
-    ) -> Verdict {
-        self.port().receive(now, tunnel, packet, reply)
-    }
-
-    fn take_released(&self) -> Vec<Released> {
-        self.port().take_released()
-    }
-
-    fn left(&self) {
-        self.unlocate();
-    }
-
-    fn set_path_mtu(&self, mtu: Option<u16>) {
-        self.port().set_path_mtu(mtu);
-    }
-
-    fn expire(&self, now: Moment, slice: u32) -> Expired {
-        self.port().expire(now, slice)
     }
 }
 
@@ -122,7 +73,9 @@ impl<L> Management<L> {
     fn switch(&self, underlay: Vec<UnderlayLink>) -> Switch<L> {
         let ports = self.ports.values();
         let ports = ports.map(|port| Arc::clone(&port.switch));
-        Switch::new(ports, underlay).with_members(self.multicast.members(&self.ports))
+        Switch::new(ports, underlay)
+            .with_members(self.multicast.members(&self.ports))
+            .with_lans(self.lans())
     }
 
     fn port(&self, name: &str) -> Result<&Managed<L>, OpteError> {
@@ -130,24 +83,32 @@ impl<L> Management<L> {
         port.ok_or_else(|| OpteError::PortNotFound { port: name.into() })
     }
 
-    /// The port's engine; a port without is in no state to be programmed.
+    /// The port of a VPC; another is not to be programmed as one.
     fn vpc(&self, name: &str) -> Result<Arc<VpcPort>, OpteError> {
-        let vpc = self.port(name)?.vpc.as_ref();
-        vpc.cloned().ok_or_else(|| OpteError::BadState {
-            port: name.into(),
-            state: PASSTHROUGH.into(),
-        })
+        self.port(name)?.vpc().cloned()
+    }
+
+    /// The port's engine; a port without is in no state to be asked.
+    fn engine(&self, name: &str) -> Result<Arc<dyn EnginePort>, OpteError> {
+        self.port(name)?.engine()
+    }
+
+    /// Refuses a name that is taken.
+    fn name_must_be_new(&self, name: &str) -> Result<(), OpteError> {
+        match self.ports.contains_key(name) {
+            true => Err(OpteError::PortExists { port: name.into() }),
+            false => Ok(()),
+        }
     }
 
     /// Refuses a name or address that is taken.
     fn must_be_new(&self, req: &CreateXdeReq) -> Result<(), OpteError> {
-        if self.ports.contains_key(&req.name) {
-            return Err(OpteError::PortExists {
-                port: req.name.clone(),
-            });
-        }
+        self.name_must_be_new(&req.name)?;
         let (vni, mac) = (req.cfg.vni, req.cfg.guest_mac);
-        let same = |port: &&Managed<L>| port.switch.vni == vni && port.switch.mac == mac;
+        let same = |port: &&Managed<L>| {
+            let cfg = port.kind.xde().map(|request| &request.cfg);
+            cfg.is_some_and(|cfg| (cfg.vni, cfg.guest_mac) == (vni, mac))
+        };
         match self.ports.values().find(same) {
             Some(port) => Err(OpteError::MacExists {
                 port: port.switch.name.clone(),
@@ -157,10 +118,13 @@ impl<L> Management<L> {
             None => Ok(()),
         }
     }
-}
 
-/// The state of a port without engine.
-const PASSTHROUGH: &str = "passthrough";
+    /// How many ports need the underlay.
+    fn on_underlay(&self) -> usize {
+        let ports = self.ports.values();
+        ports.filter(|port| port.kind.xde().is_some()).count()
+    }
+}
 
 impl<P: Platform> Driver<P> {
     /// Deletes all ports and lets go of the underlay: what is to be done before the driver ends. What cannot be deleted is
@@ -174,6 +138,7 @@ impl<P: Platform> Driver<P> {
                 self.warn(format_args!("the link of port {name} stays: {error}"));
             }
         }
+        self.close_idle_lans(&mut management);
         if !core::mem::take(&mut management.underlay).is_empty() {
             self.platform.close_underlay();
         }
@@ -191,7 +156,10 @@ impl<P: Platform> Driver<P> {
 
     /// Makes the underlay's links hand over what the ports there are need.
     fn listen_for(&self, management: &Management<P::Link>) -> Result<(), PlatformError> {
-        let all = management.ports.values().any(|port| port.vpc.is_none());
+        let all = management
+            .ports
+            .values()
+            .any(|port| port.kind.is_passthrough());
         self.platform.take_all_frames(all)
     }
 
@@ -241,10 +209,9 @@ impl<P: Platform> Driver<P> {
         if management.underlay.is_empty() {
             return Err(OpteError::UnderlayNotSet);
         }
-        if !management.ports.is_empty() {
-            return Err(OpteError::UnderlayInUse {
-                ports: management.ports.len() as u64,
-            });
+        let ports = management.on_underlay() as u64;
+        if ports != 0 {
+            return Err(OpteError::UnderlayInUse { ports });
         }
         self.release_underlay(&mut management);
         Ok(())
@@ -257,6 +224,10 @@ impl<P: Platform> Driver<P> {
 
     fn vpc(&self, name: &str) -> Result<Arc<VpcPort>, OpteError> {
         self.management.lock().vpc(name)
+    }
+
+    fn engine(&self, name: &str) -> Result<Arc<dyn EnginePort>, OpteError> {
+        self.management.lock().engine(name)
     }
 }
 
@@ -283,6 +254,14 @@ impl<P: Platform> Control for Driver<P> {
 
     fn delete_xde(&self, req: DeleteXdeReq) -> Result<NoResp, OpteError> {
         self.delete(&req.name).map(|()| NoResp {})
+    }
+
+    fn create_lan_port(&self, req: CreateLanPortReq) -> Result<NoResp, OpteError> {
+        self.create_lan(req).map(|()| NoResp {})
+    }
+
+    fn set_ip_config(&self, req: SetIpConfigReq) -> Result<NoResp, OpteError> {
+        Driver::set_ip_config(self, &req).map(|()| NoResp {})
     }
 
     fn set_xde_underlay(&self, req: SetXdeUnderlayReq) -> Result<NoResp, OpteError> {
@@ -480,25 +459,23 @@ impl<P: Platform> Control for Driver<P> {
     }
 
     fn list_layers(&self, req: ListLayersReq) -> Result<ListLayersResp, OpteError> {
-        Ok(self.vpc(&req.port_name)?.port().list_layers())
+        Ok(self.engine(&req.port_name)?.list_layers())
     }
 
     fn dump_layer(&self, req: DumpLayerReq) -> Result<DumpLayerResp, OpteError> {
-        let port = self.vpc(&req.port_name)?;
-        let dump = port
-            .port()
-            .dump_layer_matching(&req.name, req.page, &req.filter, req.rule);
+        let port = self.engine(&req.port_name)?;
+        let dump = port.dump_layer(&req.name, req.page, &req.filter, req.rule);
         dump.map_err(|error| refused(&req.port_name, error))
     }
 
     fn dump_uft(&self, req: DumpUftReq) -> Result<DumpUftResp, OpteError> {
-        let port = self.vpc(&req.port_name)?;
-        Ok(port.port().dump_uft_matching(req.page, &req.filter))
+        let port = self.engine(&req.port_name)?;
+        Ok(port.dump_uft(req.page, &req.filter))
     }
 
     fn dump_tcp_flows(&self, req: DumpTcpFlowsReq) -> Result<DumpTcpFlowsResp, OpteError> {
-        let port = self.vpc(&req.port_name)?;
-        Ok(port.port().dump_tcp_flows_matching(req.page, &req.filter))
+        let port = self.engine(&req.port_name)?;
+        Ok(port.dump_tcp_flows(req.page, &req.filter))
     }
 
     fn dump_stats(&self, req: DumpStatsReq) -> Result<DumpStatsResp, OpteError> {
@@ -517,16 +494,16 @@ impl<P: Platform> Control for Driver<P> {
     }
 
     fn clear_uft(&self, req: ClearUftReq) -> Result<NoResp, OpteError> {
-        let port = self.vpc(&req.port_name)?;
-        let cleared = port.port().clear_uft();
+        let port = self.engine(&req.port_name)?;
+        let cleared = port.clear_uft();
         cleared
             .map(|()| NoResp {})
             .map_err(|error| refused(&req.port_name, error))
     }
 
     fn clear_lft(&self, req: ClearLftReq) -> Result<NoResp, OpteError> {
-        let port = self.vpc(&req.port_name)?;
-        let cleared = port.port().clear_lft(&req.layer_name);
+        let port = self.engine(&req.port_name)?;
+        let cleared = port.clear_lft(&req.layer_name);
         cleared
             .map(|()| NoResp {})
             .map_err(|error| refused(&req.port_name, error))
@@ -549,16 +526,16 @@ impl<P: Platform> Control for Driver<P> {
     }
 
     fn trace_packet(&self, req: TracePacketReq) -> Result<TracePacketResp, OpteError> {
-        let port = self.vpc(&req.port_name)?;
+        let port = self.engine(&req.port_name)?;
         let now = self.platform.now();
-        Ok(port.port().trace(req.dir, now, &req.frame).into())
+        Ok(port.trace(req.dir, now, &req.frame).into())
     }
 
     fn heavy_hitters(&self, req: HeavyHittersReq) -> Result<HeavyHittersResp, OpteError> {
-        let port = self.vpc(&req.port_name)?;
+        let port = self.engine(&req.port_name)?;
         let count = usize::try_from(req.count).unwrap_or(usize::MAX);
         Ok(HeavyHittersResp {
-            flows: port.port().heavy_hitters(req.by, count),
+            flows: port.heavy_hitters(req.by, count),
         })
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use opte::packet::Gso;
 
 use crate::frame::{Frame, FramePool};
+use crate::platform::LanId;
 use crate::segment::{Layout, MAX_HEADERS, Segments};
 use crate::switch::SwitchPort;
 
@@ -16,6 +17,8 @@ pub struct Outbox<L> {
     pub to_guests: Vec<GuestFrame<L>>,
     /// Frames to the underlay, in order.
     pub to_underlay: Vec<UnderlayFrame>,
+    /// Frames to LANs, in order.
+    pub to_lans: Vec<LanFrame>,
     /// Where frames come from and go back to.
     pub pool: FramePool,
     /// A port writes its replies here.
@@ -42,6 +45,17 @@ pub struct UnderlayFrame {
     pub(crate) cut: Option<Cut>,
 }
 
+/// A frame to a LAN.
+#[derive(Debug)]
+pub struct LanFrame {
+    /// Which LAN.
+    pub lan: LanId,
+    /// The frame; its checksums are complete, unless it is to be cut.
+    pub frame: Frame,
+    /// How it is to be cut.
+    pub(crate) cut: Option<Cut>,
+}
+
 /// How a super-packet is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
@@ -58,6 +72,7 @@ impl<L> Outbox<L> {
         Self {
             to_guests: Vec::new(),
             to_underlay: Vec::new(),
+            to_lans: Vec::new(),
             reply: pool.take(),
             pool,
         }
@@ -65,23 +80,25 @@ impl<L> Outbox<L> {
 
     /// Nothing is to be sent.
     pub fn is_empty(&self) -> bool {
-        self.to_guests.is_empty() && self.to_underlay.is_empty()
+        self.to_guests.is_empty() && self.to_underlay.is_empty() && self.to_lans.is_empty()
     }
 }
 
-impl UnderlayFrame {
-    /// Whether it is more than one frame on the wire.
-    pub fn is_super_packet(&self) -> bool {
-        self.cut.is_some()
-    }
+/// A frame that leaves by a wire.
+pub trait WireFrame {
+    /// The segments of a super-packet; `None` for a single frame.
+    fn segments(&self) -> Option<Segments<'_>>;
+
+    /// The frame as a whole.
+    fn frame(&self) -> &Frame;
 
     /// Hands over each frame for the wire, its first bytes and the rest. `headers` is scratch space.
-    pub fn for_each_wire_frame(
+    fn for_each_wire_frame(
         &self,
         headers: &mut [u8; MAX_HEADERS],
         mut send: impl FnMut(&[u8], &[u8]),
     ) {
-        let bytes = self.frame.bytes();
+        let bytes = self.frame().bytes();
         let Some(mut segments) = self.segments() else {
             send(bytes, &[]);
             return;
@@ -94,10 +111,28 @@ impl UnderlayFrame {
             }
         }
     }
+}
 
-    /// The segments of a super-packet.
-    pub fn segments(&self) -> Option<Segments<'_>> {
-        let cut = self.cut?;
-        Segments::new(self.frame.bytes(), cut.layout, cut.gso, cut.size)
+impl WireFrame for UnderlayFrame {
+    fn segments(&self) -> Option<Segments<'_>> {
+        segments(&self.frame, self.cut?)
     }
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+impl WireFrame for LanFrame {
+    fn segments(&self) -> Option<Segments<'_>> {
+        segments(&self.frame, self.cut?)
+    }
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+fn segments(frame: &Frame, cut: Cut) -> Option<Segments<'_>> {
+    Segments::new(frame.bytes(), cut.layout, cut.gso, cut.size)
 }

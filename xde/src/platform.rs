@@ -43,6 +43,19 @@ pub trait Platform: Send + Sync + 'static {
     /// Lets go of the underlay's links.
     fn close_underlay(&self);
 
+    /// Takes the named link to a LAN, which is `id` from then on, and starts to move its frames: ARP, and those to the stations that
+    /// [`Platform::set_stations`] says. All or nothing.
+    fn open_lan(&self, id: LanId, name: &str) -> Result<LanLink, PlatformError>;
+
+    /// Says the addresses of the stations on a LAN whose frames are wanted. The link may hand over those of others, too.
+    fn set_stations(&self, id: LanId, stations: &[MacAddr]);
+
+    /// Sends a frame on a LAN at once.
+    fn send_to_lan(&self, id: LanId, frame: &[u8]);
+
+    /// Lets go of the link to a LAN.
+    fn close_lan(&self, id: LanId);
+
     /// The way to `destination` for a flow with hash `hash`. Never waits.
     fn next_hop(&self, destination: Ipv6Addr, hash: u32) -> Result<NextHop, NoNextHop>;
 }
@@ -78,6 +91,19 @@ impl core::error::Error for PlatformError {}
 /// Names a port in the driver, for as long as the driver runs: no two ports ever have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u64);
+
+/// Names a link to a LAN in the driver, for as long as the driver runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LanId(pub u64);
+
+/// The host's link to a LAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanLink {
+    /// Its own address, which is the host's on the LAN.
+    pub mac: MacAddr,
+    /// Bytes of the largest network-layer packet.
+    pub mtu: u32,
+}
 
 /// The link of a port, as it is to be made.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! The virtual switch: which port a frame belongs to.
 
+mod lans;
 mod members;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,14 +14,14 @@ use opte::flow::Expired;
 use opte::network::Network;
 use opte::packet::LocalWay;
 use opte::port::{LocalTunnel, Port, Released, Verdict};
-use opte::switch::{NetworkId, PortMap, Station};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use opte_headers::{MacAddr, Vni};
 
 use crate::counters::Counters;
-use crate::platform::{PortId, UnderlayLink};
+use crate::platform::{LanId, PortId, UnderlayLink};
 
+pub use lans::Lans;
 pub use members::{Members, Subscriber};
 
 /// Bytes that a tunnel puts around a guest's packet, from the outer IP header on: IPv6, UDP, Geneve with an option for the segment size,
@@ -55,9 +56,6 @@ pub trait Engine: Send + Sync {
 
     /// As [`Port::set_path_mtu`].
     fn set_path_mtu(&self, mtu: Option<u16>);
-
-    /// The port was taken out of the switch for good. Frames that are on their way from it may keep it for a while.
-    fn left(&self) {}
 
     /// As [`Port::expire`].
     fn expire(&self, now: Moment, slice: u32) -> Expired;
@@ -115,21 +113,14 @@ pub struct SwitchPort<L> {
     pub mtu: u32,
     /// The address of this host on the underlay, as the port's configuration has it.
     pub underlay_address: Ipv6Addr,
+    /// The LAN it is on; then it is on no overlay, and its network and its host's address mean nothing.
+    pub lan: Option<LanId>,
     /// What processes its packets; `None` if they pass as they are.
     pub engine: Option<Arc<dyn Engine>>,
     /// Its link.
     pub link: Arc<L>,
     /// What the driver counts of it.
     pub counters: Counters,
-}
-
-impl<L> SwitchPort<L> {
-    /// Tells its engine that it is in the switch no more.
-    pub(crate) fn left(&self) {
-        if let Some(engine) = &self.engine {
-            engine.left();
-        }
-    }
 }
 
 impl<L> fmt::Debug for SwitchPort<L> {
@@ -143,11 +134,13 @@ impl<L> fmt::Debug for SwitchPort<L> {
 
 /// The ports and links there are at one moment. Never changed: a change makes another.
 pub struct Switch<L> {
-    ports: PortMap<Arc<SwitchPort<L>>>,
+    by_id: BTreeMap<PortId, Arc<SwitchPort<L>>>,
+    by_address: BTreeMap<(u32, [u8; 6]), Arc<SwitchPort<L>>>,
     own_addresses: BTreeSet<Ipv6Addr>,
     passthrough: Vec<Arc<SwitchPort<L>>>,
     underlay: Vec<UnderlayLink>,
     members: Members<L>,
+    lans: Lans<L>,
 }
 
 impl<L> Switch<L> {
@@ -156,22 +149,28 @@ impl<L> Switch<L> {
         ports: impl IntoIterator<Item = Arc<SwitchPort<L>>>,
         underlay: Vec<UnderlayLink>,
     ) -> Self {
-        let ports: Vec<_> = ports.into_iter().collect();
-        let (engines, passthrough) = ports
-            .iter()
-            .map(Arc::clone)
-            .partition::<Vec<_>, _>(|port| port.engine.is_some());
-        let own_addresses = engines.iter().map(|port| port.underlay_address);
-        Self {
-            own_addresses: own_addresses.collect(),
-            ports: PortMap::new(ports.into_iter().map(|port| {
-                let station = port.engine.as_ref().map(|_| station(port.vni, port.mac));
-                (port.id.0, station, port)
-            })),
-            passthrough,
+        let mut switch = Self {
+            by_id: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            own_addresses: BTreeSet::new(),
+            passthrough: Vec::new(),
             underlay,
             members: Members::default(),
+            lans: Lans::default(),
+        };
+        for port in ports {
+            if port.lan.is_some() {
+                // Found by its LAN.
+            } else if port.engine.is_some() {
+                let address = (port.vni.as_u32(), port.mac.octets());
+                switch.by_address.insert(address, Arc::clone(&port));
+                switch.own_addresses.insert(port.underlay_address);
+            } else {
+                switch.passthrough.push(Arc::clone(&port));
+            }
+            switch.by_id.insert(port.id, port);
         }
+        switch
     }
 
     /// The same with these members of groups.
@@ -179,6 +178,19 @@ impl<L> Switch<L> {
     pub fn with_members(mut self, members: Members<L>) -> Self {
         self.members = members;
         self
+    }
+
+    /// The same with these LANs.
+    #[must_use]
+    pub fn with_lans(mut self, lans: Lans<L>) -> Self {
+        self.lans = lans;
+        self
+    }
+
+    /// The LANs that ports are on.
+    #[inline]
+    pub fn lans(&self) -> &Lans<L> {
+        &self.lans
     }
 
     /// Who gets the packets of groups.
@@ -190,24 +202,26 @@ impl<L> Switch<L> {
     /// The port that is `id` in the driver.
     #[inline]
     pub fn port(&self, id: PortId) -> Option<&Arc<SwitchPort<L>>> {
-        self.ports.port(id.0)
+        self.by_id.get(&id)
     }
 
     /// All ports.
     pub fn ports(&self) -> impl Iterator<Item = &Arc<SwitchPort<L>>> {
-        self.ports.iter()
+        self.by_id.values()
     }
 
     /// The port of the guest with address `mac` in network `vni`.
     #[inline]
     pub fn find(&self, vni: Vni, mac: MacAddr) -> Option<&Arc<SwitchPort<L>>> {
-        self.ports.station(station(vni, mac))
+        self.by_address.get(&(vni.as_u32(), mac.octets()))
     }
 
     /// The port of the guest with address `mac`, in whichever network, if there is but one: for frames of a network
     /// that all guests share.
     pub fn find_in_any(&self, mac: MacAddr) -> Option<&Arc<SwitchPort<L>>> {
-        self.ports.sole(VPCS, mac)
+        let mut found = self.by_address.values().filter(|port| port.mac == mac);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
     }
 
     /// Whether a tunnel that ends at `address` ends on this host.
@@ -239,18 +253,6 @@ impl<L> Switch<L> {
     #[inline]
     pub fn underlay(&self) -> &[UnderlayLink] {
         &self.underlay
-    }
-}
-
-/// The network of all VPCs.
-const VPCS: NetworkId = NetworkId(0);
-
-#[inline]
-fn station(vni: Vni, mac: MacAddr) -> Station {
-    Station {
-        network: VPCS,
-        vni,
-        mac,
     }
 }
 

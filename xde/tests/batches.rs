@@ -230,6 +230,7 @@ fn shown(item: &ConfigItem) -> String {
             let external = &req.cfg.ipv4().unwrap().external_ips.floating_ips;
             format!("port {} {external:?}", req.name)
         }
+        ConfigItem::LanPort(req) => format!("lan port {} {}", req.name, req.cfg.public_ip),
         ConfigItem::InternetGateways { port_name, map } => format!("gateways {port_name} {map:?}"),
         ConfigItem::FwRule {
             port_name, rule, ..

@@ -114,8 +114,12 @@ commands! {
     SetXdeUnderlay = 72 changes,
     /// Lets go of the underlay links.
     ClearXdeUnderlay = 73 changes,
+    /// Creates a port on a LAN and its link.
+    CreateLanPort = 74 changes,
     /// Sets the external addresses of a port.
     SetExternalIps = 80 changes,
+    /// Sets the addresses of a port on a LAN.
+    SetIpConfig = 81 changes,
     /// Lets a port's guest forward packets of a prefix.
     AllowCidr = 90 changes,
     /// Takes that back.

@@ -128,6 +128,24 @@ pub enum OpteError {
         /// Its state.
         state: String,
     },
+    /// The port is of a network that the command is not for.
+    WrongNetwork {
+        /// The port.
+        port: String,
+        /// Its network.
+        network: String,
+        /// The network that the command is for.
+        expected: String,
+    },
+    /// A station of the LAN has this address already.
+    StationExists {
+        /// The port that has it.
+        port: String,
+        /// The link to the LAN.
+        link: String,
+        /// The address: of IP, or of the link layer.
+        address: String,
+    },
     /// The port has no layer of this name.
     LayerNotFound {
         /// The port.
@@ -297,6 +315,7 @@ impl OpteError {
             Self::PermissionDenied { .. } => EPERM,
             Self::PortExists { .. }
             | Self::MacExists { .. }
+            | Self::StationExists { .. }
             | Self::RouterEntryExists { .. }
             | Self::UnderlayExists { .. } => EEXIST,
             Self::PortNotFound { .. }
@@ -312,6 +331,7 @@ impl OpteError {
             Self::BadName { .. }
             | Self::PortCreate { .. }
             | Self::BadState { .. }
+            | Self::WrongNetwork { .. }
             | Self::BadLayerPos { .. }
             | Self::InvalidRouterEntry { .. }
             | Self::InvalidIpCfg { .. }
@@ -386,6 +406,22 @@ impl fmt::Display for OpteError {
                 write!(f, "port '{port}' could not be created: {reason}")
             }
             Self::BadState { port, state } => write!(f, "port '{port}' is {state}"),
+            Self::WrongNetwork {
+                port,
+                network,
+                expected,
+            } => write!(
+                f,
+                "port '{port}' is of network '{network}'; this command is for ports of network '{expected}'"
+            ),
+            Self::StationExists {
+                port,
+                link,
+                address,
+            } => write!(
+                f,
+                "{address} is in use on the LAN at link '{link}' by port '{port}'"
+            ),
             Self::LayerNotFound { port, layer } => {
                 write!(f, "port '{port}' has no layer '{layer}'")
             }

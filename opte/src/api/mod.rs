@@ -14,6 +14,7 @@ mod dump;
 mod error;
 mod filter;
 mod life;
+mod link;
 mod observe;
 mod ports;
 mod schema;
@@ -35,6 +36,7 @@ pub use filter::FlowFilter;
 pub use life::{
     PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
 };
+pub use link::{DEFAULT_MTU, GuestLink, MIN_MTU};
 pub use observe::{
     HeavyHittersReq, HeavyHittersResp, TraceFate, TracePacketReq, TracePacketResp, TraceStep,
 };

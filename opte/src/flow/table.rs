@@ -22,7 +22,6 @@ use super::wheel::Wheel;
 use crate::Direction;
 use crate::api::FlowId;
 use crate::direction::PerDirection;
-use crate::memory;
 use crate::network::Network;
 use crate::port::{Limits, MAX_LAYERS};
 use crate::sync::SpinLock;
@@ -518,9 +517,7 @@ impl<N: Network> FlowTable<N> {
         let connection = cell.connection().and_then(|at| store.connections.get(at));
         let locked = connection.map(SpinLock::lock);
         for dir in Direction::BOTH {
-            // Without memory for it the cell goes on counting: it holds as much again.
-            let much = cell.counts(dir).is_much();
-            if much && (self.counted.contains_key(&id) || memory::is_at_hand()) {
+            if cell.counts(dir).is_much() {
                 let taken = cell.take_counts(dir);
                 let all = self.counted.entry(id).or_default().get_mut(dir);
                 all.packets += taken.packets;

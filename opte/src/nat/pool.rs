@@ -19,12 +19,12 @@ pub const HOLD_DOWN: Duration = Duration::from_secs(120);
 
 /// The ports of one external address that one private network may use, for one protocol.
 pub struct NatPool {
-    ports: RangeInclusive<u16>,
     hold_down: Duration,
     inner: KMutex<Inner>,
 }
 
 struct Inner {
+    ports: RangeInclusive<u16>,
     /// One bit a port, set while the port is leased or rests.
     taken: Vec<u64>,
     /// The port of each private endpoint.
@@ -84,14 +84,9 @@ impl NatPoolUsage {
 impl NatPool {
     /// A pool of `ports` that rest for `hold_down` after use; `None` if the range is empty.
     pub fn new(ports: RangeInclusive<u16>, hold_down: Duration) -> Option<Arc<Self>> {
-        let count = usize::from(ports.end().checked_sub(*ports.start())?) + 1;
-        let mut taken = vec![0_u64; count.div_ceil(64)];
-        if let Some(last) = taken.last_mut().filter(|_| count % 64 != 0) {
-            // Bits behind the last port are never free.
-            *last = u64::MAX << (count % 64);
-        }
         let inner = Inner {
-            taken,
+            taken: all_free(&ports)?,
+            ports,
             mapped: BTreeMap::new(),
             leases: BTreeMap::new(),
             returned: Vec::new(),
@@ -100,10 +95,32 @@ impl NatPool {
             high_water: 0,
         };
         Some(Arc::new(Self {
-            ports,
             hold_down,
             inner: KMutex::new(inner),
         }))
+    }
+
+    /// Has these ports from now on; `None`, and nothing is changed, if the range is empty. What is in use or rests stays so where
+    /// it is among them. The lease of another port goes on until its last user drops it, and gets no new one.
+    pub fn resize(&self, ports: RangeInclusive<u16>) -> Option<()> {
+        let taken = all_free(&ports)?;
+        let mut inner = self.inner.lock();
+        inner.taken = taken;
+        inner.mapped.retain(|_, port| ports.contains(port));
+        inner.leases.retain(|port, _| ports.contains(port));
+        inner.returned.retain(|port| ports.contains(port));
+        inner.resting.retain(|(_, port)| ports.contains(port));
+        let leased = inner.leases.keys().copied();
+        let rest = inner.resting.iter().map(|(_, port)| *port);
+        let kept: Vec<u16> = leased
+            .chain(inner.returned.iter().copied())
+            .chain(rest)
+            .collect();
+        for port in kept {
+            inner.take(port - ports.start());
+        }
+        inner.ports = ports;
+        Some(())
     }
 
     /// The external port for a private address and port: the one it has already, or a new one. `None`, counted, when all are in use.
@@ -130,14 +147,15 @@ impl NatPool {
         {
             return Some(lease);
         }
-        inner.wake(context.now, self.hold_down, *self.ports.start());
+        inner.wake(context.now, self.hold_down);
+        let first = *inner.ports.start();
         let drawn = context.random.next_u64();
         // Which bits have the private port's parity depends on that of the first port.
-        let odd = (private.1 ^ self.ports.start()) & 1 == 1;
+        let odd = (private.1 ^ first) & 1 == 1;
         let same_parity = if odd { ODD } else { !ODD };
-        let wanted = wanted.filter(|port| self.ports.contains(port));
+        let wanted = wanted.filter(|port| inner.ports.contains(port));
         let free = wanted
-            .and_then(|port| inner.take(port - self.ports.start()))
+            .and_then(|port| inner.take(port - first))
             .or_else(|| inner.draw(drawn, same_parity))
             .or_else(|| inner.draw(drawn, u64::MAX));
         let port = match free {
@@ -145,7 +163,7 @@ impl NatPool {
                 if context.dry_run {
                     inner.free(bit);
                 }
-                self.ports.start() + bit
+                first + bit
             }
             None if context.dry_run => inner.resting.front()?.1,
             None => match inner.resting.pop_front() {
@@ -178,11 +196,12 @@ impl NatPool {
         if let Some(lease) = present.and_then(|port| inner.leases.get(&port)?.upgrade()) {
             return (lease.port == port).then_some(lease);
         }
-        if !self.ports.contains(&port) {
+        if !inner.ports.contains(&port) {
             return None;
         }
-        inner.wake(context.now, self.hold_down, *self.ports.start());
-        let bit = inner.take(port - self.ports.start())?;
+        inner.wake(context.now, self.hold_down);
+        let bit = port - inner.ports.start();
+        let bit = inner.take(bit)?;
         if context.dry_run {
             inner.free(bit);
         } else {
@@ -218,13 +237,13 @@ impl NatPool {
 
     /// The ports of the pool.
     pub fn ports(&self) -> RangeInclusive<u16> {
-        self.ports.clone()
+        self.inner.lock().ports.clone()
     }
 
     /// How the pool fares.
     pub fn usage(&self) -> NatPoolUsage {
         let inner = self.inner.lock();
-        let ports = u32::from(self.ports.end() - self.ports.start()) + 1;
+        let ports = u32::from(inner.ports.end() - inner.ports.start()) + 1;
         let padding = inner.taken.len() as u32 * 64 - ports;
         let taken = inner
             .taken
@@ -251,13 +270,11 @@ impl Inner {
     }
 
     /// Lays returned ports to rest and frees those that have rested.
-    fn wake(&mut self, now: Moment, hold_down: Duration, first: u16) {
+    fn wake(&mut self, now: Moment, hold_down: Duration) {
+        let first = *self.ports.start();
         let until = now + hold_down;
-        // Without memory for them they are laid to rest later.
-        if self.resting.try_reserve(self.returned.len()).is_ok() {
-            let returned = self.returned.drain(..);
-            self.resting.extend(returned.map(|port| (until, port)));
-        }
+        self.resting
+            .extend(self.returned.drain(..).map(|port| (until, port)));
         while let Some(&(until, port)) = self.resting.front() {
             if until > now {
                 break;
@@ -305,6 +322,17 @@ impl Inner {
         }
         None
     }
+}
+
+/// A bit for each port, all free; `None` if there are none.
+fn all_free(ports: &RangeInclusive<u16>) -> Option<Vec<u64>> {
+    let count = usize::from(ports.end().checked_sub(*ports.start())?) + 1;
+    let mut taken = vec![0_u64; count.div_ceil(64)];
+    if let Some(last) = taken.last_mut().filter(|_| count % 64 != 0) {
+        // Bits behind the last port are never free.
+        *last = u64::MAX << (count % 64);
+    }
+    Some(taken)
 }
 
 /// Every other bit, from the second on.
@@ -385,14 +413,19 @@ impl Drop for NatLease {
             return;
         }
         let mut inner = self.pool.inner.lock();
+        // The pool may have got other ports since, and the port to it again.
+        let known = inner.leases.get(&self.port);
+        if !known.is_some_and(|lease| core::ptr::eq(lease.as_ptr(), self)) {
+            return;
+        }
         // The endpoint may have got another port since this lease had its last user.
         if inner.mapped.get(&self.private) == Some(&self.port) {
             inner.mapped.remove(&self.private);
         }
         inner.leases.remove(&self.port);
-        // Without memory to note that the port is to rest, it does not.
-        if self.unused.load(Ordering::Relaxed) || inner.returned.try_reserve(1).is_err() {
-            inner.free(self.port - self.pool.ports.start());
+        if self.unused.load(Ordering::Relaxed) {
+            let bit = self.port - inner.ports.start();
+            inner.free(bit);
         } else {
             inner.returned.push(self.port);
         }
@@ -401,7 +434,8 @@ impl Drop for NatLease {
 
 impl fmt::Debug for NatPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NatPool({}-{})", self.ports.start(), self.ports.end())
+        let ports = self.ports();
+        write!(f, "NatPool({}-{})", ports.start(), ports.end())
     }
 }
 

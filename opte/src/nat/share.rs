@@ -14,13 +14,14 @@ use super::rewrite::End;
 use crate::action::{ActionError, AllowOrDeny, Context};
 use crate::api::PortRange;
 use crate::saved::Saved;
+use crate::sync::KMutex;
 use crate::{Direction, DropReason};
 
 /// Some ports of an external address, for each protocol that has ports: TCP, UDP, and the echo of ICMP with its identifiers.
 #[derive(Debug)]
 pub struct Share {
     address: IpAddr,
-    ports: PortRange,
+    ports: KMutex<PortRange>,
     tcp: Arc<NatPool>,
     udp: Arc<NatPool>,
     echo: Arc<NatPool>,
@@ -88,7 +89,7 @@ impl Share {
         let pool = || NatPool::new(ports.into(), behaviour.hold_down);
         Some(Arc::new(Self {
             address,
-            ports,
+            ports: KMutex::new(ports),
             behaviour,
             tcp: pool()?,
             udp: pool()?,
@@ -103,7 +104,18 @@ impl Share {
 
     /// The ports.
     pub fn ports(&self) -> PortRange {
-        self.ports
+        *self.ports.lock()
+    }
+
+    /// Has these ports of the address from now on. Mappings to those that stay are not touched; one to another port goes on until
+    /// the last of its flows ends, for no new flow.
+    pub fn resize(&self, ports: PortRange) {
+        let mut present = self.ports.lock();
+        for pool in [&self.tcp, &self.udp, &self.echo] {
+            // A range of ports is never empty.
+            let _resized = pool.resize(ports.into());
+        }
+        *present = ports;
     }
 
     /// The pools, each with the name of its protocol.
@@ -248,8 +260,8 @@ impl Drop for NatMapping {
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
-            IpAddr::V4(v4) => write!(f, "{v4}:{}", self.ports),
-            IpAddr::V6(v6) => write!(f, "[{v6}]:{}", self.ports),
+            IpAddr::V4(v4) => write!(f, "{v4}:{}", self.ports()),
+            IpAddr::V6(v6) => write!(f, "[{v6}]:{}", self.ports()),
         }
     }
 }

@@ -5,14 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::api::OpteError;
 use oxide_vpc::api::{
-    AttachedSubnet, ConfigItem, CreateXdeReq, DhcpCfg, ExternalIpCfg, FirewallRule, GuestLink,
-    GuestPhysAddr, InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr, Ipv6Cfg, Ipv6Cidr,
-    PhysNet, RouterEntry, SNatCfg, SetVirt2BoundaryReq, SetVirt2PhysReq, TransitCidr,
-    TunnelEndpoint, Vni, VpcCfg,
+    AttachedSubnet, ConfigItem, CreateLanPortReq, CreateXdeReq, DhcpCfg, ExternalIpCfg,
+    FirewallRule, GuestLink, GuestPhysAddr, InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr,
+    Ipv6Cfg, Ipv6Cidr, PhysNet, RouterEntry, SNatCfg, SetVirt2BoundaryReq, SetVirt2PhysReq,
+    TransitCidr, TunnelEndpoint, Vni, VpcCfg,
 };
 
 use super::multicast::Multicast;
-use super::{Config, Dhcp, Family, Port, Route, Snat, Text, V2b, V2p, default_mtu};
+use super::{Config, Dhcp, Family, LanPort, Port, Route, Snat, Text, V2b, V2p, default_mtu};
 
 /// The configuration that a driver has, with what its commands need to change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub struct Current {
     pub(super) revision: u64,
     pub(super) underlay: Vec<String>,
     pub(super) ports: BTreeMap<String, CurrentPort>,
+    pub(super) lan_ports: BTreeMap<String, CreateLanPortReq>,
     pub(super) v2p: BTreeMap<(Vni, IpAddr), GuestPhysAddr>,
     pub(super) v2b: BTreeMap<IpCidr, BTreeSet<TunnelEndpoint>>,
     pub(super) multicast: Multicast,
@@ -65,6 +66,9 @@ impl Current {
                     subnets: Vec::new(),
                 };
                 self.ports.insert(port.request.name.clone(), port);
+            }
+            ConfigItem::LanPort(request) => {
+                self.lan_ports.insert(request.name.clone(), *request);
             }
             ConfigItem::InternetGateways { port_name, map } => {
                 if let Some(port) = self.ports.get_mut(&port_name) {
@@ -145,6 +149,7 @@ impl Current {
         let mut config = Config {
             underlay: self.underlay.clone(),
             ports: self.ports.values().map(CurrentPort::to_port).collect(),
+            lan_ports: self.lan_ports.values().map(LanPort::from).collect(),
             v2p: v2p.collect(),
             v2b,
             ..Config::default()

@@ -108,6 +108,7 @@ impl Config {
                 return Err(Fault::new(&[Step::Key("guest-mac")], message).under(&path));
             }
         }
+        self.check_lans()?;
         self.check_mappings()?;
         self.check_multicast()
     }
@@ -276,7 +277,7 @@ impl Fault {
         }
     }
 
-    fn under(mut self, path: &[Step]) -> Self {
+    pub(super) fn under(mut self, path: &[Step]) -> Self {
         self.path.splice(0..0, path.iter().copied());
         self
     }

@@ -36,6 +36,18 @@
 //! gateway = "10.0.0.1"
 //! snat = { address = "203.0.113.1", ports = "1024-2047" }
 //!
+//! [[lan-port]]
+//! name = "lan0"
+//! lan = "eth2"
+//! private-ip = "192.168.7.2"
+//! public-ip = "10.9.0.99"             # public-mac, guest-mac: made of the addresses unless given
+//! port-start = 1025
+//! port-end = 4096
+//! vpc-sub4 = "10.9.0.0/24"
+//! gw-mac = "78:23:ae:5d:4f:0d"
+//! gw-ip = "10.9.0.1"
+//! netns = "guest1"                    # or: tap = true
+//!
 //! [[v2p]]
 //! vni = 10
 //! address = "10.0.0.12"
@@ -63,6 +75,7 @@
 
 mod current;
 mod file;
+mod lan;
 mod locate;
 mod multicast;
 mod plan;
@@ -81,6 +94,7 @@ use uuid::Uuid;
 
 pub use current::Current;
 pub use file::{ConfigError, Format};
+pub use lan::LanPort;
 pub use multicast::{M2p, McastForward, McastSubscribe};
 pub use plan::{Change, Operation, Plan, PlanError};
 pub use text::{Route, RouteTextError, Text};
@@ -95,6 +109,9 @@ pub struct Config {
     /// The ports.
     #[serde(default, rename = "port", skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
+    /// The ports on LANs.
+    #[serde(default, rename = "lan-port", skip_serializing_if = "Vec::is_empty")]
+    pub lan_ports: Vec<LanPort>,
     /// Guests on other hosts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub v2p: Vec<V2p>,

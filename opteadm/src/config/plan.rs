@@ -32,7 +32,7 @@ pub struct Change {
     /// The port it is of, if it is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `peers`, `transit`, `subnet`, `v2p`, `v2b`,
+    /// What kind of thing it is: `underlay`, `port`, `IP configuration`, `firewall`, `route`, `external addresses`, `peers`, `transit`, `subnet`, `v2p`, `v2b`,
     /// `m2p`, `next hop`, `subscription`.
     pub what: &'static str,
     /// Which thing.
@@ -112,10 +112,12 @@ impl Plan {
                 Some(there) => plan.change(there, port)?,
             }
         }
+        plan.lans(current, wanted)?;
         for name in gone {
             let req = DeleteXdeReq { name: name.clone() };
             plan.add(Operation::Remove, None, "port", name, req);
         }
+        plan.remove_lans(current, wanted);
         if lets_go {
             plan.underlay(current, wanted);
         }

@@ -1,5 +1,5 @@
 use opte::api::{DumpLayerResp, PortStats, Stats, UftFlow};
-use oxide_vpc::api::{GuestPhysAddr, MacAddr, TunnelEndpoint};
+use oxide_vpc::api::{GuestPhysAddr, LanInfo, MacAddr, TunnelEndpoint};
 
 use super::*;
 
@@ -7,7 +7,9 @@ fn port(name: &str) -> PortInfo {
     PortInfo {
         name: name.into(),
         mac_addr: MacAddr([0xa8, 0x40, 0x25, 0xff, 0, 1]),
-        vni: Vni::new(10).unwrap(),
+        network: "oxide-vpc".into(),
+        vni: Some(Vni::new(10).unwrap()),
+        lan: None,
         mtu: 1500,
         passthrough: false,
         ip4_addr: Some("172.30.0.5".parse().unwrap()),
@@ -56,14 +58,26 @@ fn ports_with_and_without_addresses() {
         "203.0.113.1".parse().unwrap(),
         "203.0.113.2".parse().unwrap(),
     ];
-    let mut ports = [dual, port("opte2")];
+    let on_lan = PortInfo {
+        network: "lan-nat".into(),
+        vni: None,
+        lan: Some(LanInfo {
+            link: "eth2".into(),
+            public_ip: "10.0.0.99".parse().unwrap(),
+            public_mac: MacAddr([0xa8, 0x40, 0x25, 0, 0, 0x63]),
+            ports: "1025-4096".parse().unwrap(),
+        }),
+        ..port("lan0")
+    };
+    let mut ports = [dual, port("opte2"), on_lan];
     sort_ports(&mut ports);
     assert_table(
         &shown(|screen| screen.ports(&ports)),
         "
-        LINK    MAC ADDRESS        IPv4 ADDRESS  EPHEMERAL IPv4  FLOATING IPv4  IPv6 ADDRESS  EXTERNAL IPv6  FLOATING IPv6  STATE
-        opte2   A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running
-        opte10  A8:40:25:FF:00:01  172.30.0.5    None            203.0.113.1    fd00::5       None           None           running
+        LINK    MAC ADDRESS        IPv4 ADDRESS  EPHEMERAL IPv4  FLOATING IPv4  IPv6 ADDRESS  EXTERNAL IPv6  FLOATING IPv6  STATE    NETWORK
+        lan0    A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running  lan-nat eth2 10.0.0.99:1025-4096
+        opte2   A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running  oxide-vpc 10
+        opte10  A8:40:25:FF:00:01  172.30.0.5    None            203.0.113.1    fd00::5       None           None           running  oxide-vpc 10
                                                                  203.0.113.2
 
         ",

@@ -161,7 +161,7 @@ struct Values {
 fn values_of(argument: &Arg) -> Values {
     let id = argument.get_id().as_str();
     let (right, wrong): (_, &[_]) = match id {
-        "socket" | "port" | "name" | "layer" | "u1" | "u2" | "netns" => ("x", &[]),
+        "socket" | "port" | "name" | "layer" | "u1" | "u2" | "netns" | "link" => ("x", &[]),
         "file" | "positional" => ("x", &[]),
         "dir"
             if argument.get_value_parser().type_id()
@@ -212,6 +212,18 @@ fn values_of(argument: &Arg) -> Values {
                 "a8:40:25:f0:00",
                 "a8:40:25:f0:00:0g",
                 "a8:40:25:f0:00:01:02",
+            ],
+        ),
+        "settings" => (
+            "gw_ip=10.0.0.1",
+            &[
+                "?",
+                "gw=10.0.0.1",
+                "gw_ip=",
+                "gw_ip=fd00::1",
+                "gw_mac=10.0.0.1",
+                "port_end=65536",
+                "vpc_sub4=10.0.0.0",
             ],
         ),
         "vni" | "vpc_vni" | "peers" => ("10", &["?", "-1", "16777216"]),

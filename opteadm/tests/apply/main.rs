@@ -1,5 +1,6 @@
 //! `opteadm apply` and `export` against the real driver over a system in memory.
 
+mod lan;
 #[path = "../../../xde/tests/memory/mod.rs"]
 mod memory;
 mod multicast;
@@ -348,7 +349,7 @@ fn what_is_wrong_is_told_with_its_line() {
         (
             "[[prot]]\n".into(),
             1,
-            "unknown field `prot`, expected one of `underlay`, `port`, `v2p`, `v2b`",
+            "unknown field `prot`, expected one of `underlay`, `port`, `lan-port`, `v2p`, `v2b`",
         ),
         (
             "{\n\"underlay\": 5}".into(),

@@ -20,15 +20,15 @@ use opte::port::HeavyFlow;
 use oxide_vpc::api::{
     AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
     BatchStep, ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq,
-    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
-    DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq, DumpMcast2PhysResp,
-    DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
+    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateLanPortReq, CreateXdeReq, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq,
+    DumpMcast2PhysResp, DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
     DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
     DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq, ListPortsResp, McastSubscribeReq,
     McastUnsubscribeAllReq, McastUnsubscribeReq, PortInfo, RemFwRuleReq, RemoveCidrReq,
-    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
-    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TunnelEndpoint,
-    Virt2BoundaryMapping, Virt2PhysMapping, Vni,
+    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetIpConfigReq, SetMcast2PhysReq,
+    SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
+    TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping, Vni,
 };
 use xde::command::Control;
 use xde::linux::control::{ControlServer, Limits};
@@ -40,6 +40,7 @@ type Done = Result<NoResp, OpteError>;
 pub(crate) struct State {
     pub(crate) underlay: Option<SetXdeUnderlayReq>,
     pub(crate) ports: BTreeMap<String, Port>,
+    pub(crate) lan_ports: BTreeMap<String, CreateLanPortReq>,
     v2p: BTreeMap<(Vni, IpAddr), Virt2PhysMapping>,
     v2b: BTreeMap<IpCidr, BTreeSet<TunnelEndpoint>>,
 }
@@ -182,8 +183,10 @@ impl Control for Driver {
             let (ipv4, ipv6) = (cfg.ipv4(), cfg.ipv6());
             PortInfo {
                 name,
+                network: "oxide-vpc".into(),
                 mac_addr: cfg.guest_mac,
-                vni: cfg.vni,
+                vni: Some(cfg.vni),
+                lan: None,
                 mtu: port.request.mtu.unwrap_or(1500),
                 passthrough: port.request.passthrough,
                 ip4_addr: ipv4.map(|cfg| cfg.private_ip),
@@ -201,6 +204,25 @@ impl Control for Driver {
         });
         let (ports, next) = page(ports, req.page);
         Ok(ListPortsResp { ports, next })
+    }
+
+    fn create_lan_port(&self, request: CreateLanPortReq) -> Done {
+        let mut state = self.state();
+        if state.lan_ports.contains_key(&request.name) {
+            return Err(OpteError::PortExists { port: request.name });
+        }
+        state.lan_ports.insert(request.name.clone(), request);
+        Ok(NoResp {})
+    }
+
+    fn set_ip_config(&self, req: SetIpConfigReq) -> Done {
+        let mut state = self.state();
+        let Some(port) = state.lan_ports.get_mut(&req.port_name) else {
+            let port = req.port_name;
+            return Err(OpteError::PortNotFound { port });
+        };
+        port.cfg = req.change.change(&port.cfg)?;
+        Ok(NoResp {})
     }
 
     fn create_xde(&self, request: CreateXdeReq) -> Done {

@@ -154,7 +154,9 @@ fn a_port_of_both_families_is_what_its_options_say() {
             "fd10::11",
             "None",
             "None",
-            "running"
+            "running",
+            "oxide-vpc",
+            "10"
         ]
     );
 }

@@ -21,7 +21,7 @@ use oxide_vpc::api::{
 use oxide_vpc::network::{BOUNDARY_VNI, GATEWAY_MAC};
 use xde::linux::control::{ControlServer, Limits};
 use xde::segment::MAX_HEADERS;
-use xde::{Driver, Outbox};
+use xde::{Driver, Outbox, WireFrame as _};
 
 /// A directory for files, and the driver that runs now.
 struct Host {

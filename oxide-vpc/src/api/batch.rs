@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
     ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
-    ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq,
-    FirewallRule, InternetGatewayMap, Mcast2PhysMapping, McastForwarding, McastSubscribeReq,
-    McastSubscription, McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq, RouterEntry,
-    SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, Virt2BoundaryMapping,
-    Virt2PhysMapping,
+    ClearXdeUnderlayReq, CreateLanPortReq, CreateXdeReq, DelRouterEntryReq, DeleteXdeReq,
+    DetachSubnetReq, FirewallRule, InternetGatewayMap, Mcast2PhysMapping, McastForwarding,
+    McastSubscribeReq, McastSubscription, McastUnsubscribeReq, RemFwRuleReq, RemoveCidrReq,
+    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetIpConfigReq, SetMcast2PhysReq,
+    SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
+    TransitCidr, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 
 /// The most steps that a driver keeps for batches, all clients' together.
@@ -55,6 +55,8 @@ pub enum ConfigItem {
     },
     /// There is this port. Its external addresses are those it has now.
     Port(Box<CreateXdeReq>),
+    /// There is this port on a LAN, with the addresses it has now.
+    LanPort(Box<CreateLanPortReq>),
     /// External addresses of the port belong to these internet gateways.
     InternetGateways {
         /// The port.
@@ -219,4 +221,8 @@ steps! {
     McastSubscribe(McastSubscribeReq),
     /// Ends the subscription of a port to a group.
     McastUnsubscribe(McastUnsubscribeReq),
+    /// Creates a port on a LAN.
+    CreateLanPort(CreateLanPortReq) in Box,
+    /// Sets the addresses of a port on a LAN.
+    SetIpConfig(SetIpConfigReq),
 }

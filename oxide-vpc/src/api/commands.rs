@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
-use opte::api::{GENERIC_VERSION, IpCidr, NoResp, OpteError, Page, check_port_name};
+use opte::api::{GuestLink, IpCidr, NoResp, OpteError, Page, PortRange, check_port_name};
 use opte_headers::{MacAddr, Vni};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -31,24 +31,12 @@ pub struct CreateXdeReq {
     pub name: String,
     /// What the port is in its VPC.
     pub cfg: VpcCfg,
-    /// The guest's MTU in octets; [`DEFAULT_MTU`] if none.
+    /// The guest's MTU in octets; [`DEFAULT_MTU`](opte::api::DEFAULT_MTU) if none.
     pub mtu: Option<u16>,
     /// Whether frames pass between the guest and the first underlay link as they are, without the engine.
     pub passthrough: bool,
     /// How the guest is attached.
     pub link: GuestLink,
-}
-
-/// How a guest is attached to its port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub enum GuestLink {
-    /// By a pair of virtual Ethernet links, one end of which is the guest's.
-    Veth {
-        /// The network namespace the guest's end is moved to: a name under `/run/netns`, or a path. The host's own if none.
-        netns: Option<String>,
-    },
-    /// By a TAP that a virtual machine opens.
-    Tap,
 }
 
 /// Deletes a port and its link.
@@ -92,10 +80,14 @@ pub struct ListPortsResp {
 pub struct PortInfo {
     /// Its name.
     pub name: String,
+    /// The network it is of: `oxide-vpc` or `lan-nat`.
+    pub network: String,
     /// The guest's MAC address.
     pub mac_addr: MacAddr,
-    /// The VPC's network identifier.
-    pub vni: Vni,
+    /// The VPC's network identifier, of a port that is of one.
+    pub vni: Option<Vni>,
+    /// What it is on its LAN, of a port that is on one.
+    pub lan: Option<LanInfo>,
     /// The guest's MTU in octets.
     pub mtu: u16,
     /// Whether frames pass without the engine.
@@ -114,6 +106,19 @@ pub struct PortInfo {
     pub floating_ip6_addrs: Vec<Ipv6Addr>,
     /// `ready`, `running`, `paused`, `restored`.
     pub state: String,
+}
+
+/// What a port is on its LAN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct LanInfo {
+    /// The host's link to the LAN.
+    pub link: String,
+    /// The address that stands for the guest.
+    pub public_ip: Ipv4Addr,
+    /// The MAC address under which the LAN finds it.
+    pub public_mac: MacAddr,
+    /// The ports of the address that are the guest's.
+    pub ports: PortRange,
 }
 
 /// Adds a firewall rule to a port.
@@ -318,21 +323,10 @@ pub struct SetPeersReq {
     pub peers: Vec<Vni>,
 }
 
-/// The MTU of a guest's link if none is asked for, in octets.
-pub const DEFAULT_MTU: u16 = 1500;
-
-/// The smallest MTU of a guest's link: that which IPv6 needs (RFC 8200 section 5).
-pub const MIN_MTU: u16 = 1280;
-
 impl CreateXdeReq {
     fn check(&self) -> Result<(), OpteError> {
         check_port_name(&self.name)?;
-        if let Some(mtu) = self.mtu.filter(|mtu| *mtu < MIN_MTU) {
-            return Err(invalid("MTU", format!("{mtu} is less than {MIN_MTU}")));
-        }
-        if let GuestLink::Veth { netns: Some(netns) } = &self.link {
-            check_netns(netns)?;
-        }
+        self.link.validate(self.mtu)?;
         self.cfg.validate()
     }
 }
@@ -446,8 +440,8 @@ impl AttachSubnetReq {
 }
 
 opte::requests! {
-    /// The API version of all commands that a driver of VPC ports takes.
-    API_VERSION on GENERIC_VERSION;
+    /// The API version of all commands that a driver takes.
+    API_VERSION on lan_nat::api::LAN_VERSION;
     /// The commands of the VPC.
     VPC_COMMANDS;
     ListPortsReq = ListPorts -> ListPortsResp,
@@ -494,36 +488,12 @@ fn check_underlay(ip: Ipv6Addr) -> Result<(), OpteError> {
     Ok(())
 }
 
-/// A name of a namespace or an absolute path to one.
-fn check_netns(netns: &str) -> Result<(), OpteError> {
-    let is_name = !netns.contains('/') && netns != "." && netns != "..";
-    if netns.is_empty()
-        || netns.len() > MAX_NETNS
-        || netns.contains('\0')
-        || !(is_name || netns.starts_with('/'))
-    {
-        let shown: String = netns
-            .chars()
-            .take(64)
-            .flat_map(char::escape_debug)
-            .collect();
-        return Err(invalid(
-            "network namespace",
-            format!("'{shown}' is neither a name nor an absolute path"),
-        ));
-    }
-    Ok(())
-}
-
 fn invalid(name: &str, reason: String) -> OpteError {
     OpteError::InvalidArgument {
         name: name.to_string(),
         reason,
     }
 }
-
-/// Octets; more than any path needs, and less than `PATH_MAX`.
-const MAX_NETNS: usize = 255;
 
 #[cfg(test)]
 mod tests {
@@ -534,6 +504,7 @@ mod tests {
     fn every_command_is_in_one_table() {
         let mut listed: Vec<OpteCmd> = GENERIC_COMMANDS
             .iter()
+            .chain(lan_nat::api::LAN_COMMANDS)
             .chain(VPC_COMMANDS)
             .copied()
             .collect();
@@ -587,15 +558,5 @@ mod tests {
             .to_string(),
             "invalid underlay address: :: is no host's"
         );
-    }
-
-    #[test]
-    fn namespaces_are_names_or_absolute_paths() {
-        for netns in ["guest1", "/proc/1/ns/net", "/run/netns/a.b"] {
-            assert_eq!(check_netns(netns), Ok(()));
-        }
-        for netns in ["", "..", "../x", "a/b", "a\0b"] {
-            assert!(check_netns(netns).is_err(), "{netns:?}");
-        }
     }
 }

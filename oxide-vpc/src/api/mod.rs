@@ -21,12 +21,11 @@ pub use batch::{
 pub(crate) use commands::check_peers;
 pub use commands::{
     API_VERSION, AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
-    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DEFAULT_MTU,
-    DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp,
-    DumpVirt2PhysReq, DumpVirt2PhysResp, GuestLink, ListPortsReq, ListPortsResp, MIN_MTU, PortInfo,
-    RemFwRuleReq, RemoveCidrReq, SetExternalIpsReq, SetFwRulesReq, SetPeersReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, VPC_COMMANDS, Virt2BoundaryMapping,
-    Virt2PhysMapping,
+    ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateXdeReq, DelRouterEntryReq,
+    DeleteXdeReq, DetachSubnetReq, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
+    DumpVirt2PhysResp, LanInfo, ListPortsReq, ListPortsResp, PortInfo, RemFwRuleReq, RemoveCidrReq,
+    SetExternalIpsReq, SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
+    SetXdeUnderlayReq, VPC_COMMANDS, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 pub use config::{
     DhcpCfg, ExternalIpCfg, InternetGatewayMap, IpCfg, Ipv4Cfg, Ipv6Cfg, SNatCfg, VpcCfg,
@@ -48,8 +47,12 @@ pub use router::{RouterClass, RouterEntry, RouterTarget, RouterTextError};
 pub use rule_text::{RuleFileError, RuleTextError, parse_rules};
 pub use subnet::{AttachedSubnet, SubnetTextError, TransitCidr};
 
+pub use lan_nat::api::{CreateLanPortReq, IpConfig, IpConfigChange, SetIpConfigReq};
 pub use opte::Direction;
-pub use opte::api::{CidrError, DomainName, IpCidr, Ipv4Cidr, Ipv6Cidr, PortRange, PortRangeError};
+pub use opte::api::{
+    CidrError, DEFAULT_MTU, DomainName, GuestLink, IpCidr, Ipv4Cidr, Ipv6Cidr, MIN_MTU, PortRange,
+    PortRangeError,
+};
 pub use opte_headers::{MacAddr, Vni};
 
 /// The virtual network of boundary services.

@@ -52,6 +52,8 @@ impl Control for Recorder {
     not_found! {
         list_ports: ListPortsReq => ListPortsResp,
         create_xde: CreateXdeReq => NoResp,
+        create_lan_port: CreateLanPortReq => NoResp,
+        set_ip_config: SetIpConfigReq => NoResp,
         delete_xde: DeleteXdeReq => NoResp,
         set_xde_underlay: SetXdeUnderlayReq => NoResp,
         clear_xde_underlay: ClearXdeUnderlayReq => NoResp,

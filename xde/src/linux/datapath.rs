@@ -21,9 +21,9 @@ use super::sys::BURST;
 use super::virtio_net::VirtioNetHeader;
 use crate::counters::Counters;
 use crate::frame::Frame;
-use crate::platform::PortId;
+use crate::platform::{LanId, PortId};
 use crate::segment::{MAX_HEADERS, Segments};
-use crate::{Driver, GuestFrame, Outbox, UnderlayFrame};
+use crate::{Driver, GuestFrame, Outbox, WireFrame};
 
 /// What commands want of the thread that moves frames.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ pub(super) enum Order {
     SetUnderlay(Vec<PacketSocket>, Option<Arc<Routes>>),
     /// The same links, by other sockets.
     ReplaceUnderlay(Vec<PacketSocket>),
+    /// Take what comes in over this link to a LAN.
+    AddLan(LanId, Arc<PacketSocket>),
+    /// Let go of it.
+    RemoveLan(LanId),
     /// End.
     Stop,
 }
@@ -95,6 +99,7 @@ impl DataPath {
             ports: HashMap::new(),
             carriers: CarrierWatch::open()?,
             underlay: Vec::new(),
+            lans: HashMap::new(),
             routes: None,
             frames: Vec::with_capacity(BURST),
             outbox: Outbox::new(4 * BURST),
@@ -130,6 +135,7 @@ struct Worker {
     ports: HashMap<PortId, Arc<PortLink>>,
     carriers: CarrierWatch,
     underlay: Vec<PacketSocket>,
+    lans: HashMap<LanId, Arc<PacketSocket>>,
     routes: Option<Arc<Routes>>,
     /// Frames to be received into.
     frames: Vec<Frame>,
@@ -150,10 +156,12 @@ enum Token {
     Carriers,
     Underlay(usize),
     Port(PortId),
+    Lan(LanId),
 }
 
 impl Token {
     const PORTS: u64 = 16;
+    const LANS: u64 = 1 << 63;
 
     fn to_u64(self) -> u64 {
         match self {
@@ -162,6 +170,7 @@ impl Token {
             Token::Carriers => 2,
             Token::Underlay(link) => 3 + link as u64,
             Token::Port(PortId(id)) => Self::PORTS + id,
+            Token::Lan(LanId(id)) => Self::LANS + id,
         }
     }
 
@@ -171,7 +180,8 @@ impl Token {
             1 => Token::Routes,
             2 => Token::Carriers,
             token if token < Self::PORTS => Token::Underlay((token - 3) as usize),
-            token => Token::Port(PortId(token - Self::PORTS)),
+            token if token < Self::LANS => Token::Port(PortId(token - Self::PORTS)),
+            token => Token::Lan(LanId(token - Self::LANS)),
         }
     }
 }
@@ -203,6 +213,7 @@ impl Worker {
                     Token::Carriers => self.carriers.take_changes(self.ports.values()),
                     Token::Underlay(link) => self.receive_from_underlay(link),
                     Token::Port(id) => self.receive_from_guest(id),
+                    Token::Lan(id) => self.receive_from_lan(id),
                 }
                 self.flush();
             }
@@ -263,6 +274,17 @@ impl Worker {
                     self.routes = routes;
                 }
                 Order::ReplaceUnderlay(sockets) => self.set_underlay(sockets),
+                Order::AddLan(id, socket) => match self.watch(socket.as_fd(), Token::Lan(id)) {
+                    Ok(()) => {
+                        self.lans.insert(id, socket);
+                    }
+                    Err(error) => tracing::error!(%error, "a link to a LAN cannot be waited for"),
+                },
+                Order::RemoveLan(id) => {
+                    if let Some(socket) = self.lans.remove(&id) {
+                        self.ignore(socket.as_fd());
+                    }
+                }
                 Order::Stop => return true,
             }
         }
@@ -294,7 +316,9 @@ impl Worker {
     /// Counts what the kernel dropped before it could be taken.
     fn count_overflows(&self) {
         let reason = DropReason::ReceiveQueueFull;
-        let lost = self.underlay.iter().map(PacketSocket::overflowed).sum();
+        let lans = self.lans.values().map(|socket| &**socket);
+        let shared = self.underlay.iter().chain(lans);
+        let lost = shared.map(PacketSocket::overflowed).sum();
         self.driver.counters().dropped_all(reason, lost);
         let switch = self.driver.switch();
         for (id, link) in &self.ports {
@@ -353,6 +377,26 @@ impl Worker {
         }
     }
 
+    fn receive_from_lan(&mut self, lan: LanId) {
+        let Some(socket) = self.lans.get(&lan) else {
+            return;
+        };
+        fill(&mut self.frames, &mut self.outbox);
+        match socket.receive(&mut self.frames) {
+            Ok(count) => {
+                let frames = self.frames.drain(..count);
+                self.driver.from_lan(lan, frames, &mut self.outbox);
+            }
+            Err(error) => {
+                self.driver.counters().dropped(reason(&error));
+                if is_lasting(&error) {
+                    tracing::warn!(%error, "a link to a LAN is gone");
+                    self.ignore(socket.as_fd());
+                }
+            }
+        }
+    }
+
     /// Sends what the core has answered.
     fn flush(&mut self) {
         if self.outbox.is_empty() {
@@ -367,15 +411,26 @@ impl Worker {
         }
         for (link, socket) in self.underlay.iter().enumerate() {
             let frames = self.outbox.to_underlay.iter().filter(|f| f.link == link);
-            send_to_underlay(socket, frames, &mut self.heads, self.driver.counters());
+            send_to_wire(socket, frames, &mut self.heads, self.driver.counters());
+        }
+        for (id, socket) in &self.lans {
+            let frames = self.outbox.to_lans.iter().filter(|f| f.lan == *id);
+            send_to_wire(socket, frames, &mut self.heads, self.driver.counters());
         }
         let Outbox {
             to_guests,
             to_underlay,
+            to_lans,
             pool,
             ..
         } = &mut self.outbox;
         to_guests.drain(..).for_each(|sent| pool.put(sent.frame));
+        to_lans.drain(..).for_each(|sent| {
+            if !self.lans.contains_key(&sent.lan) {
+                self.driver.counters().dropped(DropReason::LinkDown);
+            }
+            pool.put(sent.frame);
+        });
         to_underlay.drain(..).for_each(|sent| {
             // The link may have been taken away since the core chose it.
             if sent.link >= self.underlay.len() {
@@ -413,10 +468,10 @@ fn send_to_guest(frames: &[GuestFrame<PortLink>]) {
     }
 }
 
-/// Sends frames that all leave by one link of the underlay, super-packets cut.
-fn send_to_underlay<'a>(
+/// Sends frames that all leave by one link of the underlay or to a LAN, super-packets cut.
+fn send_to_wire<'a, F: WireFrame + 'a>(
     socket: &PacketSocket,
-    mut frames: impl Iterator<Item = &'a UnderlayFrame>,
+    mut frames: impl Iterator<Item = &'a F>,
     heads: &mut [[u8; MAX_HEADERS]],
     counters: &Counters,
 ) {
@@ -442,9 +497,9 @@ fn send_to_underlay<'a>(
                 break;
             };
             match next.segments() {
-                Some(segments) => cutting = Some((next.frame.bytes(), segments)),
+                Some(segments) => cutting = Some((next.frame().bytes(), segments)),
                 None => {
-                    outgoing.head = next.frame.bytes();
+                    outgoing.head = next.frame().bytes();
                     count += 1;
                 }
             }

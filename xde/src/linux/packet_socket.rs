@@ -26,7 +26,7 @@ pub struct PacketSocket {
 
 /// Which frames a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Wanted<'a> {
     /// All that come in over the link.
     All,
     /// All that come in over the link, whomever they are addressed to.
@@ -36,6 +36,8 @@ pub enum Wanted {
         /// The link's own address.
         own: MacAddr,
     },
+    /// ARP, and what is addressed to one of these stations, whether or not they are the link's.
+    Stations(&'a [MacAddr]),
 }
 
 /// A frame to be sent, in two pieces: what was written for it alone, and what may lie in a larger frame.
@@ -70,7 +72,7 @@ const WAITING: usize = 32 * 1024 * 1024;
 
 impl PacketSocket {
     /// A socket on the link with number `index` of the namespace the caller is in.
-    pub fn open(index: u32, wanted: Wanted) -> io::Result<Self> {
+    pub fn open(index: u32, wanted: Wanted<'_>) -> io::Result<Self> {
         // Without a protocol the socket hears nothing until it is bound: no frame of another link, none past the filter.
         let socket = socket(
             AddressFamily::Packet,
@@ -94,6 +96,10 @@ impl PacketSocket {
         )?;
         match wanted {
             Wanted::All => {}
+            Wanted::Stations(stations) => {
+                sys::set_filter(socket.as_fd(), &to_stations(stations))?;
+                listen(&socket, index, libc::PACKET_MR_PROMISC)?;
+            }
             Wanted::Promiscuous => listen(&socket, index, libc::PACKET_MR_PROMISC)?,
             Wanted::Geneve { own } => {
                 sys::set_filter(socket.as_fd(), &geneve_from_others(own))?;
@@ -103,6 +109,11 @@ impl PacketSocket {
         }
         sys::bind_to_link(socket.as_fd(), index)?;
         Ok(Self { socket })
+    }
+
+    /// Hands over the frames to these stations from now on, in the place of those of [`Wanted::Stations`].
+    pub fn set_stations(&self, stations: &[MacAddr]) -> io::Result<()> {
+        sys::set_filter(self.socket.as_fd(), &to_stations(stations))
     }
 
     /// Takes frames that are waiting, at most as many as `frames` has room for and a burst holds. Each of the first so many
@@ -193,34 +204,73 @@ const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 /// IPv6 with UDP to port 6081 right behind its header, not sent from `own`: a frame of the link's own that a switch
 /// sent back is none that a peer tunnelled here.
 fn geneve_from_others(own: MacAddr) -> [libc::sock_filter; 12] {
-    let [a, b, c, d, e, f] = own.octets();
-    let statement = |code: u32, k: u32| libc::sock_filter {
+    let (first, last) = halves(own);
+    [
+        statement(HALF, 12),
+        equal(0x86dd, 0, 9),
+        statement(BYTE, 20),
+        equal(17, 0, 7),
+        statement(HALF, 56),
+        equal(6081, 0, 5),
+        statement(WORD, 6),
+        equal(first, 0, 2),
+        statement(HALF, 10),
+        equal(last, 1, 0),
+        TAKE,
+        LEAVE,
+    ]
+}
+
+/// ARP, and what is addressed to one of these stations; everything if they are more than a filter can name.
+fn to_stations(stations: &[MacAddr]) -> Vec<libc::sock_filter> {
+    let mut filter = vec![statement(HALF, 12), equal(0x0806, 0, 1), TAKE];
+    for station in stations {
+        let (first, last) = halves(*station);
+        filter.extend([
+            statement(WORD, 0),
+            equal(first, 0, 3),
+            statement(HALF, 4),
+            equal(last, 0, 1),
+            TAKE,
+        ]);
+    }
+    filter.push(LEAVE);
+    match filter.len() <= libc::BPF_MAXINSNS as usize {
+        true => filter,
+        false => vec![TAKE],
+    }
+}
+
+const WORD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
+const BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+const TAKE: libc::sock_filter = statement(libc::BPF_RET | libc::BPF_K, u32::MAX);
+const LEAVE: libc::sock_filter = statement(libc::BPF_RET | libc::BPF_K, 0);
+
+const fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter {
         code: code as u16,
         jt: 0,
         jf: 0,
         k,
-    };
-    let equal = |k: u32, jt: u8, jf: u8| libc::sock_filter {
+    }
+}
+
+/// Compares what was loaded with `k`, and passes over so many statements if it is equal, and if not.
+const fn equal(k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter {
         code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
         jt,
         jf,
         k,
-    };
-    let word = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let half = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
-    let byte = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
-    [
-        statement(half, 12),
-        equal(0x86dd, 0, 9),
-        statement(byte, 20),
-        equal(17, 0, 7),
-        statement(half, 56),
-        equal(6081, 0, 5),
-        statement(word, 6),
-        equal(u32::from_be_bytes([a, b, c, d]), 0, 2),
-        statement(half, 10),
-        equal(u32::from(u16::from_be_bytes([e, f])), 1, 0),
-        statement(libc::BPF_RET | libc::BPF_K, u32::MAX),
-        statement(libc::BPF_RET | libc::BPF_K, 0),
-    ]
+    }
+}
+
+/// An address as its first four octets and its last two.
+fn halves(mac: MacAddr) -> (u32, u32) {
+    let [a, b, c, d, e, f] = mac.octets();
+    (
+        u32::from_be_bytes([a, b, c, d]),
+        u32::from(u16::from_be_bytes([e, f])),
+    )
 }

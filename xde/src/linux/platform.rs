@@ -1,5 +1,6 @@
 //! Linux as the core sees it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::net::Ipv6Addr;
@@ -8,17 +9,18 @@ use std::time::Instant;
 
 use opte::provider::{Level, Log, Random};
 use opte::time::Moment;
+use opte_headers::MacAddr;
 
 use super::datapath::{Order, Orders};
 use super::link::{self, GuestEnd, Link};
 use super::namespace::Namespace;
 use super::netlink::Netlink;
-use super::packet_socket::{PacketSocket, Wanted};
+use super::packet_socket::{Outgoing, PacketSocket, Wanted};
 use super::port_link::PortLink;
 use super::routes::Routes;
 use super::tunnel_port::TunnelPort;
 use crate::platform::{
-    LinkRequest, NextHop, NoNextHop, Platform, PlatformError, PortId, UnderlayLink,
+    LanId, LanLink, LinkRequest, NextHop, NoNextHop, Platform, PlatformError, PortId, UnderlayLink,
 };
 
 /// Linux: links by rtnetlink, next hops from the kernel, frames by the thread of a [`DataPath`](super::datapath::DataPath).
@@ -37,6 +39,7 @@ pub struct Linux {
 struct ControlSide {
     netlink: Netlink,
     underlay: Option<Underlay>,
+    lans: BTreeMap<LanId, Arc<PacketSocket>>,
     /// The underlay hands over all frames, not only tunnelled ones.
     all_frames: bool,
 }
@@ -55,6 +58,7 @@ impl Linux {
             control: Mutex::new(ControlSide {
                 netlink: Netlink::open()?,
                 underlay: None,
+                lans: BTreeMap::new(),
                 all_frames: false,
             }),
             routes: RwLock::default(),
@@ -139,13 +143,7 @@ impl Platform for Linux {
         let mut control = self.control();
         let mut links = Vec::new();
         for name in names {
-            let found = link::find(&mut control.netlink, name);
-            links.push(found.map_err(|error| match error.raw_os_error() {
-                Some(libc::ENODEV) => PlatformError::LinkNotFound {
-                    link: String::from(*name),
-                },
-                _ => asked("look the link up")(error),
-            })?);
+            links.push(link_of(&mut control.netlink, name)?);
         }
         let tunnel_port = TunnelPort::hold().map_err(asked("take UDP port 6081"))?;
         let sockets = control.sockets(&links);
@@ -196,6 +194,49 @@ impl Platform for Linux {
         self.orders.give(Order::SetUnderlay(Vec::new(), None));
     }
 
+    fn open_lan(&self, id: LanId, name: &str) -> Result<LanLink, PlatformError> {
+        let mut control = self.control();
+        let link = link_of(&mut control.netlink, name)?;
+        let socket = PacketSocket::open(link.index, Wanted::Stations(&[]));
+        let socket = Arc::new(socket.map_err(asked("open a packet socket on the LAN"))?);
+        if !link.is_up || !link.has_carrier {
+            tracing::warn!(link = name, "this link to a LAN carries nothing yet");
+        }
+        self.orders.give(Order::AddLan(id, Arc::clone(&socket)));
+        control.lans.insert(id, socket);
+        Ok(LanLink {
+            mac: link.mac,
+            mtu: link.mtu,
+        })
+    }
+
+    fn set_stations(&self, id: LanId, stations: &[MacAddr]) {
+        if let Some(socket) = self.control().lans.get(&id)
+            && let Err(error) = socket.set_stations(stations)
+        {
+            // Filters fail for want of memory alone; the one of before is in place.
+            tracing::error!(%error, "a link to a LAN does not hear for all stations");
+        }
+    }
+
+    fn send_to_lan(&self, id: LanId, frame: &[u8]) {
+        let Some(socket) = self.control().lans.get(&id).map(Arc::clone) else {
+            return;
+        };
+        let outgoing = Outgoing {
+            head: frame,
+            ..Outgoing::NONE
+        };
+        socket.send(&[outgoing], |_, error| {
+            tracing::warn!(%error, "a LAN did not take an announcement");
+        });
+    }
+
+    fn close_lan(&self, id: LanId) {
+        self.control().lans.remove(&id);
+        self.orders.give(Order::RemoveLan(id));
+    }
+
     #[inline]
     fn next_hop(&self, destination: Ipv6Addr, hash: u32) -> Result<NextHop, NoNextHop> {
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
@@ -204,6 +245,13 @@ impl Platform for Linux {
             None => Err(NoNextHop::NoUnderlay),
         }
     }
+}
+
+fn link_of(netlink: &mut Netlink, name: &str) -> Result<Link, PlatformError> {
+    link::find(netlink, name).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENODEV) => PlatformError::LinkNotFound { link: name.into() },
+        _ => asked("look the link up")(error),
+    })
 }
 
 /// An error of the system, with what was asked of it.

@@ -10,13 +10,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use lan_nat::IpConfig;
 use opte::api::{OpteCmd, OpteError};
 use opte_headers::{MacAddr, Vni};
-use oxide_vpc::api::{BatchStep, CreateXdeReq, GuestPhysAddr, IpCidr, TunnelEndpoint};
+use oxide_vpc::api::{
+    BatchStep, CreateLanPortReq, CreateXdeReq, GuestPhysAddr, IpCidr, SetIpConfigReq,
+    TunnelEndpoint,
+};
 use oxide_vpc::port::{ExternalIps, PortEdit, VpcPort};
 
+use super::lan::Stations;
+use super::managed::{Kind, Managed};
 use super::multicast::Multicast;
-use super::{Managed, Management, PASSTHROUGH, system};
+use super::{Management, system};
 use crate::Driver;
 use crate::platform::Platform;
 
@@ -42,6 +48,7 @@ impl<P: Platform> Driver<P> {
             done.map_err(|error| draft.at.failed(&error))?;
         }
         draft.make_edits()?;
+        draft.check_stations()?;
         Ok(draft.plan)
     }
 
@@ -72,6 +79,10 @@ impl<P: Platform> Driver<P> {
             // Each was found possible under this very lock.
             management.vpc(&name)?.edit(edits)?;
         }
+        for (name, (step, cfg)) in plan.lan_changes {
+            let changed = self.change_lan_port(management, &name, &cfg);
+            changed.map_err(|error| step.failed(&error))?;
+        }
         if let Some(multicast) = plan.multicast {
             management.multicast = multicast;
             self.show_multicast(management);
@@ -80,7 +91,7 @@ impl<P: Platform> Driver<P> {
             self.map(mapping);
         }
         for name in &plan.located {
-            management.located(name);
+            self.located(management, name);
         }
         Ok(())
     }
@@ -125,21 +136,16 @@ impl<P: Platform> Driver<P> {
             gone.extend(management.ports.remove_entry(name));
         }
         let mut done = Ok(());
-        for Created {
-            step,
-            request,
-            vpc,
-            paused,
-        } in created
-        {
-            match self.make_port(management, &request, vpc) {
+        for Created { step, kind, paused } in created {
+            let name = String::from(kind.name());
+            match self.make_port(management, kind) {
                 Ok(port) => {
-                    if let (true, Some(vpc)) = (paused, &port.vpc) {
+                    if let (true, Ok(engine)) = (paused, port.engine()) {
                         // Started just now, and seen by nobody yet.
-                        let _running = vpc.port().pause();
+                        let _running = engine.pause();
                     }
-                    management.ports.insert(request.name.clone(), port);
-                    made.push((step, request.name));
+                    management.ports.insert(name.clone(), port);
+                    made.push((step, name));
                 }
                 Err(error) => {
                     done = Err(step.failed(&error));
@@ -171,6 +177,7 @@ impl<P: Platform> Driver<P> {
             management.ports.extend(gone);
             self.show(management);
             made.iter().for_each(|port| self.unmake_port(port));
+            self.close_idle_lans(management);
             if let Err(error) = self.listen_for(management) {
                 self.warn(format_args!("underlay: {error}"));
             }
@@ -182,6 +189,7 @@ impl<P: Platform> Driver<P> {
                 self.warn(format_args!("the link of port {name} stays: {error}"));
             }
         }
+        self.close_idle_lans(management);
         if let Err(error) = self.listen_for(management) {
             self.warn(format_args!("underlay: {error}"));
         }
@@ -192,7 +200,6 @@ impl<P: Platform> Driver<P> {
         let (id, link) = (port.switch.id, &port.switch.link);
         self.platform.delete_link(id, link).map_err(system)?;
         self.forget_waiting(id);
-        port.switch.left();
         Ok(())
     }
 
@@ -239,6 +246,8 @@ struct Plan {
     /// Of ports that stay.
     edits: BTreeMap<String, Vec<(Step, PortEdit)>>,
     mappings: Vec<Mapping>,
+    /// What ports on LANs that stay become.
+    lan_changes: BTreeMap<String, (Step, IpConfig)>,
     /// What multicast becomes, if it changes.
     multicast: Option<Multicast>,
     /// Ports that are new.
@@ -247,9 +256,8 @@ struct Plan {
 
 struct Created {
     step: Step,
-    request: CreateXdeReq,
     /// With all edits made.
-    vpc: Option<Arc<VpcPort>>,
+    kind: Kind,
     /// It is not to pass packets yet.
     paused: bool,
 }
@@ -269,6 +277,8 @@ struct Draft<'a, P: Platform> {
     plan: Plan,
     has_underlay: bool,
     addresses: BTreeMap<(Vni, MacAddr), String>,
+    /// The ports on LANs, with the link and what they were last made.
+    lan: BTreeMap<String, (Step, String, IpConfig)>,
     deleted: BTreeSet<String>,
     created: BTreeMap<String, usize>,
     v2p: BTreeMap<(Vni, IpAddr), Option<GuestPhysAddr>>,
@@ -277,18 +287,25 @@ struct Draft<'a, P: Platform> {
 
 impl<'a, P: Platform> Draft<'a, P> {
     fn new(driver: &'a Driver<P>, management: &'a Management<P::Link>) -> Self {
+        let at = Step {
+            at: 0,
+            command: OpteCmd::RunBatch,
+        };
         let ports = management.ports.iter();
-        let addresses = ports.map(|(name, port)| {
-            let address = (port.switch.vni, port.switch.mac);
-            (address, name.clone())
+        let addresses = ports.filter_map(|(name, port)| {
+            let cfg = &port.kind.xde()?.cfg;
+            Some(((cfg.vni, cfg.guest_mac), name.clone()))
+        });
+        let ports = management.ports.iter();
+        let lan = ports.filter_map(|(name, port)| {
+            let (cfg, link) = (port.lan().ok()?.cfg(), port.kind.lan_link()?);
+            Some((name.clone(), (at, link.into(), cfg)))
         });
         Self {
             driver,
             management,
-            at: Step {
-                at: 0,
-                command: OpteCmd::RunBatch,
-            },
+            at,
+            lan: lan.collect(),
             plan: Plan::default(),
             has_underlay: !management.underlay.is_empty(),
             addresses: addresses.collect(),
@@ -347,6 +364,8 @@ impl<'a, P: Platform> Draft<'a, P> {
                 let peers = req.peers.into_iter().collect();
                 self.edit(&req.port_name, PortEdit::SetPeers(peers))
             }
+            BatchStep::CreateLanPort(req) => self.create_lan(*req),
+            BatchStep::SetIpConfig(req) => self.set_ip_config(&req),
             BatchStep::SetVirt2Phys(req) => {
                 let (vni, phys) = (req.phys.vni, GuestPhysAddr::from(req.phys));
                 self.v2p.insert((vni, req.vip), Some(phys));
@@ -399,37 +418,85 @@ impl<'a, P: Platform> Draft<'a, P> {
     }
 
     fn create(&mut self, req: CreateXdeReq) -> Result<(), OpteError> {
-        if self.deleted.contains(&req.name) {
-            // Both links would have the name at once.
-            return Err(OpteError::InvalidArgument {
-                name: "batch".into(),
-                reason: alloc::format!("it deletes port '{}' before", req.name),
-            });
-        }
-        if self.created.contains_key(&req.name) || self.management.ports.contains_key(&req.name) {
-            return Err(OpteError::PortExists { port: req.name });
-        }
+        self.name_must_be_new(&req.name)?;
         let (vni, mac) = (req.cfg.vni, req.cfg.guest_mac);
         if let Some(port) = self.addresses.get(&(vni, mac)) {
             let port = port.clone();
             return Err(OpteError::MacExists { port, vni, mac });
         }
-        let vpc = self.driver.engine(&req)?;
-        self.addresses.insert((vni, mac), req.name.clone());
-        self.created
-            .insert(req.name.clone(), self.plan.created.len());
-        self.plan.located.push(req.name.clone());
-        self.plan.created.push(Created {
-            step: self.at,
-            request: req,
-            vpc,
-            paused: false,
-        });
+        let kind = self.driver.xde_kind(&req)?;
+        self.addresses.insert((vni, mac), req.name);
+        self.make(kind);
         Ok(())
     }
 
+    fn create_lan(&mut self, req: CreateLanPortReq) -> Result<(), OpteError> {
+        self.name_must_be_new(&req.name)?;
+        let station = (self.at, req.lan.clone(), req.cfg);
+        let name = req.name.clone();
+        let kind = self.driver.lan_kind(req)?;
+        self.lan.insert(name, station);
+        self.make(kind);
+        Ok(())
+    }
+
+    fn make(&mut self, kind: Kind) {
+        let name = String::from(kind.name());
+        self.created.insert(name.clone(), self.plan.created.len());
+        self.plan.located.push(name);
+        self.plan.created.push(Created {
+            step: self.at,
+            kind,
+            paused: false,
+        });
+    }
+
+    fn name_must_be_new(&self, name: &str) -> Result<(), OpteError> {
+        if self.deleted.contains(name) {
+            // Both links would have the name at once.
+            return Err(OpteError::InvalidArgument {
+                name: "batch".into(),
+                reason: alloc::format!("it deletes port '{name}' before"),
+            });
+        }
+        if self.created.contains_key(name) {
+            return Err(OpteError::PortExists { port: name.into() });
+        }
+        self.management.name_must_be_new(name)
+    }
+
+    fn set_ip_config(&mut self, req: &SetIpConfigReq) -> Result<(), OpteError> {
+        let (at, name) = (self.at, &req.port_name);
+        let port = Arc::clone(self.kind(name)?.lan(name)?);
+        let Some((step, _, station)) = self.lan.get_mut(name) else {
+            return Ok(());
+        };
+        let cfg = req.change.change(station)?;
+        port.check(&cfg)?;
+        (*step, *station) = (at, cfg);
+        if self.created.contains_key(name) {
+            // Nobody sees it before all is done.
+            return port.set(&cfg);
+        }
+        self.plan.lan_changes.insert(name.clone(), (at, cfg));
+        Ok(())
+    }
+
+    /// Whether no two ports are one station, those of before first: the later step is at fault.
+    fn check_stations(&self) -> Result<(), OpteError> {
+        let mut all: Vec<_> = self.lan.iter().collect();
+        all.sort_by_key(|(_, (step, ..))| (step.command != OpteCmd::RunBatch, step.at));
+        let mut stations = Stations::default();
+        all.into_iter().try_for_each(|(name, (step, link, cfg))| {
+            let added = stations.add(link, cfg, name);
+            added.map_err(|error| step.failed(&error))
+        })
+    }
+
     fn pause(&mut self, name: String) -> Result<(), OpteError> {
-        self.vpc(&name)?;
+        if self.kind(&name)?.is_passthrough() {
+            self.vpc(&name)?;
+        }
         let created = self.created.get(&name);
         match created.and_then(|at| self.plan.created.get_mut(*at)) {
             Some(created) => {
@@ -451,8 +518,11 @@ impl<'a, P: Platform> Draft<'a, P> {
             });
         }
         let port = self.port(&name)?;
-        let address = (port.switch.vni, port.switch.mac);
-        self.addresses.remove(&address);
+        if let Some(cfg) = port.kind.xde().map(|request| &request.cfg) {
+            self.addresses.remove(&(cfg.vni, cfg.guest_mac));
+        }
+        self.lan.remove(&name);
+        self.plan.lan_changes.remove(&name);
         self.plan.edits.remove(&name);
         self.multicast().forget_port(&name);
         self.deleted.insert(name.clone());
@@ -460,17 +530,18 @@ impl<'a, P: Platform> Draft<'a, P> {
         Ok(())
     }
 
-    /// The engine of a port that there will be.
+    /// The VPC's port of a port that there will be.
     fn vpc(&self, name: &str) -> Result<&Arc<VpcPort>, OpteError> {
+        self.kind(name)?.vpc(name)
+    }
+
+    /// A port that there will be.
+    fn kind(&self, name: &str) -> Result<&Kind, OpteError> {
         let created = self.created.get(name);
-        let vpc = match created.and_then(|at| self.plan.created.get(*at)) {
-            Some(created) => created.vpc.as_ref(),
-            None => self.port(name)?.vpc.as_ref(),
-        };
-        vpc.ok_or_else(|| OpteError::BadState {
-            port: name.into(),
-            state: PASSTHROUGH.into(),
-        })
+        match created.and_then(|at| self.plan.created.get(*at)) {
+            Some(created) => Ok(&created.kind),
+            None => Ok(&self.port(name)?.kind),
+        }
     }
 
     /// A port that there is and that stays.

@@ -1,5 +1,6 @@
 //! Everything that was configured, as a listing.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -7,13 +8,13 @@ use core::net::IpAddr;
 use opte::api::Page;
 use opte_headers::Vni;
 use oxide_vpc::api::{
-    ConfigItem, CreateXdeReq, DumpConfigResp, GuestPhysAddr, IpCfg, Virt2BoundaryMapping,
+    ConfigItem, CreateLanPortReq, DumpConfigResp, GuestPhysAddr, IpCfg, Virt2BoundaryMapping,
     Virt2PhysMapping, VpcCfg,
 };
 use oxide_vpc::port::VpcPort;
 
-use super::ports::mtu;
-use super::{Managed, Management, place};
+use super::managed::{Kind, Managed};
+use super::{Management, place};
 use crate::Driver;
 use crate::platform::Platform;
 
@@ -113,12 +114,12 @@ fn count_of_port<L>(port: &Managed<L>) -> usize {
         let lists = [vpc.internet_gateways().is_empty(), vpc.peers().is_empty()];
         rules + routes + prefixes + lists.iter().filter(|empty| !**empty).count()
     };
-    1 + port.vpc.as_ref().map_or(0, |vpc| of(vpc))
+    1 + port.vpc().map_or(0, |vpc| of(vpc))
 }
 
 fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
-    let mut items = Vec::from([ConfigItem::Port(request_of_now(port).into())]);
-    let Some(vpc) = &port.vpc else {
+    let mut items = Vec::from([request_of_now(&port.kind)]);
+    let Ok(vpc) = port.vpc() else {
         return items;
     };
     let name = || port.switch.name.clone();
@@ -157,12 +158,22 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
 }
 
 /// The request that would make the port as it is now.
-fn request_of_now<L>(port: &Managed<L>) -> CreateXdeReq {
-    let mut request = CreateXdeReq {
-        mtu: Some(mtu(&port.request)),
-        ..port.request.clone()
+fn request_of_now(kind: &Kind) -> ConfigItem {
+    let (mut request, vpc) = match kind {
+        Kind::Passthrough(request) => (request.clone(), None),
+        Kind::Vpc(vpc, request) => (request.clone(), Some(vpc)),
+        Kind::Lan(port, request) => {
+            let (cfg, mtu) = (port.cfg(), Some(kind.mtu()));
+            let request = CreateLanPortReq::clone(request);
+            return ConfigItem::LanPort(Box::new(CreateLanPortReq {
+                cfg,
+                mtu,
+                ..request
+            }));
+        }
     };
-    if let Some(vpc) = &port.vpc {
+    request.mtu = Some(kind.mtu());
+    if let Some(vpc) = vpc {
         let VpcCfg { ip_cfg, .. } = &mut request.cfg;
         if let IpCfg::Ipv4(ipv4) | IpCfg::DualStack { ipv4, .. } = ip_cfg {
             ipv4.external_ips = vpc.external_ips_v4();
@@ -171,12 +182,12 @@ fn request_of_now<L>(port: &Managed<L>) -> CreateXdeReq {
             ipv6.external_ips = vpc.external_ips_v6();
         }
     }
-    request
+    ConfigItem::Port(request)
 }
 
 /// What the host's tables have of this host's own ports.
 fn own_addresses<L>(management: &Management<L>) -> BTreeSet<(Vni, IpAddr, GuestPhysAddr)> {
     let ports = management.ports.values();
-    let engines = ports.filter_map(|port| port.vpc.as_ref());
+    let engines = ports.filter_map(|port| port.vpc().ok());
     engines.flat_map(|vpc| vpc.location()).collect()
 }

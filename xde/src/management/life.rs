@@ -2,8 +2,8 @@
 
 use opte::api::{OpteError, RestorePortReq, RestorePortResp, SavePortReq, SavePortResp};
 use opte::port::{PortError, PortState, RestoreError};
-use oxide_vpc::port::VpcPort;
 
+use super::managed::EnginePort;
 use super::refused;
 use crate::Driver;
 use crate::platform::Platform;
@@ -11,26 +11,26 @@ use crate::platform::Platform;
 impl<P: Platform> Driver<P> {
     pub(super) fn pause(&self, name: &str) -> Result<(), OpteError> {
         let management = self.management.lock();
-        let paused = management.vpc(name)?.port().pause();
+        let paused = management.engine(name)?.pause();
         paused.map_err(|error| refused(name, error))
     }
 
     pub(super) fn start(&self, name: &str) -> Result<(), OpteError> {
         let management = self.management.lock();
-        let vpc = management.vpc(name)?;
-        match vpc.port().state() {
+        let port = management.engine(name)?;
+        match port.state() {
             PortState::Running => Err(bad_state(name, PortState::Running)),
             _ => {
-                vpc.port().start();
+                port.start();
                 Ok(())
             }
         }
     }
 
     pub(super) fn save(&self, req: &SavePortReq) -> Result<SavePortResp, OpteError> {
-        let vpc = self.vpc(&req.port_name)?;
+        let port = self.engine(&req.port_name)?;
         let limit = usize::try_from(req.limit).unwrap_or(usize::MAX);
-        let saved = vpc.port().save(self.platform.now(), req.cursor, limit);
+        let saved = port.save(self.platform.now(), req.cursor, limit);
         match saved {
             Ok(page) => Ok(SavePortResp {
                 page: page.bytes,
@@ -46,10 +46,10 @@ impl<P: Platform> Driver<P> {
 
     pub(super) fn restore(&self, req: &RestorePortReq) -> Result<RestorePortResp, OpteError> {
         let management = self.management.lock();
-        let vpc = management.vpc(&req.port_name)?;
-        ready(&req.port_name, &vpc)?;
+        let port = management.engine(&req.port_name)?;
+        ready(&req.port_name, &*port)?;
         drop(management);
-        match vpc.port().restore(self.platform.now(), &req.page) {
+        match port.restore(self.platform.now(), &req.page) {
             Ok(so_far) => Ok(RestorePortResp {
                 flows: so_far.flows,
                 refused: so_far.refused,
@@ -65,10 +65,10 @@ impl<P: Platform> Driver<P> {
 }
 
 /// Makes a port ready to be restored that was paused before it had a flow.
-fn ready(name: &str, vpc: &VpcPort) -> Result<(), OpteError> {
-    match vpc.port().state() {
-        PortState::Paused if vpc.port().counters().flows == 0 => {
-            vpc.port().reset();
+fn ready(name: &str, port: &dyn EnginePort) -> Result<(), OpteError> {
+    match port.state() {
+        PortState::Paused if port.counters().flows == 0 => {
+            port.reset();
             Ok(())
         }
         PortState::Ready => Ok(()),

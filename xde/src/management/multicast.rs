@@ -16,7 +16,8 @@ use oxide_vpc::api::{
     SetMcastForwardingReq, SourceFilter,
 };
 
-use super::{Managed, Management};
+use super::Management;
+use super::managed::Managed;
 use crate::Driver;
 use crate::platform::Platform;
 use crate::switch::{Members, Subscriber};

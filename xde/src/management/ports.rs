@@ -1,38 +1,53 @@
 //! Ports come and go.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use core::net::Ipv6Addr;
 
 use opte::Direction;
 use opte::api::{OpteError, PortStats};
-use oxide_vpc::api::{CreateXdeReq, DEFAULT_MTU, GuestLink, PortInfo};
+use opte_headers::Vni;
+use oxide_vpc::api::{CreateXdeReq, DEFAULT_MTU, GuestLink, LanInfo, PortInfo};
 use oxide_vpc::port::VpcPort;
 
-use super::{Managed, Management, PASSTHROUGH, system};
+use super::managed::{Kind, Managed, PASSTHROUGH};
+use super::{Management, system};
 use crate::Driver;
 use crate::counters::Counters;
 use crate::platform::{LinkKind, LinkRequest, Platform, PlatformError, PortId};
-use crate::switch::{Engine, SwitchPort};
+use crate::switch::SwitchPort;
 
 impl<P: Platform> Driver<P> {
     pub(super) fn create(&self, req: &CreateXdeReq) -> Result<(), OpteError> {
         let mut management = self.management.lock();
         management.must_be_new(req)?;
-        let vpc = self.engine(req)?;
-        let port = self.make_port(&mut management, req, vpc)?;
-        management.ports.insert(req.name.clone(), port);
-        self.show(&management);
-        let started = self.start_port(&management, &req.name);
+        let kind = self.xde_kind(req)?;
+        self.add_port(&mut management, kind)
+    }
+
+    /// Adds a port that nothing stands against, with its link.
+    pub(super) fn add_port(
+        &self,
+        management: &mut Management<P::Link>,
+        kind: Kind,
+    ) -> Result<(), OpteError> {
+        let name = String::from(kind.name());
+        let port = self.make_port(management, kind)?;
+        management.ports.insert(name.clone(), port);
+        self.show(management);
+        let started = self.start_port(management, &name);
         if let Err(error) = started {
-            let port = management.ports.remove(&req.name);
-            self.show(&management);
-            if let Err(error) = self.listen_for(&management) {
-                self.warn(format_args!("while undoing port {}: {error}", req.name));
+            let port = management.ports.remove(&name);
+            self.show(management);
+            if let Err(error) = self.listen_for(management) {
+                self.warn(format_args!("while undoing port {name}: {error}"));
             }
             port.iter().for_each(|port| self.unmake_port(port));
-            return Err(not_created(req, &error));
+            self.close_idle_lans(management);
+            return Err(not_created(&name, &error));
         }
-        management.located(&req.name);
+        self.located(management, &name);
         Ok(())
     }
 
@@ -51,8 +66,8 @@ impl<P: Platform> Driver<P> {
             return Err(system(error));
         }
         self.forget_waiting(id);
-        port.switch.left();
         management.multicast.forget_port(name);
+        self.close_idle_lans(&mut management);
         // The links hear less from now on; if not, the frames are dropped here.
         if let Err(error) = self.listen_for(&management) {
             self.warn(format_args!("underlay: {error}"));
@@ -60,56 +75,60 @@ impl<P: Platform> Driver<P> {
         Ok(())
     }
 
-    /// The engine of a port that is to be; `None` if its frames are to pass as they are.
-    pub(super) fn engine(&self, req: &CreateXdeReq) -> Result<Option<Arc<VpcPort>>, OpteError> {
+    /// A port that is to be, with its engine, unless its frames are to pass as they are.
+    pub(super) fn xde_kind(&self, req: &CreateXdeReq) -> Result<Kind, OpteError> {
         if req.passthrough || self.passthrough {
-            return Ok(None);
+            return Ok(Kind::Passthrough(Box::new(req.clone())));
         }
-        let peers = [];
-        let vpc = VpcPort::new(&req.name, req.cfg.clone(), mtu(req), &peers, &self.host)?;
-        Ok(Some(Arc::new(vpc)))
+        let (peers, mtu) = ([], req.mtu.unwrap_or(DEFAULT_MTU));
+        let vpc = VpcPort::new(&req.name, req.cfg.clone(), mtu, &peers, &self.host)?;
+        Ok(Kind::Vpc(Arc::new(vpc), Box::new(req.clone())))
     }
 
     /// Makes the link of a port. No frame finds the port yet.
     pub(super) fn make_port(
         &self,
         management: &mut Management<P::Link>,
-        req: &CreateXdeReq,
-        vpc: Option<Arc<VpcPort>>,
+        kind: Kind,
     ) -> Result<Managed<P::Link>, OpteError> {
-        let (kind, namespace) = match &req.link {
+        let lan = self.open_lan_of(management, &kind)?;
+        let (link_kind, namespace) = match kind.guest_link() {
             GuestLink::Veth { netns } => (LinkKind::Veth, netns.as_deref()),
             GuestLink::Tap => (LinkKind::Tap, None),
         };
         let request = LinkRequest {
-            name: &req.name,
-            mac: req.cfg.guest_mac,
-            mtu: mtu(req).into(),
+            name: kind.name(),
+            mac: kind.guest_mac(),
+            mtu: kind.mtu().into(),
             namespace,
-            kind,
+            kind: link_kind,
         };
-        let link = self.platform.create_link(&request);
-        let link = Arc::new(link.map_err(|error| not_created(req, &error))?);
+        let link = match self.platform.create_link(&request) {
+            Ok(link) => Arc::new(link),
+            Err(error) => {
+                self.close_idle_lans(management);
+                return Err(not_created(kind.name(), &error));
+            }
+        };
         management.last_id += 1;
+        let cfg = kind.xde().map(|request| &request.cfg);
         let switch = Arc::new(SwitchPort {
             id: PortId(management.last_id),
-            name: req.name.clone(),
-            mac: req.cfg.guest_mac,
-            vni: req.cfg.vni,
-            mtu: mtu(req).into(),
-            underlay_address: req.cfg.phys_ip,
-            engine: vpc.clone().map(|vpc| vpc as Arc<dyn Engine>),
+            name: kind.name().into(),
+            mac: kind.guest_mac(),
+            vni: cfg.map_or(Vni::default(), |cfg| cfg.vni),
+            mtu: kind.mtu().into(),
+            underlay_address: cfg.map_or(Ipv6Addr::UNSPECIFIED, |cfg| cfg.phys_ip),
+            lan,
+            engine: kind.data_path(),
             link,
             counters: Counters::default(),
         });
-        if let Some(vpc) = &vpc {
-            vpc.port().start();
+        let port = Managed { switch, kind };
+        if let Ok(engine) = port.engine() {
+            engine.start();
         }
-        Ok(Managed {
-            switch,
-            vpc,
-            request: req.clone(),
-        })
+        Ok(port)
     }
 
     /// Starts to move the frames of a port that is visible to the data path.
@@ -119,9 +138,19 @@ impl<P: Platform> Driver<P> {
         name: &str,
     ) -> Result<(), PlatformError> {
         self.listen_for(management)?;
+        self.settle_lans(management);
         match management.ports.get(name) {
             Some(port) => self.platform.start_link(port.switch.id, &port.switch.link),
             None => Ok(()),
+        }
+    }
+
+    /// Tells where the guest of a port is, now that it is there: the host's tables, or its LAN.
+    pub(super) fn located(&self, management: &Management<P::Link>, name: &str) {
+        match management.ports.get(name).map(|port| &port.kind) {
+            Some(Kind::Vpc(vpc, _)) => vpc.locate(),
+            Some(Kind::Lan(..)) => self.announce(management, name),
+            Some(Kind::Passthrough(_)) | None => {}
         }
     }
 
@@ -135,55 +164,49 @@ impl<P: Platform> Driver<P> {
     }
 }
 
-impl<L> Management<L> {
-    /// Says in the host's tables where the guest of a port is, now that it is there.
-    pub(super) fn located(&self, name: &str) {
-        if let Some(vpc) = self.ports.get(name).and_then(|port| port.vpc.as_ref()) {
-            vpc.locate();
-        }
-    }
-}
-
-/// The MTU of a port's link in octets.
-pub(super) fn mtu(req: &CreateXdeReq) -> u16 {
-    req.mtu.unwrap_or(DEFAULT_MTU)
-}
-
-fn not_created(req: &CreateXdeReq, error: &PlatformError) -> OpteError {
+fn not_created(port: &str, error: &PlatformError) -> OpteError {
     OpteError::PortCreate {
-        port: req.name.clone(),
+        port: port.into(),
         reason: error.to_string(),
     }
 }
 
 pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
-    let vpc = port.vpc.as_ref();
+    let state = port.engine().map(|engine| engine.state().to_string());
+    let vpc = port.vpc().ok();
     let v4 = vpc.map(|vpc| vpc.external_ips_v4());
     let v6 = vpc.map(|vpc| vpc.external_ips_v6());
+    let cfg = port.kind.xde().map(|request| &request.cfg);
+    let lan = port.lan().ok().map(|lan| lan.cfg());
+    let own4 = cfg.and_then(|cfg| cfg.ipv4()).map(|v4| v4.private_ip);
     PortInfo {
         name: name.into(),
+        network: port.kind.network().into(),
         mac_addr: port.switch.mac,
-        vni: port.switch.vni,
-        mtu: mtu(&port.request),
-        passthrough: vpc.is_none(),
-        ip4_addr: port.request.cfg.ipv4().map(|v4| v4.private_ip),
+        vni: cfg.map(|cfg| cfg.vni),
+        mtu: port.kind.mtu(),
+        passthrough: port.kind.is_passthrough(),
+        ip4_addr: own4.or(lan.map(|lan| lan.private_ip)),
         ephemeral_ip4_addr: v4.as_ref().and_then(|v4| v4.ephemeral_ip),
         floating_ip4_addrs: v4.map(|v4| v4.floating_ips).unwrap_or_default(),
-        ip6_addr: port.request.cfg.ipv6().map(|v6| v6.private_ip),
+        ip6_addr: cfg.and_then(|cfg| cfg.ipv6()).map(|v6| v6.private_ip),
         ephemeral_ip6_addr: v6.as_ref().and_then(|v6| v6.ephemeral_ip),
         floating_ip6_addrs: v6.map(|v6| v6.floating_ips).unwrap_or_default(),
-        state: vpc.map_or_else(
-            || PASSTHROUGH.to_string(),
-            |vpc| vpc.port().state().to_string(),
-        ),
+        lan: lan.map(|lan| LanInfo {
+            link: port.kind.lan_link().unwrap_or_default().into(),
+            public_ip: lan.public_ip,
+            public_mac: lan.public_mac,
+            ports: lan.ports,
+        }),
+        state: state.unwrap_or_else(|_| PASSTHROUGH.into()),
     }
 }
 
 /// The counters of a port: the driver's of it, and its engine's.
 pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
     let mut stats = port.switch.counters.stats();
-    if let Some(vpc) = &port.vpc {
-        let engine = vpc.port().counters();
+    if let Ok(port) = port.engine() {
+        let engine = port.counters();
         let mut set = |name: String, value: u64| stats.counters.insert(name, value);
         for (dir, prefix) in [(Direction::In, "in"), (Direction::Out, "out")] {
             let traffic = engine.traffic.get(dir);
@@ -207,7 +230,7 @@ pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
                 set(alloc::format!("{prefix}_{what}"), value);
             }
         }
-        for (protocol, usage) in vpc.nat_usage() {
+        for (protocol, usage) in port.nat_usage() {
             for (what, value) in [
                 ("ports", usage.ports.into()),
                 ("leased", usage.leased.into()),

@@ -4,7 +4,7 @@
 #[path = "../../../oxide-vpc/tests/sim/frames.rs"]
 pub mod frames;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -24,13 +24,19 @@ use oxide_vpc::api::{
 };
 use oxide_vpc::network::GATEWAY_MAC;
 use xde::command::Control;
-use xde::platform::{LinkRequest, NextHop, NoNextHop, PlatformError, PortId, UnderlayLink};
+use xde::platform::{
+    LanId, LanLink, LinkRequest, NextHop, NoNextHop, PlatformError, PortId, UnderlayLink,
+};
 use xde::segment::MAX_HEADERS;
-use xde::{Driver, Outbox, Platform};
+use xde::{Driver, Outbox, Platform, WireFrame as _};
 
 use frames::Frame;
 
 pub const MTU: u32 = 9000;
+
+/// The host's link to any LAN.
+pub const LAN_LINK: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
+pub const LAN_MTU: u32 = 1500;
 
 /// A system that has nothing but a clock, and fails where it is told to.
 #[derive(Debug, Default)]
@@ -44,6 +50,10 @@ pub struct Memory {
     /// Neighbours are not known.
     pub silent: Mutex<bool>,
     pub all_frames: Mutex<bool>,
+    /// The links to LANs that are open, with the stations that they hear for.
+    pub lans: Mutex<BTreeMap<LanId, (String, Vec<MacAddr>)>>,
+    /// What was sent to LANs beside the frames of guests.
+    pub announced: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -115,6 +125,34 @@ impl Platform for Memory {
 
     fn close_underlay(&self) {}
 
+    fn open_lan(&self, id: LanId, name: &str) -> Result<LanLink, PlatformError> {
+        self.step("lan")?;
+        if !name.starts_with("lan") {
+            let link = name.to_owned();
+            return Err(PlatformError::LinkNotFound { link });
+        }
+        let new = (name.to_owned(), Vec::new());
+        assert!(self.lans.lock().unwrap().insert(id, new).is_none());
+        Ok(LanLink {
+            mac: LAN_LINK,
+            mtu: LAN_MTU,
+        })
+    }
+
+    fn set_stations(&self, id: LanId, stations: &[MacAddr]) {
+        let mut lans = self.lans.lock().unwrap();
+        lans.get_mut(&id).unwrap().1 = stations.to_vec();
+    }
+
+    fn send_to_lan(&self, id: LanId, frame: &[u8]) {
+        assert!(self.lans.lock().unwrap().contains_key(&id));
+        self.announced.lock().unwrap().push(frame.to_vec());
+    }
+
+    fn close_lan(&self, id: LanId) {
+        assert!(self.lans.lock().unwrap().remove(&id).is_some());
+    }
+
     fn next_hop(&self, destination: Ipv6Addr, hash: u32) -> Result<NextHop, NoNextHop> {
         if *self.silent.lock().unwrap() {
             return Err(NoNextHop::Unresolved);
@@ -159,6 +197,7 @@ pub struct World {
     pub hosts: Vec<Driver<Memory>>,
     /// Every frame that was on the underlay.
     pub wire: Vec<Vec<u8>>,
+    to_lans: Vec<(LanId, Vec<u8>)>,
 }
 
 impl World {
@@ -179,6 +218,7 @@ impl World {
         Self {
             hosts: (0..2).map(host).collect(),
             wire: Vec::new(),
+            to_lans: Vec::new(),
         }
     }
 
@@ -193,8 +233,13 @@ impl World {
             v6: cfg.ipv6().unwrap().private_ip.into(),
         };
         self.create(host, &guest.port, cfg.clone()).unwrap();
-        self.let_in(&guest, vni);
         let driver = &self.hosts[host];
+        let rule = format!("dir=in action=allow priority=65534 hosts=vni={vni}");
+        let port_name = guest.port.clone();
+        let rule = rule.parse().unwrap();
+        driver
+            .add_fw_rule(AddFwRuleReq { port_name, rule })
+            .unwrap();
         for subnet in ["172.30.0.0/22", "fd00:1::/64"] {
             let family = if subnet.contains(':') { 6 } else { 4 };
             let entry = RouterEntry {
@@ -217,17 +262,6 @@ impl World {
             }
         }
         guest
-    }
-
-    /// Has the firewall of a guest let its VPC in.
-    pub fn let_in(&self, guest: &Guest, vni: u32) {
-        let driver = &self.hosts[guest.host];
-        let rule = format!("dir=in action=allow priority=65534 hosts=vni={vni}");
-        let port_name = guest.port.clone();
-        let rule = rule.parse().unwrap();
-        driver
-            .add_fw_rule(AddFwRuleReq { port_name, rule })
-            .unwrap();
     }
 
     pub fn create(&self, host: usize, name: &str, cfg: VpcCfg) -> Result<NoResp, OpteError> {
@@ -268,6 +302,19 @@ impl World {
         self.carry(host, outbox)
     }
 
+    /// What becomes of a frame that reaches a host from a LAN.
+    pub fn lan(&mut self, host: usize, lan: LanId, bytes: &[u8], offload: Offload) -> Vec<Got> {
+        let mut outbox = Outbox::new(0);
+        let frame = frame_of(&mut outbox, bytes, offload);
+        self.hosts[host].from_lan(lan, [frame], &mut outbox);
+        self.carry(host, outbox)
+    }
+
+    /// The frames that went to LANs since this was last asked.
+    pub fn take_from_lans(&mut self) -> Vec<(LanId, Vec<u8>)> {
+        std::mem::take(&mut self.to_lans)
+    }
+
     /// Has a host take up the frames that wait.
     pub fn retry(&mut self, host: usize) -> Vec<Got> {
         let mut outbox = Outbox::new(0);
@@ -286,6 +333,13 @@ impl World {
                 offload: to.frame.offload,
             })
             .collect();
+        for sent in &outbox.to_lans {
+            sent.for_each_wire_frame(&mut [0; MAX_HEADERS], |head, payload| {
+                let bytes = [head, payload].concat();
+                assert!(bytes.len() <= LAN_MTU as usize + 14, "{}", bytes.len());
+                self.to_lans.push((sent.lan, bytes));
+            });
+        }
         for sent in &outbox.to_underlay {
             let mut wire = Vec::new();
             sent.for_each_wire_frame(&mut [0; MAX_HEADERS], |head, payload| {
