@@ -39,6 +39,14 @@ drop_reasons! {
     ParseCriticalOption = "parse_critical_option",
     /// The port is not running.
     PortNotRunning = "port_not_running",
+    /// More packets come this way than the port's meter lets through.
+    MeterPackets = "meter_packets",
+    /// More bits come this way than the port's meter lets through.
+    MeterBits = "meter_bits",
+    /// More flows begin this way than the port's meter lets begin.
+    MeterNewFlows = "meter_new_flows",
+    /// There are as many flows begun this way as the port's meter allows.
+    MeterFlows = "meter_flows",
     /// A rule of a layer denied the packet.
     LayerRuleDeny = "layer_rule_deny",
     /// A rule of a layer rejected the packet; its sender was not told, because too many were, or must not be.

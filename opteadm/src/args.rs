@@ -271,6 +271,34 @@ pub(crate) enum Command {
         #[arg(value_name = "VNI")]
         peers: Vec<Vni>,
     },
+    /// Limit how much may go one way through a port; limits that it had and that are not given are taken away.
+    ///
+    /// What is beyond them is dropped. Flows there are stay.
+    SetMeter {
+        #[command(flatten)]
+        of: OfPort,
+        /// Which way: in, to the guest, or out.
+        #[arg(long)]
+        dir: Direction,
+        #[command(flatten)]
+        limits: crate::meter::Limits,
+    },
+    /// Take the limits of a port away, of both directions or of one.
+    ClearMeter {
+        #[command(flatten)]
+        of: OfPort,
+        /// Which way: in or out; both if it is not given.
+        #[arg(long)]
+        dir: Option<Direction>,
+    },
+    /// List the limits of ports and how many packets they have dropped.
+    ShowMeters {
+        /// Show this port alone, limited or not.
+        #[arg(short, long)]
+        port: Option<String>,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// Make the host's configuration what a file says, all of it or nothing, and show what was different.
     ///
     /// What the file does not have is removed; what is as it should be is not touched, nor are the flows on it. `export` writes such a

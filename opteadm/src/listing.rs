@@ -14,6 +14,7 @@ use oxide_vpc::api::ConfigItem;
 use serde::Serialize;
 
 use crate::columns::Paint;
+use crate::meter::{self, Meter};
 use crate::run::Failure;
 use crate::table::{self, Screen};
 
@@ -31,6 +32,7 @@ pub(crate) enum Listing {
     Uft(String, FlowFilter),
     TcpFlows(String, FlowFilter),
     Stats(Option<String>),
+    Meters(Option<String>),
     V2p,
     V2b,
     Heavy(HeavyHittersReq),
@@ -82,6 +84,7 @@ impl Listing {
                 Ok(())
             }
             Self::Stats(port) => screen.stats(&client.dump_stats(port.as_deref())?),
+            Self::Meters(port) => screen.meters(&meters(client, port.as_deref())?),
             Self::V2p => screen.v2p(&client.dump_v2p()?),
             Self::V2b => screen.v2b(&client.dump_v2b()?),
             Self::Trace(port, dir, described) => {
@@ -158,6 +161,7 @@ impl Listing {
                 }
                 whole(out, &value)
             }
+            Self::Meters(port) => whole(out, &meters(client, port.as_deref())?),
             Self::V2p => whole(out, &client.dump_v2p()?),
             Self::V2b => whole(out, &client.dump_v2b()?),
             Self::Trace(port, dir, described) => {
@@ -310,6 +314,19 @@ fn whole(out: &mut dyn Write, answer: &impl Serialize) -> Result<(), Failure> {
     // In the order of names, as in all documents.
     let value = serde_json::to_value(answer)?;
     Ok(writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?)
+}
+
+/// The meters of a port, or of all that have any.
+fn meters(client: &mut Client, port: Option<&str>) -> Result<Vec<Meter>, Failure> {
+    let mut ports = client.list_ports()?;
+    table::sort_ports(&mut ports);
+    ports.retain(|listed| port.is_none_or(|port| listed.name == port));
+    if let Some(port) = port.filter(|_| ports.is_empty()) {
+        let port = port.into();
+        return Err(OpteError::PortNotFound { port }.into());
+    }
+    let stats = client.dump_stats(port)?;
+    Ok(meter::meters(&ports, &stats, port.is_some()))
 }
 
 fn layers(port: &str) -> ListLayersReq {

@@ -10,6 +10,7 @@ mod external;
 mod lan;
 mod listing;
 mod manual;
+mod meter;
 mod packet;
 mod run;
 mod table;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use opte::Direction;
 use opte::api::{
-    ClearLftReq, ClearUftReq, HeavyHittersReq, NoResp, OpteError, PausePortReq, Request,
-    StartPortReq,
+    ClearLftReq, ClearUftReq, HeavyHittersReq, MeterLimits, NoResp, OpteError, PausePortReq,
+    Request, StartPortReq,
 };
 use opte::port::By;
 use opteadm::config::{ConfigError, Format, PlanError};
@@ -19,7 +20,7 @@ use oxide_vpc::api::{
     InternetGatewayMap, McastNextHop, McastSubscribeReq, McastUnsubscribeAllReq,
     McastUnsubscribeReq, PhysNet, RemFwRuleReq, RemoveCidrReq, RouterEntry, RuleFileError,
     RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
-    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
+    SetMeterReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
     TunnelEndpoint, parse_rules,
 };
 use oxide_vpc::network::{BOUNDARY_VNI, MULTICAST_VNI};
@@ -441,6 +442,25 @@ impl Action {
                 port_name: of.port,
                 peers,
             }),
+            Command::SetMeter { of, dir, limits } => change(SetMeterReq {
+                port_name: of.port,
+                dir,
+                limits: limits.into(),
+            }),
+            Command::ClearMeter { of, dir } => Self::Change(Box::new(move |client| {
+                let dirs = dir.map_or(Direction::BOTH.to_vec(), |dir| vec![dir]);
+                dirs.into_iter().try_for_each(|dir| {
+                    let (port_name, limits) = (of.port.clone(), MeterLimits::NONE);
+                    let request = SetMeterReq {
+                        port_name,
+                        dir,
+                        limits,
+                    };
+                    client.call(&request).map(|NoResp {}| ())
+                })?;
+                Ok(NoResp {})
+            })),
+            Command::ShowMeters { port, watch } => Self::List(Listing::Meters(port), watch),
             Command::SetExternalIps {
                 of,
                 external,

@@ -21,7 +21,7 @@ use opte::port::RestoreError;
 use opte::port::saved::{PAGE_HEADER, check_page, page_len};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep, ConfigItem,
-    CreateXdeReq, DeleteXdeReq, McastSubscribeReq, SetExternalIpsReq, SetPeersReq,
+    CreateXdeReq, DeleteXdeReq, McastSubscribeReq, SetExternalIpsReq, SetMeterReq, SetPeersReq,
 };
 
 use crate::{Client, Error};
@@ -206,6 +206,7 @@ fn is_of(item: &ConfigItem, port: &str) -> bool {
         ConfigItem::InternetGateways { port_name, .. }
         | ConfigItem::FwRule { port_name, .. }
         | ConfigItem::Peers { port_name, .. }
+        | ConfigItem::Meter { port_name, .. }
         | ConfigItem::Transit { port_name, .. }
         | ConfigItem::Subnet { port_name, .. }
         | ConfigItem::Route { port_name, .. } => port_name == port,
@@ -254,6 +255,18 @@ fn steps_of(config: Vec<ConfigItem>) -> Result<(String, Vec<BatchStep>), SavedEr
             ConfigItem::Peers { port_name, peers } => {
                 steps.push(SetPeersReq { port_name, peers }.into());
             }
+            ConfigItem::Meter {
+                port_name,
+                dir,
+                limits,
+            } => steps.push(
+                SetMeterReq {
+                    port_name,
+                    dir,
+                    limits,
+                }
+                .into(),
+            ),
             ConfigItem::Transit { port_name, transit } => {
                 steps.push(AllowCidrReq { port_name, transit }.into());
             }

@@ -17,6 +17,7 @@ use oxide_vpc::api::{
 };
 
 use crate::columns::{Paint, Table};
+use crate::meter::Meter;
 
 /// Sorts ports by name, and those whose names end in a number by that.
 pub(crate) fn sort_ports(ports: &mut [PortInfo]) {
@@ -259,6 +260,35 @@ impl<'a> Screen<'a> {
         for flow in flows {
             let counts = [flow.packets.to_string(), flow.bytes.to_string()];
             table.row(flow_cells(&flow.flow).into_iter().chain(counts));
+        }
+        self.show(&mut table)
+    }
+
+    /// Meters, a direction of a port a row.
+    pub(crate) fn meters(&mut self, meters: &[Meter]) -> io::Result<()> {
+        let mut table = self.table(&[
+            "LINK",
+            "DIR",
+            "PACKETS",
+            "BITS",
+            "NEW FLOWS",
+            "FLOWS",
+            "BURST",
+            "DROPPED",
+        ]);
+        for meter in meters {
+            let limits = &meter.limits;
+            let rate = |rate: Option<u64>| or_none(rate.map(|rate| format!("{rate}/s")));
+            table.row([
+                meter.port.clone(),
+                meter.dir.to_string(),
+                rate(limits.packets),
+                rate(limits.bits),
+                rate(limits.new_flows),
+                or_none(limits.flows),
+                format!("{} ms", limits.burst_ms),
+                meter.dropped.to_string(),
+            ]);
         }
         self.show(&mut table)
     }

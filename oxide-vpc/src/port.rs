@@ -10,7 +10,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use opte::Direction;
-use opte::api::OpteError;
+use opte::api::{MeterLimits, OpteError};
+use opte::direction::PerDirection;
 use opte::nat::NatPoolUsage;
 use opte::port::{Limits, Port, PortBuilder, PortError, Position};
 use opte::provider::{Log, Random};
@@ -230,6 +231,11 @@ impl VpcPort {
     /// The VPCs that the port exchanges packets with beside its own.
     pub fn peers(&self) -> Vec<Vni> {
         self.programmed.lock().peers.iter().copied().collect()
+    }
+
+    /// How much may go through the port, as last set.
+    pub fn meters(&self) -> PerDirection<MeterLimits> {
+        self.port.meters()
     }
 
     /// The attached subnets.

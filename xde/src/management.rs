@@ -19,7 +19,8 @@ use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
     DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, HeavyHittersReq, HeavyHittersResp,
     ListLayersReq, ListLayersResp, NoResp, OpteError, Page, PausePortReq, RestorePortReq,
-    RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq, TracePacketResp,
+    RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, StartPortReq, TracePacketReq,
+    TracePacketResp,
 };
 use opte::port::PortError;
 use oxide_vpc::api::{
@@ -325,6 +326,10 @@ impl<P: Platform> Control for Driver<P> {
     fn set_peers(&self, req: SetPeersReq) -> Result<NoResp, OpteError> {
         let peers = req.peers.into_iter().collect();
         self.edit(&req.port_name, PortEdit::SetPeers(peers))
+    }
+
+    fn set_meter(&self, req: SetMeterReq) -> Result<NoResp, OpteError> {
+        self.edit(&req.port_name, PortEdit::SetMeter(req.dir, req.limits))
     }
 
     fn set_v2p(&self, req: SetVirt2PhysReq) -> Result<NoResp, OpteError> {

@@ -240,6 +240,11 @@ fn shown(item: &ConfigItem) -> String {
         }
         ConfigItem::Transit { port_name, transit } => format!("transit {port_name} {transit}"),
         ConfigItem::Subnet { port_name, subnet } => format!("subnet {port_name} {subnet}"),
+        ConfigItem::Meter {
+            port_name,
+            dir,
+            limits,
+        } => format!("meter {port_name} {dir} {limits}"),
         ConfigItem::Peers { port_name, peers } => format!("peers {port_name} {peers:?}"),
         ConfigItem::Virt2Phys(v2p) => format!("v2p {} {}", v2p.vni, v2p.vip),
         ConfigItem::Virt2Boundary(v2b) => format!("v2b {} {}", v2b.vip, v2b.tep.len()),

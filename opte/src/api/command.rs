@@ -130,6 +130,8 @@ commands! {
     DetachSubnet = 93 changes,
     /// Says which VPCs a port exchanges packets with beside its own.
     SetPeers = 94 changes,
+    /// Sets how much may go one way through a port.
+    SetMeter = 95 changes,
     /// Adds next hops of an underlay group.
     SetMcastForwarding = 100 changes,
     /// Removes next hops of an underlay group.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BASE_VERSION, FlowFilter, HeavyHittersReq, HeavyHittersResp, NoResp, PausePortReq,
-    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq, TracePacketReq,
-    TracePacketResp,
+    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, StartPortReq,
+    TracePacketReq, TracePacketResp,
 };
 use crate::{Direction, requests};
 
@@ -426,6 +426,7 @@ requests! {
     RestorePortReq = RestorePort -> RestorePortResp,
     HeavyHittersReq = HeavyHitters -> HeavyHittersResp,
     TracePacketReq = TracePacket -> TracePacketResp,
+    SetMeterReq = SetMeter -> NoResp (check),
 }
 
 const TCP: u8 = 6;

@@ -14,7 +14,11 @@ mod dump;
 mod error;
 mod filter;
 mod life;
+<<<<<<< HEAD
 mod link;
+=======
+mod meter;
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 mod observe;
 mod ports;
 mod schema;
@@ -22,6 +26,7 @@ mod text;
 
 pub mod frame;
 
+pub use crate::meter::{MeterLimits, MeterTextError, parse_burst, parse_rate};
 pub use cidr::{CidrError, IpCidr, Ipv4Cidr, Ipv6Cidr};
 pub use command::{NoResp, OpteCmd, Request, UnknownCommand};
 pub use domain::{DomainName, DomainNameError};
@@ -36,7 +41,11 @@ pub use filter::FlowFilter;
 pub use life::{
     PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
 };
+<<<<<<< HEAD
 pub use link::{DEFAULT_MTU, GuestLink, MIN_MTU};
+=======
+pub use meter::SetMeterReq;
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 pub use observe::{
     HeavyHittersReq, HeavyHittersResp, TraceFate, TracePacketReq, TracePacketResp, TraceStep,
 };

@@ -55,6 +55,7 @@ impl<N: Network> FlowTable<N> {
     pub(crate) fn count_refused(&mut self, reason: DropReason) {
         match reason {
             DropReason::FlowQuota => self.counters.over_quota += 1,
+            DropReason::MeterNewFlows | DropReason::MeterFlows => {}
             _ => self.counters.refused += 1,
         }
     }

@@ -54,6 +54,8 @@ pub(crate) struct FlowTable<N: Network> {
     pub(super) quota: PerDirection<u32>,
     pub(super) limit: u32,
     pub(super) revoked: u32,
+    /// Flows that may have packets, by the direction of their first one.
+    begun: PerDirection<u32>,
     /// Connections of revoked flows.
     pub(super) revoked_connections: u32,
     pub(super) decided_by: [u32; MAX_LAYERS],
@@ -155,6 +157,7 @@ impl<N: Network> FlowTable<N> {
             quota: limits.quotas(),
             limit,
             revoked: 0,
+            begun: PerDirection::default(),
             revoked_connections: 0,
             decided_by: [0; MAX_LAYERS],
             max_bytes: limits.memory,
@@ -171,6 +174,11 @@ impl<N: Network> FlowTable<N> {
     /// Flows that may have packets.
     pub(crate) fn len(&self) -> u32 {
         self.flows - self.revoked
+    }
+
+    /// Of them those whose first packet went `dir`.
+    pub(crate) fn begun(&self, dir: Direction) -> u32 {
+        *self.begun.get(dir)
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -258,6 +266,7 @@ impl<N: Network> FlowTable<N> {
         });
         self.free = room::next_free(cell);
         self.flows += 1;
+        *self.begun.get_mut(new.first) += 1;
         let class = Class::of_flow(new.proto, new.connection.as_ref(), false);
         let deadline = now.plus_nanos(store.lifetimes.of(class));
         let timer_slot = self.wheel.insert(&store.cells, id, now, deadline);
@@ -442,6 +451,7 @@ impl<N: Network> FlowTable<N> {
         });
         let revoked = kind.class == Class::Revoked;
         self.revoked -= u32::from(revoked);
+        *self.begun.get_mut(kind.first) -= u32::from(!revoked);
         self.revoked_connections -= u32::from(revoked && connection.is_some());
         self.give_connection(connection);
         self.counted.remove(&id);
@@ -490,14 +500,17 @@ impl<N: Network> FlowTable<N> {
         if flow.is_revoked() == revoked {
             return;
         }
+        let first = flow.first();
         let connections = u32::from(flow.cell.connection().is_some());
         let class = flow.class_now();
         if revoked {
             self.revoked += 1;
+            *self.begun.get_mut(first) -= 1;
             self.revoked_connections += connections;
             self.set_class(id, Class::Revoked, now);
         } else {
             self.revoked -= 1;
+            *self.begun.get_mut(first) += 1;
             self.revoked_connections -= connections;
             self.set_class(id, class, now);
         }

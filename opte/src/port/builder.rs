@@ -221,6 +221,7 @@ impl<N: Network> PortBuilder<N> {
             flows: Arc::clone(flows.store()),
             places: Places::new(),
             probes: Default::default(),
+            meters: Default::default(),
             commands: KMutex::new(()),
             inner: Apart(KMutex::new(Inner {
                 layers: self.layers,
@@ -234,6 +235,7 @@ impl<N: Network> PortBuilder<N> {
                 },
                 released: Vec::new(),
                 errors: Bucket::new(self.errors),
+                metered: Default::default(),
             })),
         };
         let present = port.epoch();

@@ -35,8 +35,24 @@ impl<N: Network> Worker<'_, N> {
         frame: &[u8],
         offload: Offload,
     ) -> Option<Going<'_>> {
+        if !self.port.is_open() {
+            return None;
+        }
+        self.admitted(found, (dir, now), parsed, frame, offload)
+    }
+
+    /// As [`Worker::going`], of a packet that the port takes.
+    #[inline(always)]
+    pub(super) fn admitted(
+        &self,
+        found: Found<'_>,
+        (dir, now): (Direction, Moment),
+        parsed: &Parsed,
+        frame: &[u8],
+        offload: Offload,
+    ) -> Option<Going<'_>> {
         let port = self.port;
-        if port.state() != PortState::Running || parsed.fragment != Fragment::No {
+        if parsed.fragment != Fragment::No {
             return None;
         }
         let class = port.class_of_usual(dir, parsed, frame, offload)?;

@@ -10,7 +10,7 @@ use opte_headers::program::{Bound, Translation, TunnelInfo};
 
 use super::hit::Going;
 use super::process::entropy;
-use super::{Port, PortState, Verdict, Worker};
+use super::{Port, Verdict, Worker};
 use crate::flow::{Key, Passer};
 use crate::network::Network;
 use crate::packet::{LocalWay, Packet};
@@ -103,9 +103,7 @@ impl<N: Network> Worker<'_, N> {
         packet: &mut Packet<'_>,
     ) -> Option<Verdict> {
         let (dir, port) = (Direction::In, self.port);
-        let is_usual = port.state() == PortState::Running
-            && !port.probes.is_on()
-            && tunnel.is_of_class(port.dscp);
+        let is_usual = port.is_open() && !port.probes.is_on() && tunnel.is_of_class(port.dscp);
         if !is_usual {
             return None;
         }

@@ -284,8 +284,10 @@ impl<N: Network> Inner<N> {
         if let Some(segment) = &segment {
             Connection::may_open(segment, *port.midstream.get(dir))?;
         }
+        let meter = port.meters.of(dir);
         if key.is_flow()
-            && let Err(reason) = self.flows.admits(now, dir, key)
+            && let Err(reason) = (self.flows.admits(now, dir, key))
+                .and_then(|()| meter.may_begin(now, self.flows.begun(dir)))
         {
             return self.without_flow(port, counts, arrival, packet, reply, reason);
         }
@@ -319,6 +321,7 @@ impl<N: Network> Inner<N> {
             };
             let id = self.flows.insert(now, new);
             entered = Some(id.ok_or(DropReason::FlowTableFull)?);
+            meter.began(now);
         }
         if packet.apply(&walk.program, parsed, entropy(hash)).is_err() {
             if let Some(id) = entered {

@@ -13,6 +13,7 @@ mod heavy;
 mod hit;
 mod icmp;
 mod local;
+mod meter;
 mod miss;
 mod observe;
 mod process;
@@ -24,6 +25,7 @@ mod verdict;
 mod walk;
 mod worker;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -46,6 +48,7 @@ use crate::epoch::Epoch;
 use crate::flow::{FlowStore, FlowTable};
 use crate::fragment::FragmentTable;
 use crate::layer::Layer;
+use crate::meter::{MeterLimits, Meters};
 use crate::network::Network;
 use crate::provider::{Log, Random};
 use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -69,7 +72,7 @@ pub struct Port<N: Network> {
     path_mtu: AtomicU32,
     /// What flows depend on beside the port's own rules.
     followed: Vec<Epoch>,
-    /// [`PortState`], changed under the lock.
+    /// [`PortState`] and [`METERED`], changed under the lock.
     state: AtomicU8,
     /// Changes of the port's own rules, made under the lock.
     changes: AtomicU32,
@@ -79,6 +82,7 @@ pub struct Port<N: Network> {
     flows: Arc<FlowStore>,
     places: Places,
     probes: observe::Probes,
+    meters: Box<Meters>,
     /// One command at a time.
     commands: KMutex<()>,
     inner: Apart<KMutex<Inner<N>>>,
@@ -99,7 +103,12 @@ struct Inner<N: Network> {
     released: Vec<Released>,
     /// How many errors may be sent.
     errors: icmp::Bucket,
+    /// What the meters were set to.
+    metered: PerDirection<MeterLimits>,
 }
+
+/// Of a port's state: packets are shown to a meter. It stands there so that one look tells a packet that nothing is in its way.
+const METERED: u8 = 1 << 7;
 
 impl<N: Network> Port<N> {
     /// Its name.
@@ -114,12 +123,19 @@ impl<N: Network> Port<N> {
 
     /// Where it is in its life.
     pub fn state(&self) -> PortState {
-        PortState::of(self.state.load(Ordering::Acquire))
+        PortState::of(self.state.load(Ordering::Acquire) & !METERED)
+    }
+
+    /// Whether it takes packets, and takes them without a meter.
+    #[inline(always)]
+    fn is_open(&self) -> bool {
+        self.state.load(Ordering::Acquire) == PortState::Running as u8
     }
 
     /// To be called with the port's lock held.
     fn set_state(&self, state: PortState) {
-        self.state.store(state as u8, Ordering::Release);
+        let metered = self.state.load(Ordering::Relaxed) & METERED;
+        self.state.store(state as u8 | metered, Ordering::Release);
     }
 
     /// Says that the port's own rules have changed. To be called with the port's lock held.

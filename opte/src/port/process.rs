@@ -4,7 +4,7 @@ use core::mem;
 
 use opte_headers::frame::Parsed;
 
-use super::{Port, Verdict, Worker};
+use super::{Port, PortState, Verdict, Worker};
 use crate::action::Context;
 use crate::flow::Key;
 use crate::network::Network;
@@ -148,6 +148,10 @@ impl<N: Network> Worker<'_, N> {
         reply: &mut [u8],
     ) -> Verdict {
         let port = self.port;
+        let metered = port.is_metered();
+        if metered && let Err(reason) = port.admit(dir, now, parsed, packet) {
+            return self.dropped(dir, reason);
+        }
         let key = port.network.key(dir, parsed, packet.frame());
         let arrival = Arrival {
             dir,
@@ -161,6 +165,14 @@ impl<N: Network> Worker<'_, N> {
         } else {
             None
         };
+        if metered
+            && port.state() == PortState::Running
+            && let Some(found) = found
+            && let (frame, offload) = (packet.frame(), packet.offload)
+            && let Some(going) = self.admitted(found, (dir, now), parsed, frame, offload)
+        {
+            return self.goes(going, (dir, hash), parsed, packet);
+        }
         self.arrived(found, arrival, packet, reply)
     }
 

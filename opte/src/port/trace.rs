@@ -151,6 +151,12 @@ impl<N: Network> Port<N> {
         if self.state() != PortState::Running {
             return trace;
         }
+        if let Err(reason) = self.meters.of(dir).would_admit(now) {
+            return Trace {
+                fate: Fate::Drop(reason),
+                ..trace
+            };
+        }
         let outcome = inner.trace(self, arrival, &mut packet, &mut reply, &mut trace);
         drop(inner);
         trace.fate = match outcome {
@@ -222,7 +228,7 @@ impl<N: Network> Inner<N> {
         if let Some(segment) = super::process::segment_of(arrival.parsed, packet) {
             Connection::may_open(&segment, *port.midstream.get(arrival.dir))?;
         }
-        let refused = self.refusal(arrival);
+        let refused = self.refusal(port, arrival);
         if let Some(reason) = refused
             && arrival.dir == Direction::In
         {
@@ -271,14 +277,19 @@ impl<N: Network> Inner<N> {
     }
 
     /// Why a packet would find no room for its flow.
-    fn refusal(&self, arrival: Arrival<'_, N::Key>) -> Option<DropReason> {
+    fn refusal(&self, port: &Port<N>, arrival: Arrival<'_, N::Key>) -> Option<DropReason> {
         if !arrival.key.is_flow() {
             return None;
         }
         if self.flows.is_over_quota(arrival.dir, arrival.key) {
             return Some(DropReason::FlowQuota);
         }
-        (!self.flows.may_enter()).then_some(DropReason::FlowTableFull)
+        if !self.flows.may_enter() {
+            return Some(DropReason::FlowTableFull);
+        }
+        let begun = self.flows.begun(arrival.dir);
+        let meter = port.meters.of(arrival.dir);
+        meter.may_begin(arrival.now, begun).err()
     }
 
     /// An ICMP error.

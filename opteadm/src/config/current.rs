@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use opte::api::OpteError;
+use opte::Direction;
+use opte::api::{MeterLimits, OpteError};
+use opte::direction::PerDirection;
 use oxide_vpc::api::{
     AttachedSubnet, ConfigItem, CreateLanPortReq, CreateXdeReq, DhcpCfg, ExternalIpCfg,
     FirewallRule, GuestLink, GuestPhysAddr, InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr,
@@ -35,6 +37,7 @@ pub(super) struct CurrentPort {
     pub(super) rules: Vec<(u64, FirewallRule)>,
     pub(super) routes: Vec<RouterEntry>,
     pub(super) peers: BTreeSet<Vni>,
+    pub(super) meters: PerDirection<MeterLimits>,
     pub(super) transit: Vec<TransitCidr>,
     pub(super) subnets: Vec<AttachedSubnet>,
 }
@@ -62,6 +65,7 @@ impl Current {
                     rules: Vec::new(),
                     routes: Vec::new(),
                     peers: BTreeSet::new(),
+                    meters: PerDirection::default(),
                     transit: Vec::new(),
                     subnets: Vec::new(),
                 };
@@ -102,6 +106,15 @@ impl Current {
             ConfigItem::Peers { port_name, peers } => {
                 if let Some(port) = self.ports.get_mut(&port_name) {
                     port.peers = peers.into_iter().collect();
+                }
+            }
+            ConfigItem::Meter {
+                port_name,
+                dir,
+                limits,
+            } => {
+                if let Some(port) = self.ports.get_mut(&port_name) {
+                    *port.meters.get_mut(dir) = limits;
                 }
             }
             ConfigItem::Virt2Phys(v2p) => {
@@ -197,6 +210,8 @@ impl CurrentPort {
             transit: self.transit.iter().copied().map(Text).collect(),
             subnets: self.subnets.iter().copied().map(Text).collect(),
             peers: self.peers.clone(),
+            meter_in: text_of(&self.meters.inbound),
+            meter_out: text_of(&self.meters.outbound),
             internet_gateways: self.gateways.clone(),
             ipv4: cfg.ipv4().map(|ipv4| Family {
                 address: ipv4.private_ip,
@@ -224,7 +239,20 @@ impl CurrentPort {
     }
 }
 
+fn text_of(limits: &MeterLimits) -> Option<Text<MeterLimits>> {
+    (!limits.is_none()).then_some(Text(*limits))
+}
+
 impl Port {
+    /// How much may go one way.
+    pub(super) fn meter(&self, dir: Direction) -> MeterLimits {
+        let text = match dir {
+            Direction::In => self.meter_in,
+            Direction::Out => self.meter_out,
+        };
+        text.map_or(MeterLimits::NONE, |text| text.0)
+    }
+
     /// The request that creates the port, its external addresses with it.
     ///
     /// Errors: [`OpteError::InvalidIpCfg`] if it has no addresses.

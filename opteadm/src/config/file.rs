@@ -209,6 +209,10 @@ impl Port {
             let message = format!("{} is the port's own VPC", self.vni);
             return Err(Fault::new(&path, message));
         }
+        for (key, meter) in [("meter-in", &self.meter_in), ("meter-out", &self.meter_out)] {
+            let valid = meter.map_or(Ok(()), |meter| meter.0.validate());
+            valid.map_err(|error| Fault::new(&[Step::Key(key)], error))?;
+        }
         self.check_prefixes()
     }
 

@@ -29,6 +29,7 @@
 //! netns = "guest0"                    # or: tap = true
 //! firewall = ["dir=in action=allow priority=100 protocol=tcp port=22"]
 //! routes = ["10.0.0.0/24 sub4=10.0.0.0/24 system", "0.0.0.0/0 ig system"]
+//! meter-out = "packets=100k/s bits=1Gbit/s"
 //!
 //! [port.ipv4]
 //! address = "10.0.0.11"
@@ -84,7 +85,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use opte::api::DomainName;
+use opte::api::{DomainName, MeterLimits};
 use oxide_vpc::api::{
     AttachedSubnet, DEFAULT_MTU, FirewallRule, IpCidr, Ipv4Cidr, Ipv6Cidr, MacAddr, PortRange,
     TransitCidr, Vni,
@@ -170,6 +171,12 @@ pub struct Port {
     /// VPCs that the port exchanges packets with beside its own.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub peers: BTreeSet<Vni>,
+    /// How much the guest may be sent, as `packets=10k/s bits=1Gbit/s new-flows=1k/s flows=100000 burst=100ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter_in: Option<Text<MeterLimits>>,
+    /// How much the guest may send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter_out: Option<Text<MeterLimits>>,
     /// Which internet gateways an external address belongs to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub internet_gateways: BTreeMap<IpAddr, BTreeSet<Uuid>>,

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use opte::api::OpteError;
+use opte::api::{MeterLimits, OpteError};
+use opte::direction::PerDirection;
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq,
     DetachSubnetReq, Direction, ExternalIpCfg, FirewallRule, IpCidr, PhysNet, RemFwRuleReq,
-    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetPeersReq, SetVirt2BoundaryReq,
-    SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
+    RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetMeterReq, SetPeersReq,
+    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
 };
 use serde::Serialize;
 
@@ -32,8 +33,13 @@ pub struct Change {
     /// The port it is of, if it is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+<<<<<<< HEAD
     /// What kind of thing it is: `underlay`, `port`, `IP configuration`, `firewall`, `route`, `external addresses`, `peers`, `transit`, `subnet`, `v2p`, `v2b`,
     /// `m2p`, `next hop`, `subscription`.
+=======
+    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `peers`, `meter in`, `meter out`, `transit`,
+    /// `subnet`, `v2p`, `v2b`, `m2p`, `next hop`, `subscription`.
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
     pub what: &'static str,
     /// Which thing.
     pub which: String,
@@ -238,6 +244,7 @@ impl Plan {
         if !port.peers.is_empty() {
             self.peers(port, Operation::Add);
         }
+        self.meters(&CurrentMeters::default(), port);
         self.prefixes(&[], &[], port);
         Ok(())
     }
@@ -266,6 +273,7 @@ impl Plan {
         if there.peers != wanted.peers {
             self.peers(wanted, Operation::Change);
         }
+        self.meters(&there.meters, wanted);
         self.prefixes(&there.transit, &there.subnets, wanted);
         Ok(())
     }
@@ -321,6 +329,27 @@ impl Plan {
             peers: wanted.peers.iter().copied().collect(),
         };
         self.add(operation, Some(name), "peers", which.join(", "), req);
+    }
+
+    fn meters(&mut self, there: &CurrentMeters, wanted: &Port) {
+        for (dir, what) in [(Direction::In, "meter in"), (Direction::Out, "meter out")] {
+            let (before, limits) = (there.get(dir), wanted.meter(dir));
+            if *before == limits || before.is_none() && limits.is_none() {
+                continue;
+            }
+            let (operation, which) = match (before.is_none(), limits.is_none()) {
+                (true, _) => (Operation::Add, limits),
+                (_, true) => (Operation::Remove, *before),
+                _ => (Operation::Change, limits),
+            };
+            let port_name = wanted.name.clone();
+            let req = SetMeterReq {
+                port_name,
+                dir,
+                limits,
+            };
+            self.add(operation, Some(&wanted.name), what, which, req);
+        }
     }
 
     fn prefixes(&mut self, transit: &[TransitCidr], subnets: &[AttachedSubnet], wanted: &Port) {
@@ -443,6 +472,8 @@ impl Plan {
     }
 }
 
+type CurrentMeters = PerDirection<MeterLimits>;
+
 /// So many rules are far from the most octets of a request.
 const RULES_OF_A_STEP: usize = 4096;
 
@@ -462,6 +493,7 @@ fn fixed_differences(before: &Port, wanted: &Port) -> String {
         port.firewall.clear();
         port.routes.clear();
         port.peers.clear();
+        (port.meter_in, port.meter_out) = (None, None);
         port.transit.clear();
         port.subnets.clear();
         port.internet_gateways.clear();

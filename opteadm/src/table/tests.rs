@@ -1,5 +1,10 @@
+<<<<<<< HEAD
 use opte::api::{DumpLayerResp, PortStats, Stats, UftFlow};
 use oxide_vpc::api::{GuestPhysAddr, LanInfo, MacAddr, TunnelEndpoint};
+=======
+use opte::api::{DumpLayerResp, MeterLimits, PortStats, Stats, UftFlow};
+use oxide_vpc::api::{GuestPhysAddr, MacAddr, TunnelEndpoint};
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 
 use super::*;
 
@@ -19,6 +24,8 @@ fn port(name: &str) -> PortInfo {
         ephemeral_ip6_addr: None,
         floating_ip6_addrs: Vec::new(),
         state: "running".into(),
+        meter_in: MeterLimits::NONE,
+        meter_out: MeterLimits::NONE,
     }
 }
 

@@ -127,6 +127,8 @@ routes = ["10.0.0.0/24 sub4=10.0.0.0/24 system", "0.0.0.0/0 ig system", "::/0 dr
 transit = ["10.5.0.0/16", "fd05::/48 in"]
 subnets = ["10.6.0.0/24", "203.0.113.64/28 external"]
 peers = [20, 30]
+meter-in = "bits=1Gbit/s new-flows=1000/s"
+meter-out = "packets=10k/s flows=100000 burst=1s"
 [port.internet-gateways]
 "203.0.113.7" = ["6e1b9c7e-6a3c-4d5b-9d0e-000000000001"]
 [port.dhcp]
@@ -177,6 +179,8 @@ fn a_file_is_made_so_and_shown() {
 + opte0: route 0.0.0.0/0 ig system
 + opte0: route ::/0 drop custom
 + opte0: peers 20, 30
++ opte0: meter in bits=1Gbit/s new-flows=1k/s burst=100ms
++ opte0: meter out packets=10k/s flows=100000 burst=1000ms
 + opte0: transit 10.5.0.0/16
 + opte0: transit fd05::/48 in
 + opte0: subnet 10.6.0.0/24
@@ -196,7 +200,7 @@ fn a_file_is_made_so_and_shown() {
     let dry = host.ok(&["apply", "--dry-run", &file]);
     assert_eq!(
         dry,
-        format!("{expected}24 to add, 0 to change, 0 to remove; nothing was done\n")
+        format!("{expected}26 to add, 0 to change, 0 to remove; nothing was done\n")
     );
     assert_eq!(host.export(), "");
     assert_eq!(host.ok(&["apply", &file]), expected);
@@ -265,6 +269,23 @@ fn exactly_what_is_gone_is_removed() {
     let diff = host.apply(&peers("peers = [30, 20]"));
     assert_eq!(diff, "~ opte0: peers 20, 30\n");
     assert_eq!(host.apply(&peers("")), "~ opte0: peers none\n");
+    for (text, diff) in [
+        (
+            "meter-out = \"bits=1G/s\"",
+            "+ opte0: meter out bits=1Gbit/s burst=100ms\n",
+        ),
+        (
+            "meter-out = \"bits=1Gbit/s burst=1s\"\nmeter-in = \"flows=7\"",
+            "+ opte0: meter in flows=7 burst=100ms\n~ opte0: meter out bits=1Gbit/s burst=1000ms\n",
+        ),
+        (
+            "meter-out = \"burst=1000ms bits=1000M\"\nmeter-in = \"none\"",
+            "- opte0: meter in flows=7 burst=100ms\n",
+        ),
+        ("", "- opte0: meter out bits=1Gbit/s burst=1000ms\n"),
+    ] {
+        assert_eq!(host.apply(&peers(text)), diff, "{text}");
+    }
     let prefixes = |more: &str| format!("underlay = [\"u2\"]\n{}", port("opte0", 11, more));
     host.apply(&prefixes(
         "transit = [\"10.5.0.0/16\", \"10.7.0.0/16\"]\nsubnets = [\"10.6.0.0/24\", \"10.8.0.0/24\"]",
@@ -306,7 +327,21 @@ fn json_tells_the_changes() {
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
     let good = port("opte0", 11, "");
-    let cases: [(String, usize, &str); 24] = [
+    let cases: [(String, usize, &str); 26] = [
+        (
+            port("opte0", 11, "meter-in = \"packets=many\""),
+            8,
+            "invalid rate: 'many' (expected a number, with k, M, G or T behind it, a second, as in 10k/s or 1Gbit/s)",
+        ),
+        (
+            port(
+                "opte0",
+                11,
+                "mtu = 1500\nmeter-out = \"packets=1k/s burst=11s\"",
+            ),
+            9,
+            "invalid burst: 11000 ms is not from 1 ms to 10000 ms",
+        ),
         (
             port("opte0", 11, "peers = [20,\n10]"),
             8,

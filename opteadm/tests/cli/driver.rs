@@ -12,10 +12,12 @@ use opte::Direction;
 use opte::api::{
     ClearLftReq, ClearUftReq, DefaultRule, DumpLayerReq, DumpLayerResp, DumpStatsReq,
     DumpStatsResp, DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, FlowDetail, FlowId,
-    HeavyHittersReq, HeavyHittersResp, LayerDesc, LayerRule, ListLayersReq, ListLayersResp, NoResp,
-    OpteError, Page, PausePortReq, PortStats, RestorePortReq, RestorePortResp, SavePortReq,
-    SavePortResp, StartPortReq, Stats, TcpFlow, TracePacketReq, TracePacketResp, UftFlow,
+    HeavyHittersReq, HeavyHittersResp, LayerDesc, LayerRule, ListLayersReq, ListLayersResp,
+    MeterLimits, NoResp, OpteError, Page, PausePortReq, PortStats, RestorePortReq, RestorePortResp,
+    SavePortReq, SavePortResp, SetMeterReq, StartPortReq, Stats, TcpFlow, TracePacketReq,
+    TracePacketResp, UftFlow,
 };
+use opte::direction::PerDirection;
 use opte::port::HeavyFlow;
 use oxide_vpc::api::{
     AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
@@ -52,6 +54,7 @@ pub(crate) struct Port {
     pub(crate) routes: Vec<RouterEntry>,
     pub(crate) external: Option<SetExternalIpsReq>,
     pub(crate) peers: Vec<Vni>,
+    pub(crate) meters: PerDirection<MeterLimits>,
     pub(crate) transit: BTreeSet<(IpCidr, Direction)>,
     pub(crate) subnets: BTreeMap<IpCidr, AttachedSubnet>,
 }
@@ -200,6 +203,8 @@ impl Control for Driver {
                     .map(|cfg| cfg.external_ips.floating_ips.clone())
                     .unwrap_or_default(),
                 state: "running".into(),
+                meter_in: port.meters.inbound,
+                meter_out: port.meters.outbound,
             }
         });
         let (ports, next) = page(ports, req.page);
@@ -239,6 +244,7 @@ impl Control for Driver {
             routes: Vec::new(),
             external: None,
             peers: Vec::new(),
+            meters: PerDirection::default(),
             transit: BTreeSet::new(),
             subnets: BTreeMap::new(),
         };
@@ -383,6 +389,13 @@ impl Control for Driver {
     fn set_peers(&self, req: SetPeersReq) -> Done {
         self.with_port(&req.port_name, |port| {
             port.peers = req.peers;
+            Ok(NoResp {})
+        })
+    }
+
+    fn set_meter(&self, req: SetMeterReq) -> Done {
+        self.with_port(&req.port_name, |port| {
+            *port.meters.get_mut(req.dir) = req.limits;
             Ok(NoResp {})
         })
     }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use zerocopy::IntoBytes;
 
 /// Commands that change something, in an order in which each can be done, all on one host.
-const CHANGES: [&str; 31] = [
+const CHANGES: [&str; 34] = [
     "set-xde-underlay eth0 eth1",
     "set-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
     "set-v2p fd10::12 a8:40:25:f0:00:02 fd00:2::1 10",
@@ -42,6 +42,9 @@ const CHANGES: [&str; 31] = [
     "detach-subnet -p opte1 203.0.113.64/28",
     "set-peers -p opte1 20 30",
     "set-peers -p opte1",
+    "set-meter -p opte1 --dir in --packets 10k/s --bits 1Gbit/s --new-flows 1000/s --flows 100000 --burst 50ms",
+    "set-meter -p opte1 --dir out --bits 500M",
+    "clear-meter -p opte1 --dir in",
     "clear-uft -p opte1",
     "clear-lft -p opte1 firewall",
     "set-fw-rules -p opte1",
@@ -88,9 +91,11 @@ fn every_command_has_json() {
         "dump-v2b",
         "dump-stats",
         "show-stats -p opte1",
+        "show-meters",
     ];
     let of_port = [
         "list-layers -p opte1",
+        "show-meters -p opte1",
         "dump-layer -p opte1 firewall",
         "dump-uft -p opte1",
         "dump-tcp-flows -p opte1",
@@ -446,6 +451,33 @@ fn external_addresses_replace_those_before() {
 }
 
 #[test]
+fn meters_are_set_shown_and_cleared() {
+    let host = Host::with_port();
+    let headings = "LINK  DIR  PACKETS  BITS  NEW FLOWS  FLOWS  BURST  DROPPED\n";
+    assert_eq!(host.ok("show-meters"), headings);
+    host.ok("set-meter -p opte0 --dir out --packets 10k/s --bits 1Gbit/s --new-flows 1000/s --flows 100000 --burst 50ms");
+    assert_eq!(
+        host.ok("show-meters"),
+        "LINK   DIR  PACKETS  BITS          NEW FLOWS  FLOWS   BURST  DROPPED\n\
+         opte0  OUT  10000/s  1000000000/s  1000/s     100000  50 ms  0\n"
+    );
+    // What is not given is taken away.
+    host.ok("set-meter -p opte0 --dir out --flows 7");
+    assert_eq!(
+        host.ok("show-meters -p opte0"),
+        "LINK   DIR  PACKETS  BITS  NEW FLOWS  FLOWS  BURST   DROPPED\n\
+         opte0  IN   None     None  None       None   100 ms  0\n\
+         opte0  OUT  None     None  None       7      100 ms  0\n"
+    );
+    let meters: Value = serde_json::from_str(&host.ok("show-meters --json")).unwrap();
+    assert_eq!(meters[0]["limits"]["flows"], 7);
+    let ports: Value = serde_json::from_str(&host.ok("list-ports --json")).unwrap();
+    assert_eq!(ports[0]["meter_out"], meters[0]["limits"]);
+    host.ok("clear-meter -p opte0");
+    assert_eq!(host.ok("show-meters"), headings);
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line() {
     let host = Host::with_port();
     let create = |name: &str, change: (&str, &str)| {
@@ -473,6 +505,24 @@ fn what_is_wrong_is_said_in_one_line() {
             "set-peers -p opte0 x".into(),
             "invalid value 'x' for '[VNI]...': a VNI is a number of at most 24 bits: 0 to 16777215",
         ),
+        (
+            "set-meter -p opte0 --dir in".into(),
+            "the following required arguments were not provided: <--packets <RATE>|--bits <RATE>|--new-flows <RATE>|--flows <N>>",
+        ),
+        (
+            "set-meter -p opte0 --dir in --burst 1s".into(),
+            "the following required arguments were not provided: <--packets <RATE>|--bits <RATE>|--new-flows <RATE>|--flows <N>>",
+        ),
+        (
+            "set-meter -p opte0 --dir in --bits 1Gb".into(),
+            "invalid value '1Gb' for '--bits <RATE>': invalid rate: '1Gb' (expected a number, with k, M, G or T behind it, a second, as in 10k/s or 1Gbit/s)",
+        ),
+        (
+            "set-meter -p opte0 --dir in --bits 1k".into(),
+            "invalid bits: 1000/s is not from 8000/s to 1000000000000/s",
+        ),
+        ("clear-meter -p nope".into(), "port 'nope' not found"),
+        ("show-meters -p nope".into(), "port 'nope' not found"),
         (
             "remove-cidr -p opte0 10.5.0.0/16".into(),
             "port 'opte0' does not allow 10.5.0.0/16",

@@ -92,6 +92,17 @@ impl Host {
         client
             .call(&AddRouterEntryReq { port_name, entry })
             .unwrap();
+        self.ok(&[
+            "set-meter",
+            "-p",
+            "opte0",
+            "--dir",
+            "out",
+            "--packets",
+            "1M/s",
+            "--flows",
+            "1000",
+        ]);
         self.ok(&["allow-cidr", "-p", "opte0", "10.5.0.0/16"]);
         self.ok(&["attach-subnet", "-p", "opte0", "203.0.113.64/28", "-e"]);
     }

@@ -8,7 +8,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use opte::api::{OpteCmd, OpteError, Page, PausePortReq, Request};
+use opte::Direction;
+use opte::api::{MeterLimits, OpteCmd, OpteError, Page, PausePortReq, Request, SetMeterReq};
 use opte_headers::Vni;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,15 @@ pub enum ConfigItem {
         port_name: String,
         /// The VPCs.
         peers: Vec<Vni>,
+    },
+    /// So much may go one way through the port.
+    Meter {
+        /// The port.
+        port_name: String,
+        /// Which way.
+        dir: Direction,
+        /// How much.
+        limits: MeterLimits,
     },
     /// A guest is there. Those of this host's own ports are not listed.
     Virt2Phys(Virt2PhysMapping),
@@ -199,6 +209,8 @@ steps! {
     DetachSubnet(DetachSubnetReq),
     /// Says which VPCs a port exchanges packets with.
     SetPeers(SetPeersReq),
+    /// Sets how much may go one way through a port.
+    SetMeter(SetMeterReq),
     /// Maps a guest's address to its host.
     SetVirt2Phys(SetVirt2PhysReq),
     /// Removes the mapping of a guest's address.

@@ -6,7 +6,11 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
+<<<<<<< HEAD
 use opte::api::{GuestLink, IpCidr, NoResp, OpteError, Page, PortRange, check_port_name};
+=======
+use opte::api::{GENERIC_VERSION, IpCidr, MeterLimits, NoResp, OpteError, Page, check_port_name};
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 use opte_headers::{MacAddr, Vni};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -106,6 +110,10 @@ pub struct PortInfo {
     pub floating_ip6_addrs: Vec<Ipv6Addr>,
     /// `ready`, `running`, `paused`, `restored`.
     pub state: String,
+    /// How much the guest may be sent.
+    pub meter_in: MeterLimits,
+    /// How much the guest may send.
+    pub meter_out: MeterLimits,
 }
 
 /// What a port is on its LAN.

@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
-use opte::api::{IpCidr, OpteError};
+use opte::api::{IpCidr, MeterLimits, OpteError};
+use opte::direction::PerDirection;
 use opte::port::{PortError, PortState, RuleChange};
 use opte::rule::RuleId;
 use opte_headers::Vni;
@@ -50,6 +51,8 @@ pub enum PortEdit {
     DetachSubnet(IpCidr),
     /// Exchanges packets with the guests of these VPCs beside its own, and of no others.
     SetPeers(BTreeSet<Vni>),
+    /// Sets how much may go one way.
+    SetMeter(Direction, MeterLimits),
 }
 
 /// The external addresses of a port.
@@ -108,6 +111,7 @@ pub(super) struct Draft {
     external: Option<NewExternal>,
     prefixes: Option<Prefixes>,
     peers: Option<BTreeSet<Vni>>,
+    meters: PerDirection<Option<MeterLimits>>,
     removed_holes: Vec<(Direction, IpCidr)>,
     /// What NAT then knows the port as, if that changes.
     known: Option<Known>,
@@ -150,6 +154,10 @@ impl Draft {
                 PortEdit::AttachSubnet(subnet) => draft.attach(port, programmed, subnet)?,
                 PortEdit::DetachSubnet(cidr) => draft.detach(port, programmed, cidr)?,
                 PortEdit::SetPeers(peers) => draft.set_peers(port, peers)?,
+                PortEdit::SetMeter(dir, limits) => {
+                    limits.validate()?;
+                    *draft.meters.get_mut(dir) = Some(limits);
+                }
             }
         }
         draft.finish(port, programmed);
@@ -177,6 +185,11 @@ impl Draft {
         {
             port.reach.set_peers(peers.iter().copied(), &port.v2p);
             programmed.peers = peers;
+        }
+        for dir in Direction::BOTH {
+            if let Some(limits) = self.meters.get(dir) {
+                port.port.set_meter(dir, limits);
+            }
         }
         if self.rules_replaced {
             programmed.firewall.clear();

@@ -67,6 +67,7 @@ impl Control for Recorder {
         attach_subnet: AttachSubnetReq => NoResp,
         detach_subnet: DetachSubnetReq => NoResp,
         set_peers: SetPeersReq => NoResp,
+        set_meter: SetMeterReq => NoResp,
         set_v2p: SetVirt2PhysReq => NoResp,
         clear_v2p: ClearVirt2PhysReq => NoResp,
         dump_v2p: DumpVirt2PhysReq => DumpVirt2PhysResp,

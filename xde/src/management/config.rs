@@ -5,7 +5,8 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use opte::api::Page;
+use opte::Direction;
+use opte::api::{MeterLimits, Page};
 use opte_headers::Vni;
 use oxide_vpc::api::{
     ConfigItem, CreateLanPortReq, DumpConfigResp, GuestPhysAddr, IpCfg, Virt2BoundaryMapping,
@@ -112,7 +113,8 @@ fn count_of_port<L>(port: &Managed<L>) -> usize {
         let (rules, routes) = vpc.programmed();
         let prefixes = vpc.transit_cidrs().len() + vpc.attached_subnets().len();
         let lists = [vpc.internet_gateways().is_empty(), vpc.peers().is_empty()];
-        rules + routes + prefixes + lists.iter().filter(|empty| !**empty).count()
+        let lists = lists.iter().filter(|empty| !**empty).count();
+        rules + routes + prefixes + lists + set_meters(vpc).count()
     };
     1 + port.vpc().map_or(0, |vpc| of(vpc))
 }
@@ -133,6 +135,11 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
         let port_name = name();
         items.push(ConfigItem::Peers { port_name, peers });
     }
+    items.extend(set_meters(vpc).map(|(dir, limits)| ConfigItem::Meter {
+        port_name: name(),
+        dir,
+        limits,
+    }));
     let rules = vpc.firewall_rules().into_iter();
     items.extend(rules.map(|(id, rule)| ConfigItem::FwRule {
         port_name: name(),
@@ -155,6 +162,14 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
         subnet,
     }));
     items
+}
+
+/// The directions that are limited.
+fn set_meters(vpc: &VpcPort) -> impl Iterator<Item = (Direction, MeterLimits)> {
+    let meters = vpc.meters();
+    let each = Direction::BOTH.into_iter();
+    let each = each.map(move |dir| (dir, *meters.get(dir)));
+    each.filter(|(_, limits)| !limits.is_none())
 }
 
 /// The request that would make the port as it is now.

@@ -5,10 +5,15 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::net::Ipv6Addr;
 
-use opte::Direction;
 use opte::api::{OpteError, PortStats};
+<<<<<<< HEAD
 use opte_headers::Vni;
 use oxide_vpc::api::{CreateXdeReq, DEFAULT_MTU, GuestLink, LanInfo, PortInfo};
+=======
+use opte::drops::DropCounters;
+use opte::{Direction, DropReason};
+use oxide_vpc::api::{CreateXdeReq, DEFAULT_MTU, GuestLink, PortInfo};
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 use oxide_vpc::port::VpcPort;
 
 use super::managed::{Kind, Managed, PASSTHROUGH};
@@ -172,8 +177,13 @@ fn not_created(port: &str, error: &PlatformError) -> OpteError {
 }
 
 pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
+<<<<<<< HEAD
     let state = port.engine().map(|engine| engine.state().to_string());
     let vpc = port.vpc().ok();
+=======
+    let vpc = port.vpc.as_ref();
+    let meters = vpc.map(|vpc| vpc.meters()).unwrap_or_default();
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
     let v4 = vpc.map(|vpc| vpc.external_ips_v4());
     let v6 = vpc.map(|vpc| vpc.external_ips_v6());
     let cfg = port.kind.xde().map(|request| &request.cfg);
@@ -192,6 +202,7 @@ pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
         ip6_addr: cfg.and_then(|cfg| cfg.ipv6()).map(|v6| v6.private_ip),
         ephemeral_ip6_addr: v6.as_ref().and_then(|v6| v6.ephemeral_ip),
         floating_ip6_addrs: v6.map(|v6| v6.floating_ips).unwrap_or_default(),
+<<<<<<< HEAD
         lan: lan.map(|lan| LanInfo {
             link: port.kind.lan_link().unwrap_or_default().into(),
             public_ip: lan.public_ip,
@@ -199,7 +210,26 @@ pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
             ports: lan.ports,
         }),
         state: state.unwrap_or_else(|_| PASSTHROUGH.into()),
+=======
+        state: vpc.map_or_else(
+            || PASSTHROUGH.to_string(),
+            |vpc| vpc.port().state().to_string(),
+        ),
+        meter_in: meters.inbound,
+        meter_out: meters.outbound,
+>>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
     }
+}
+
+/// Packets that a meter dropped.
+fn metered(drops: &DropCounters) -> u64 {
+    let reasons = [
+        DropReason::MeterPackets,
+        DropReason::MeterBits,
+        DropReason::MeterNewFlows,
+        DropReason::MeterFlows,
+    ];
+    reasons.iter().map(|reason| drops.get(*reason)).sum()
 }
 
 /// The counters of a port: the driver's of it, and its engine's.
@@ -219,6 +249,7 @@ pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
                 ("uft_hit", traffic.uft_hit),
                 ("uft_miss", traffic.uft_miss),
                 ("revalidated", traffic.revalidated),
+                ("metered", metered(&traffic.drops)),
                 ("fragments_first", fragments.first),
                 ("fragments_followed", fragments.followed),
                 ("fragments_held", fragments.held),
