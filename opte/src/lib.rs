@@ -32,11 +32,7 @@ pub mod flow;
 pub mod fragment;
 pub mod layer;
 pub mod lpm;
-<<<<<<< HEAD
-=======
-mod memory;
 pub mod meter;
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 pub mod nat;
 pub mod network;
 pub mod packet;

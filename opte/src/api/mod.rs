@@ -14,11 +14,8 @@ mod dump;
 mod error;
 mod filter;
 mod life;
-<<<<<<< HEAD
 mod link;
-=======
 mod meter;
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 mod observe;
 mod ports;
 mod schema;
@@ -41,11 +38,8 @@ pub use filter::FlowFilter;
 pub use life::{
     PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, StartPortReq,
 };
-<<<<<<< HEAD
 pub use link::{DEFAULT_MTU, GuestLink, MIN_MTU};
-=======
 pub use meter::SetMeterReq;
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 pub use observe::{
     HeavyHittersReq, HeavyHittersResp, TraceFate, TracePacketReq, TracePacketResp, TraceStep,
 };

@@ -33,13 +33,8 @@ pub struct Change {
     /// The port it is of, if it is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-<<<<<<< HEAD
-    /// What kind of thing it is: `underlay`, `port`, `IP configuration`, `firewall`, `route`, `external addresses`, `peers`, `transit`, `subnet`, `v2p`, `v2b`,
-    /// `m2p`, `next hop`, `subscription`.
-=======
-    /// What kind of thing it is: `underlay`, `port`, `firewall`, `route`, `external addresses`, `peers`, `meter in`, `meter out`, `transit`,
-    /// `subnet`, `v2p`, `v2b`, `m2p`, `next hop`, `subscription`.
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
+    /// What kind of thing it is: `underlay`, `port`, `IP configuration`, `firewall`, `route`, `external addresses`, `peers`, `meter in`,
+    /// `meter out`, `transit`, `subnet`, `v2p`, `v2b`, `m2p`, `next hop`, `subscription`.
     pub what: &'static str,
     /// Which thing.
     pub which: String,

@@ -1,10 +1,5 @@
-<<<<<<< HEAD
-use opte::api::{DumpLayerResp, PortStats, Stats, UftFlow};
-use oxide_vpc::api::{GuestPhysAddr, LanInfo, MacAddr, TunnelEndpoint};
-=======
 use opte::api::{DumpLayerResp, MeterLimits, PortStats, Stats, UftFlow};
-use oxide_vpc::api::{GuestPhysAddr, MacAddr, TunnelEndpoint};
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
+use oxide_vpc::api::{GuestPhysAddr, LanInfo, MacAddr, TunnelEndpoint};
 
 use super::*;
 

@@ -6,11 +6,9 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
-<<<<<<< HEAD
-use opte::api::{GuestLink, IpCidr, NoResp, OpteError, Page, PortRange, check_port_name};
-=======
-use opte::api::{GENERIC_VERSION, IpCidr, MeterLimits, NoResp, OpteError, Page, check_port_name};
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
+use opte::api::{
+    GuestLink, IpCidr, MeterLimits, NoResp, OpteError, Page, PortRange, check_port_name,
+};
 use opte_headers::{MacAddr, Vni};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};

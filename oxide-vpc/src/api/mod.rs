@@ -49,15 +49,11 @@ pub use subnet::{AttachedSubnet, SubnetTextError, TransitCidr};
 
 pub use lan_nat::api::{CreateLanPortReq, IpConfig, IpConfigChange, SetIpConfigReq};
 pub use opte::Direction;
-<<<<<<< HEAD
 pub use opte::api::{
     CidrError, DEFAULT_MTU, DomainName, GuestLink, IpCidr, Ipv4Cidr, Ipv6Cidr, MIN_MTU, PortRange,
     PortRangeError,
 };
-=======
-pub use opte::api::{CidrError, DomainName, IpCidr, Ipv4Cidr, Ipv6Cidr, PortRange, PortRangeError};
 pub use opte::api::{MeterLimits, SetMeterReq};
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
 pub use opte_headers::{MacAddr, Vni};
 
 /// The virtual network of boundary services.

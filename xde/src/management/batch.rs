@@ -364,14 +364,11 @@ impl<'a, P: Platform> Draft<'a, P> {
                 let peers = req.peers.into_iter().collect();
                 self.edit(&req.port_name, PortEdit::SetPeers(peers))
             }
-<<<<<<< HEAD
             BatchStep::CreateLanPort(req) => self.create_lan(*req),
             BatchStep::SetIpConfig(req) => self.set_ip_config(&req),
-=======
             BatchStep::SetMeter(req) => {
                 self.edit(&req.port_name, PortEdit::SetMeter(req.dir, req.limits))
             }
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
             BatchStep::SetVirt2Phys(req) => {
                 let (vni, phys) = (req.phys.vni, GuestPhysAddr::from(req.phys));
                 self.v2p.insert((vni, req.vip), Some(phys));

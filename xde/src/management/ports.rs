@@ -6,14 +6,10 @@ use alloc::sync::Arc;
 use core::net::Ipv6Addr;
 
 use opte::api::{OpteError, PortStats};
-<<<<<<< HEAD
-use opte_headers::Vni;
-use oxide_vpc::api::{CreateXdeReq, DEFAULT_MTU, GuestLink, LanInfo, PortInfo};
-=======
 use opte::drops::DropCounters;
 use opte::{Direction, DropReason};
-use oxide_vpc::api::{CreateXdeReq, DEFAULT_MTU, GuestLink, PortInfo};
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
+use opte_headers::Vni;
+use oxide_vpc::api::{CreateXdeReq, DEFAULT_MTU, GuestLink, LanInfo, PortInfo};
 use oxide_vpc::port::VpcPort;
 
 use super::managed::{Kind, Managed, PASSTHROUGH};
@@ -177,13 +173,9 @@ fn not_created(port: &str, error: &PlatformError) -> OpteError {
 }
 
 pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
-<<<<<<< HEAD
     let state = port.engine().map(|engine| engine.state().to_string());
     let vpc = port.vpc().ok();
-=======
-    let vpc = port.vpc.as_ref();
-    let meters = vpc.map(|vpc| vpc.meters()).unwrap_or_default();
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
+    let meters = vpc.as_ref().map(|vpc| vpc.meters()).unwrap_or_default();
     let v4 = vpc.map(|vpc| vpc.external_ips_v4());
     let v6 = vpc.map(|vpc| vpc.external_ips_v6());
     let cfg = port.kind.xde().map(|request| &request.cfg);
@@ -202,7 +194,6 @@ pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
         ip6_addr: cfg.and_then(|cfg| cfg.ipv6()).map(|v6| v6.private_ip),
         ephemeral_ip6_addr: v6.as_ref().and_then(|v6| v6.ephemeral_ip),
         floating_ip6_addrs: v6.map(|v6| v6.floating_ips).unwrap_or_default(),
-<<<<<<< HEAD
         lan: lan.map(|lan| LanInfo {
             link: port.kind.lan_link().unwrap_or_default().into(),
             public_ip: lan.public_ip,
@@ -210,14 +201,8 @@ pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
             ports: lan.ports,
         }),
         state: state.unwrap_or_else(|_| PASSTHROUGH.into()),
-=======
-        state: vpc.map_or_else(
-            || PASSTHROUGH.to_string(),
-            |vpc| vpc.port().state().to_string(),
-        ),
         meter_in: meters.inbound,
         meter_out: meters.outbound,
->>>>>>> aef5508 (Meters: how many packets, bits and flows may go one way through a port)
     }
 }
 
