@@ -59,6 +59,8 @@ impl World {
             log: Arc::new(NoLog),
             limits: Limits {
                 flows: NonZeroU32::MIN.saturating_add(input.byte().into()),
+                flows_per_remote: NonZeroU32::new((input.byte() % 8).into()),
+                flows_per_address: NonZeroU32::new(input.byte().into()),
                 ..Limits::default()
             },
         };

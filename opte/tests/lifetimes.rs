@@ -21,6 +21,7 @@ fn idle_flows_expire_by_protocol_and_state() {
     let syn = tcp_frame((GUEST, 4), (FAR, 80), SYN, 1, 0, &[]);
     let port = bench.out(&syn).source_port;
     bench.inward(&tcp_frame((FAR, 80), (PUBLIC, port), SYN_ACK, 1, 2, &[]));
+    bench.out(&tcp_frame((GUEST, 4), (FAR, 80), ACK, 2, 2, &[]));
     let mut left = Vec::new();
     for seconds in [4, 2, 113, 2, 178, 2, 7138, 2] {
         bench.wait(Duration::from_secs(seconds));

@@ -142,10 +142,12 @@ impl Connection {
         self.state
     }
 
-    /// Whether both ends have been heard.
+    /// Whether both ends have been heard and have acknowledged what they heard: the handshake is complete.
     #[inline]
     pub fn is_confirmed(&self) -> bool {
-        self.ends.inbound.is(End::SEEN) && self.ends.outbound.is(End::SEEN)
+        let ends = [&self.ends.inbound, &self.ends.outbound];
+        ends.into_iter()
+            .all(|end| end.is(End::SEEN) && end.is(End::ACKED))
     }
 
     /// The sequence number behind all that the end has sent whose segments go `dir`.
