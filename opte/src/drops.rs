@@ -89,6 +89,8 @@ drop_reasons! {
     FragmentOrphan = "fragment_orphan",
     /// The flow table is full and holds nothing that may be displaced.
     FlowTableFull = "flow_table_full",
+    /// There is no memory for what the packet would need.
+    OutOfMemory = "out_of_memory",
     /// Who began the flow has as many as one address may have.
     FlowQuota = "flow_quota",
     /// The rule that had let the flow in is gone.

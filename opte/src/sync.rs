@@ -62,6 +62,18 @@ pub(crate) fn thread_number() -> usize {
     core::ptr::from_ref(&here).addr() >> 14
 }
 
+/// Lets others go on, for whoever waits for them.
+#[cfg(feature = "std")]
+pub(crate) fn relax() {
+    std::thread::yield_now();
+}
+
+/// Lets others go on, for whoever waits for them.
+#[cfg(not(feature = "std"))]
+pub(crate) fn relax() {
+    core::hint::spin_loop();
+}
+
 /// A lock that is held for a few instructions, by packets of one flow.
 pub(crate) type SpinLock<T> = spin::Mutex<T>;
 

@@ -328,13 +328,17 @@ pub(crate) enum Command {
     },
     /// Create the port that a file of `save-port` has, with its flows: packets go on as if nothing had happened.
     ///
-    /// Flows that the rules do not let pass any more are left out. What cannot be read is refused, and no port created.
+    /// Flows that the rules and mappings of now do not let pass are left out: say where its peers are (`set-v2p`, `set-v2b`) before. What
+    /// cannot be read is refused, and no port created.
     RestorePort {
         /// The file.
         file: PathBuf,
         /// Leave the port paused; `start-port` lets packets through.
         #[arg(long)]
         pause: bool,
+        /// The underlay address of this host, if the port was saved on another.
+        #[arg(long)]
+        src_underlay_addr: Option<Ipv6Addr>,
     },
     /// Tell what would become of a packet, step by step, and why. No packet is sent and nothing is changed.
     Trace {

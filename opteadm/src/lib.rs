@@ -18,6 +18,9 @@
 //! A request that fails has changed nothing, unless the driver ended or fell silent before it answered ([`Error::Gone`],
 //! [`Error::TimedOut`]): then nobody knows. A connection that breaks while the driver lives is made anew, and the request sent again under
 //! its number, so that the driver does it once.
+//!
+//! With the feature `tokio`, `AsyncClient` is the same for programs on Tokio. The project's `opteadm/examples/sync.rs` and `async.rs`
+//! are whole programs.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -32,10 +35,15 @@
 pub mod config;
 pub mod saved;
 
+#[cfg(feature = "tokio")]
+mod async_client;
 mod client;
 mod error;
 mod pages;
+mod session;
 
+#[cfg(feature = "tokio")]
+pub use async_client::{AsyncClient, AsyncPages};
 pub use client::{Client, DEFAULT_SOCKET};
 pub use error::Error;
 pub use pages::{Paged, Pages};

@@ -1,27 +1,37 @@
 //! Listings, which are answered page by page.
 
 use opte::api::{
-    DumpLayerReq, DumpStatsReq, DumpTcpFlowsReq, DumpUftReq, OpteError, Page, Request,
+    DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp, DumpTcpFlowsReq, DumpUftReq,
+    DumpUftResp, FlowFilter, Page, Request, TcpFlow,
 };
 use oxide_vpc::api::{
-    DumpConfigReq, DumpMcast2PhysReq, DumpMcastForwardingReq, DumpMcastSubscriptionsReq,
-    DumpVirt2BoundaryReq, DumpVirt2PhysReq, ListPortsReq,
+    DumpMcast2PhysReq, DumpMcastForwardingReq, DumpMcastSubscriptionsReq, DumpVirt2BoundaryReq,
+    DumpVirt2PhysReq, ListPortsReq, Mcast2PhysMapping, McastForwarding, McastSubscription,
+    PortInfo, Virt2BoundaryMapping, Virt2PhysMapping,
 };
 
+use crate::session::shorter;
 use crate::{Client, Error};
 
 /// A request that is answered page by page.
 pub trait Paged: Request {
+    /// All pages as one.
+    type Whole;
+
     /// Asks for this page.
     fn set_page(&mut self, page: Page);
     /// Where to go on after this answer; `None` if it was the last.
     fn next(response: &Self::Response) -> Option<u64>;
+    /// Adds a page to those before it.
+    fn gather(whole: Option<Self::Whole>, response: Self::Response) -> Self::Whole;
 }
 
 macro_rules! paged {
-    ($($request:ty),* $(,)?) => {
+    ($($request:ident: $whole:ty = $gather:expr;)*) => {
         $(
             impl Paged for $request {
+                type Whole = $whole;
+
                 fn set_page(&mut self, page: Page) {
                     self.page = page;
                 }
@@ -29,23 +39,84 @@ macro_rules! paged {
                 fn next(response: &Self::Response) -> Option<u64> {
                     response.next
                 }
+
+                fn gather(whole: Option<$whole>, response: Self::Response) -> $whole {
+                    let gather: fn(Option<$whole>, Self::Response) -> $whole = $gather;
+                    gather(whole, response)
+                }
             }
         )*
     };
 }
 
 paged! {
-    DumpConfigReq,
-    DumpLayerReq,
-    DumpMcast2PhysReq,
-    DumpMcastForwardingReq,
-    DumpMcastSubscriptionsReq,
-    DumpStatsReq,
-    DumpTcpFlowsReq,
-    DumpUftReq,
-    DumpVirt2BoundaryReq,
-    DumpVirt2PhysReq,
-    ListPortsReq,
+    DumpLayerReq: DumpLayerResp = |whole, mut page| match whole {
+        None => page,
+        Some(mut whole) => {
+            whole.rules.append(&mut page.rules);
+            whole.flows.append(&mut page.flows);
+            whole.next = page.next;
+            whole
+        }
+    };
+    DumpMcast2PhysReq: Vec<Mcast2PhysMapping> = |whole, page| chained(whole, page.mappings);
+    DumpMcastForwardingReq: Vec<McastForwarding> = |whole, page| chained(whole, page.entries);
+    DumpMcastSubscriptionsReq: Vec<McastSubscription> = |whole, page| chained(whole, page.entries);
+    DumpStatsReq: DumpStatsResp = |whole, page| DumpStatsResp {
+        ports: chained(whole.map(|whole| whole.ports), page.ports),
+        ..page
+    };
+    DumpTcpFlowsReq: Vec<TcpFlow> = |whole, page| chained(whole, page.flows);
+    DumpUftReq: DumpUftResp = |whole, page| DumpUftResp {
+        flows: chained(whole.map(|whole| whole.flows), page.flows),
+        ..page
+    };
+    DumpVirt2BoundaryReq: Vec<Virt2BoundaryMapping> = |whole, page| chained(whole, page.mappings);
+    DumpVirt2PhysReq: Vec<Virt2PhysMapping> = |whole, page| chained(whole, page.mappings);
+    ListPortsReq: Vec<PortInfo> = |whole, page| chained(whole, page.ports);
+}
+
+fn chained<T>(whole: Option<Vec<T>>, mut page: Vec<T>) -> Vec<T> {
+    let mut whole = whole.unwrap_or_default();
+    whole.append(&mut page);
+    whole
+}
+
+/// All of a layer.
+pub(crate) fn layer(port: &str, layer: &str) -> DumpLayerReq {
+    DumpLayerReq {
+        port_name: port.into(),
+        name: layer.into(),
+        page: Page::FIRST,
+        filter: FlowFilter::ALL,
+        rule: None,
+    }
+}
+
+/// All of a unified flow table.
+pub(crate) fn uft(port: &str) -> DumpUftReq {
+    DumpUftReq {
+        port_name: port.into(),
+        page: Page::FIRST,
+        filter: FlowFilter::ALL,
+    }
+}
+
+/// All TCP flows of a port.
+pub(crate) fn tcp_flows(port: &str) -> DumpTcpFlowsReq {
+    DumpTcpFlowsReq {
+        port_name: port.into(),
+        page: Page::FIRST,
+        filter: FlowFilter::ALL,
+    }
+}
+
+/// The counters of the driver, and of one port or of all.
+pub(crate) fn stats(port: Option<&str>) -> DumpStatsReq {
+    DumpStatsReq {
+        port_name: port.map(Into::into),
+        page: Page::FIRST,
+    }
 }
 
 /// The pages of a listing, each asked for when it is wanted. After an error there are no more.
@@ -103,23 +174,22 @@ impl Cursor {
         answer: Result<R::Response, Error>,
     ) -> Option<Result<R::Response, Error>> {
         let page = self.0?;
-        match &answer {
+        let answer = match answer {
             Ok(response) => {
-                self.0 = R::next(response).map(|cursor| Page { cursor, ..page });
+                self.0 = R::next(&response).map(|cursor| Page { cursor, ..page });
+                Ok(response)
             }
-            // Entries can be long: fewer of them, then.
-            Err(Error::Refused {
-                error: OpteError::RespTooLarge { .. },
-                ..
-            }) if page.limit > 1 => {
-                self.0 = Some(Page {
-                    limit: page.limit / 2,
-                    ..page
-                });
-                return None;
-            }
-            Err(_) => self.0 = None,
-        }
+            Err(error) => match shorter(page.limit, error) {
+                Ok(limit) => {
+                    self.0 = Some(Page { limit, ..page });
+                    return None;
+                }
+                Err(error) => {
+                    self.0 = None;
+                    Err(error)
+                }
+            },
+        };
         Some(answer)
     }
 }

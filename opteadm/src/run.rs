@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use opte::Direction;
@@ -82,13 +83,17 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Ok(()) => done(Ok(NoResp {}), json),
             Err(error) => Err(of_file(file, error)),
         },
-        Action::RestorePort { file, pause } => match client.restore_port(&file, pause) {
-            Ok(restored) => match json {
-                true => Ok(serde_json::to_string_pretty(&serde_json::to_value(restored)?)? + "\n"),
-                false => Ok(table::restored(&restored)),
-            },
-            Err(error) => Err(of_file(file, error)),
-        },
+        Action::RestorePort { file, pause, host } => {
+            match client.restore_port(&file, pause, host) {
+                Ok(restored) => match json {
+                    true => {
+                        Ok(serde_json::to_string_pretty(&serde_json::to_value(restored)?)? + "\n")
+                    }
+                    false => Ok(table::restored(&restored)),
+                },
+                Err(error) => Err(of_file(file, error)),
+            }
+        }
         Action::Apply(wanted) => wanted.apply(&mut client, json, yes, paint),
         Action::Export(format) => {
             let format = if json { Format::Json } else { format };
@@ -239,6 +244,7 @@ enum Action {
     RestorePort {
         file: PathBuf,
         pause: bool,
+        host: Option<Ipv6Addr>,
     },
     Apply(Box<Wanted>),
     Export(Format),
@@ -288,7 +294,11 @@ impl Action {
                 file,
                 pause,
             },
-            Command::RestorePort { file, pause } => Self::RestorePort { file, pause },
+            Command::RestorePort {
+                file,
+                pause,
+                src_underlay_addr: host,
+            } => Self::RestorePort { file, pause, host },
             Command::Trace { of, dir, packet } => {
                 let listing = Listing::Trace(of.port, dir, packet);
                 Self::List(listing, Watch { every: None })

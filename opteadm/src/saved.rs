@@ -14,6 +14,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use opte::api::{PausePortReq, RestorePortReq, RestorePortResp, SavePortReq, StartPortReq};
@@ -116,13 +117,18 @@ impl Client {
     }
 
     /// Creates the port that a file has, with all that was configured on it and its flows; with `stay_paused` it does not pass packets
-    /// until it is started. If that fails, there is no such port.
+    /// until it is started. If that fails, there is no such port. A guest that has moved is on another host than the file says: `host` is
+    /// then its underlay address.
     pub fn restore_port(
         &mut self,
         file: &Path,
         stay_paused: bool,
+        host: Option<Ipv6Addr>,
     ) -> Result<RestorePortResp, SavedError> {
-        let config = SavedPort::open(file)?.check()?;
+        let mut config = SavedPort::open(file)?.check()?;
+        if let Some(host) = host {
+            config.iter_mut().for_each(|item| move_to(host, item));
+        }
         let (port_name, steps) = steps_of(config)?;
         self.run_batch(&steps, None)?;
         let restored = self.restore_flows(file, &port_name);
@@ -216,6 +222,12 @@ fn is_of(item: &ConfigItem, port: &str) -> bool {
         | ConfigItem::Virt2Boundary(_)
         | ConfigItem::Mcast2Phys(_)
         | ConfigItem::McastForwarding(_) => false,
+    }
+}
+
+fn move_to(host: Ipv6Addr, item: &mut ConfigItem) {
+    if let ConfigItem::Port(request) = item {
+        request.cfg.phys_ip = host;
     }
 }
 

@@ -252,6 +252,16 @@ impl VpcPort {
         }
     }
 
+    /// Takes the guest out of the host's tables, unless it is said to be elsewhere by now. A port that goes away does so of itself, but
+    /// not before the last of those who use it.
+    pub fn unlocate(&self) {
+        if self.located.swap(false, Ordering::Relaxed) {
+            for ip in self.private_ips() {
+                self.v2p.clear_exact(self.cfg.vni, ip, self.phys());
+            }
+        }
+    }
+
     /// What [`VpcPort::locate`] says.
     pub fn location(&self) -> impl Iterator<Item = (Vni, IpAddr, GuestPhysAddr)> {
         let (vni, phys) = (self.cfg.vni, self.phys());
@@ -289,12 +299,7 @@ impl VpcPort {
 
 impl Drop for VpcPort {
     fn drop(&mut self) {
-        if !*self.located.get_mut() {
-            return;
-        }
-        for ip in self.private_ips() {
-            self.v2p.clear_exact(self.cfg.vni, ip, self.phys());
-        }
+        self.unlocate();
     }
 }
 

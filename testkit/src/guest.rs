@@ -27,6 +27,9 @@ pub struct Ping {
     pub mean_ms: Option<f64>,
 }
 
+/// Options of [`Guest::ping_with`] that make it send one request every 10 ms.
+pub const ONE_BY_ONE: &str = "-l 1 -i 0.01";
+
 impl Ping {
     /// Every request was answered.
     pub fn is_complete(&self) -> bool {
@@ -103,7 +106,7 @@ impl Guest {
         crate::topology::wait_for("a router advertisement", routed)
     }
 
-    /// Pings `to` this many times, 10 ms apart, waiting a second for the last reply.
+    /// Pings `to` this many times, all at once, waiting a second for a reply.
     ///
     /// # Errors
     /// If `ping` itself cannot work; silence from the other end is no error.
@@ -111,7 +114,7 @@ impl Guest {
         self.ping_with(to, count, "")
     }
 
-    /// Pings with further options of `ping`, split at spaces.
+    /// Pings with further options of `ping`, split at spaces: [`ONE_BY_ONE`] to measure.
     ///
     /// # Errors
     /// As [`ping`](Self::ping).
@@ -129,7 +132,8 @@ pub fn ping(from: &Namespace, link: &str, to: IpAddr, count: u32, options: &str)
         IpAddr::V6(ip) if ip.is_unicast_link_local() => format!("%{link}"),
         _ => String::new(),
     };
-    let line = format!("ping -n -c {count} -i 0.01 -W 1 {options} {to}{scope}");
+    // Of those that come after one that came, ping waits for the interval alone: on a busy machine, a short one would not do.
+    let line = format!("ping -n -c {count} -l {count} -i 0.5 -W 1 {options} {to}{scope}");
     let output = from.outcome(&line)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let summary = text

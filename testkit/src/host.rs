@@ -195,6 +195,18 @@ impl Host {
     /// # Errors
     /// In the words of `opteadm`.
     pub fn set_v2p(&self, guest: &GuestPlan) -> Result<()> {
+        self.v2p("set-v2p", guest)
+    }
+
+    /// Tells that nobody knows where a guest is: neither of its addresses.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn clear_v2p(&self, guest: &GuestPlan) -> Result<()> {
+        self.v2p("clear-v2p", guest)
+    }
+
+    fn v2p(&self, command: &str, guest: &GuestPlan) -> Result<()> {
         let GuestPlan {
             ip,
             ip6,
@@ -204,8 +216,8 @@ impl Host {
             ..
         } = guest;
         let underlay = place.underlay();
-        self.opteadm(&format!("set-v2p {ip} {mac} {underlay} {vni}"))?;
-        self.opteadm(&format!("set-v2p {ip6} {mac} {underlay} {vni}"))
+        self.opteadm(&format!("{command} {ip} {mac} {underlay} {vni}"))?;
+        self.opteadm(&format!("{command} {ip6} {mac} {underlay} {vni}"))
             .map(drop)
     }
 

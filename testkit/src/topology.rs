@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::plan::{self, GuestPlan, Place};
@@ -148,6 +149,15 @@ impl Topology {
         self.start_boundary(guests)
     }
 
+    /// What the boundary endpoint could not carry, and why.
+    pub fn boundary_log(&self) -> String {
+        std::fs::read_to_string(self.boundary_log_path()).unwrap_or_default()
+    }
+
+    fn boundary_log_path(&self) -> PathBuf {
+        self.lab.directory().join("boundary.log")
+    }
+
     /// Leaves all of it standing when this process ends.
     pub fn keep(self) {
         let Self {
@@ -179,7 +189,7 @@ impl Topology {
                     .arg(boundary_nat(external, ports, guest));
             }
         }
-        let log = self.lab.directory().join("boundary.log");
+        let log = self.boundary_log_path();
         let ready = || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             text.lines().filter(|line| *line == "ready").count()

@@ -43,13 +43,20 @@ impl Server {
     /// # Errors
     /// If they do not, with what it has written.
     pub fn goes_on(&self, words: u64) -> Result<()> {
-        let wanted = self.words()? + words;
-        let more = || self.words().is_ok_and(|now| now >= wanted);
-        wait_for("a conversation to go on", more).map_err(|_| {
+        self.comes_to(self.words()? + words)
+    }
+
+    /// Waits until so many words of a `tcp-talk` have come back in all.
+    ///
+    /// # Errors
+    /// If they do not, with what it has written.
+    pub fn comes_to(&self, words: u64) -> Result<()> {
+        let there = || self.words().is_ok_and(|now| now >= words);
+        wait_for("a conversation to go on", there).map_err(|_| {
             let text = self.output().unwrap_or_default();
-            let end = text.lines().rev().take(3).collect::<Vec<_>>();
+            let end: Vec<&str> = text.lines().rev().take(3).collect();
             Failure::new(
-                format!("go on to word {wanted}"),
+                format!("come to word {words}"),
                 format!("the last lines are {end:?}"),
             )
         })

@@ -11,7 +11,8 @@ use core::time::Duration;
 
 use opte::packet::{Gso, Offload};
 use opte::port::{LocalTunnel, Released, Verdict};
-use opte::sync::{KMutex, KRwLock};
+use opte::switch::Published;
+use opte::sync::KMutex;
 use opte::time::Moment;
 use opte::{Direction, DropReason};
 use opte_headers::program::Sums;
@@ -32,7 +33,7 @@ pub struct Driver<P: Platform> {
     pub(crate) counters: Counters,
     pub(crate) management: KMutex<crate::management::Management<P::Link>>,
     pub(crate) host: oxide_vpc::port::Host,
-    switch: KRwLock<Arc<Switch<P::Link>>>,
+    switch: Published<Switch<P::Link>>,
     waiting: KMutex<VecDeque<Waiting<P::Link>>>,
     /// Every port that is created from now on passes frames as they are.
     pub(crate) passthrough: bool,
@@ -73,7 +74,7 @@ impl<P: Platform> Driver<P> {
             counters: Counters::default(),
             management: KMutex::default(),
             host,
-            switch: KRwLock::new(Arc::new(Switch::new([], Vec::new()))),
+            switch: Published::new(Switch::new([], Vec::new())),
             waiting: KMutex::default(),
             passthrough,
         }
@@ -89,12 +90,13 @@ impl<P: Platform> Driver<P> {
         &self.counters
     }
 
-    /// The ports and links at this moment.
+    /// The ports and links at this moment. To be kept for a burst: who deletes a port waits for that.
     #[inline]
     pub fn switch(&self) -> Arc<Switch<P::Link>> {
-        Arc::clone(&self.switch.read())
+        self.switch.read()
     }
 
+    /// Makes this the switch. Afterwards no burst goes on with the one before: nothing reaches a port that is gone.
     pub(crate) fn replace_switch(&self, switch: Switch<P::Link>) {
         let path_mtu = switch.path_mtu();
         for port in switch.ports() {
@@ -105,7 +107,7 @@ impl<P: Platform> Driver<P> {
             let of_lan = |lan| Some(u16::try_from(of_lan(lan)?).unwrap_or(u16::MAX));
             engine.set_path_mtu(port.lan.map_or(path_mtu, of_lan));
         }
-        *self.switch.write() = Arc::new(switch);
+        self.switch.publish(switch).wait();
     }
 
     /// Takes a burst of frames that a guest has sent. An empty frame stands for one that came with a request that nobody can fulfil.

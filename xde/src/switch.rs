@@ -3,7 +3,7 @@
 mod lans;
 mod members;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,6 +14,7 @@ use opte::flow::Expired;
 use opte::network::Network;
 use opte::packet::LocalWay;
 use opte::port::{LocalTunnel, Port, Released, Verdict};
+use opte::switch::{NetworkId, PortMap, Station};
 use opte::time::Moment;
 use opte::{Direction, Packet};
 use opte_headers::{MacAddr, Vni};
@@ -56,6 +57,9 @@ pub trait Engine: Send + Sync {
 
     /// As [`Port::set_path_mtu`].
     fn set_path_mtu(&self, mtu: Option<u16>);
+
+    /// The port was taken out of the switch for good. Frames that are on their way from it may keep it for a while.
+    fn left(&self) {}
 
     /// As [`Port::expire`].
     fn expire(&self, now: Moment, slice: u32) -> Expired;
@@ -123,6 +127,15 @@ pub struct SwitchPort<L> {
     pub counters: Counters,
 }
 
+impl<L> SwitchPort<L> {
+    /// Tells its engine that it is in the switch no more.
+    pub(crate) fn left(&self) {
+        if let Some(engine) = &self.engine {
+            engine.left();
+        }
+    }
+}
+
 impl<L> fmt::Debug for SwitchPort<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SwitchPort")
@@ -134,8 +147,7 @@ impl<L> fmt::Debug for SwitchPort<L> {
 
 /// The ports and links there are at one moment. Never changed: a change makes another.
 pub struct Switch<L> {
-    by_id: BTreeMap<PortId, Arc<SwitchPort<L>>>,
-    by_address: BTreeMap<(u32, [u8; 6]), Arc<SwitchPort<L>>>,
+    ports: PortMap<Arc<SwitchPort<L>>>,
     own_addresses: BTreeSet<Ipv6Addr>,
     passthrough: Vec<Arc<SwitchPort<L>>>,
     underlay: Vec<UnderlayLink>,
@@ -149,28 +161,26 @@ impl<L> Switch<L> {
         ports: impl IntoIterator<Item = Arc<SwitchPort<L>>>,
         underlay: Vec<UnderlayLink>,
     ) -> Self {
-        let mut switch = Self {
-            by_id: BTreeMap::new(),
-            by_address: BTreeMap::new(),
-            own_addresses: BTreeSet::new(),
-            passthrough: Vec::new(),
+        let ports: Vec<_> = ports.into_iter().collect();
+        let (engines, passthrough) = ports
+            .iter()
+            .map(Arc::clone)
+            .partition::<Vec<_>, _>(|port| port.engine.is_some());
+        // Those of LANs are found by these.
+        let tunnelled = |port: &Arc<SwitchPort<L>>| port.lan.is_none() && port.engine.is_some();
+        let engines = engines.iter().filter(|port| tunnelled(port));
+        let own_addresses = engines.map(|port| port.underlay_address);
+        Self {
+            own_addresses: own_addresses.collect(),
+            ports: PortMap::new(ports.into_iter().map(|port| {
+                let station = tunnelled(&port).then(|| station(port.vni, port.mac));
+                (port.id.0, station, port)
+            })),
+            passthrough,
             underlay,
             members: Members::default(),
             lans: Lans::default(),
-        };
-        for port in ports {
-            if port.lan.is_some() {
-                // Found by its LAN.
-            } else if port.engine.is_some() {
-                let address = (port.vni.as_u32(), port.mac.octets());
-                switch.by_address.insert(address, Arc::clone(&port));
-                switch.own_addresses.insert(port.underlay_address);
-            } else {
-                switch.passthrough.push(Arc::clone(&port));
-            }
-            switch.by_id.insert(port.id, port);
         }
-        switch
     }
 
     /// The same with these members of groups.
@@ -202,26 +212,24 @@ impl<L> Switch<L> {
     /// The port that is `id` in the driver.
     #[inline]
     pub fn port(&self, id: PortId) -> Option<&Arc<SwitchPort<L>>> {
-        self.by_id.get(&id)
+        self.ports.port(id.0)
     }
 
     /// All ports.
     pub fn ports(&self) -> impl Iterator<Item = &Arc<SwitchPort<L>>> {
-        self.by_id.values()
+        self.ports.iter()
     }
 
     /// The port of the guest with address `mac` in network `vni`.
     #[inline]
     pub fn find(&self, vni: Vni, mac: MacAddr) -> Option<&Arc<SwitchPort<L>>> {
-        self.by_address.get(&(vni.as_u32(), mac.octets()))
+        self.ports.station(station(vni, mac))
     }
 
     /// The port of the guest with address `mac`, in whichever network, if there is but one: for frames of a network
     /// that all guests share.
     pub fn find_in_any(&self, mac: MacAddr) -> Option<&Arc<SwitchPort<L>>> {
-        let mut found = self.by_address.values().filter(|port| port.mac == mac);
-        let first = found.next()?;
-        found.next().is_none().then_some(first)
+        self.ports.sole(VPCS, mac)
     }
 
     /// Whether a tunnel that ends at `address` ends on this host.
@@ -253,6 +261,18 @@ impl<L> Switch<L> {
     #[inline]
     pub fn underlay(&self) -> &[UnderlayLink] {
         &self.underlay
+    }
+}
+
+/// The network of all VPCs.
+const VPCS: NetworkId = NetworkId(0);
+
+#[inline]
+fn station(vni: Vni, mac: MacAddr) -> Station {
+    Station {
+        network: VPCS,
+        vni,
+        mac,
     }
 }
 

@@ -22,6 +22,7 @@ use super::wheel::Wheel;
 use crate::Direction;
 use crate::api::FlowId;
 use crate::direction::PerDirection;
+use crate::memory;
 use crate::network::Network;
 use crate::port::{Limits, MAX_LAYERS};
 use crate::sync::SpinLock;
@@ -530,7 +531,9 @@ impl<N: Network> FlowTable<N> {
         let connection = cell.connection().and_then(|at| store.connections.get(at));
         let locked = connection.map(SpinLock::lock);
         for dir in Direction::BOTH {
-            if cell.counts(dir).is_much() {
+            // Without memory for it the cell goes on counting: it holds as much again.
+            let much = cell.counts(dir).is_much();
+            if much && (self.counted.contains_key(&id) || memory::is_at_hand()) {
                 let taken = cell.take_counts(dir);
                 let all = self.counted.entry(id).or_default().get_mut(dir);
                 all.packets += taken.packets;

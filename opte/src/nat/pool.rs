@@ -273,8 +273,11 @@ impl Inner {
     fn wake(&mut self, now: Moment, hold_down: Duration) {
         let first = *self.ports.start();
         let until = now + hold_down;
-        self.resting
-            .extend(self.returned.drain(..).map(|port| (until, port)));
+        // Without memory for them they are laid to rest later.
+        if self.resting.try_reserve(self.returned.len()).is_ok() {
+            let returned = self.returned.drain(..);
+            self.resting.extend(returned.map(|port| (until, port)));
+        }
         while let Some(&(until, port)) = self.resting.front() {
             if until > now {
                 break;
@@ -423,7 +426,8 @@ impl Drop for NatLease {
             inner.mapped.remove(&self.private);
         }
         inner.leases.remove(&self.port);
-        if self.unused.load(Ordering::Relaxed) {
+        // Without memory to note that the port is to rest, it does not.
+        if self.unused.load(Ordering::Relaxed) || inner.returned.try_reserve(1).is_err() {
             let bit = self.port - inner.ports.start();
             inner.free(bit);
         } else {

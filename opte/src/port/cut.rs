@@ -1,6 +1,5 @@
 //! Cutting IPv4 packets that do not fit the way and may be cut (RFC 791, section 3.2).
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use opte_headers::checksum::Sum;
@@ -28,13 +27,16 @@ impl<N: Network> Worker<'_, N> {
         let Some(rest) = cut(mtu, arrival.parsed, packet) else {
             return self.dropped(arrival.dir, DropReason::TooBig);
         };
+        let mut released = Vec::new();
+        if released.try_reserve_exact(rest.len()).is_err() {
+            return self.dropped(arrival.dir, DropReason::OutOfMemory);
+        }
         let first = self.fragment_of(arrival, packet, reply);
         let verdict = match first {
             Verdict::Forward { hash } => Verdict::ForwardWithHeld { hash },
             Verdict::ForwardWithHeld { .. } | Verdict::Held => first,
             Verdict::Hairpin(_) | Verdict::Drop(_) => return first,
         };
-        let mut released = Vec::new();
         for mut buffer in rest {
             let end = buffer.len();
             let Some(mut packet) = Packet::new(&mut buffer, HEAD_ROOM, end) else {
@@ -52,7 +54,15 @@ impl<N: Network> Worker<'_, N> {
                 });
             }
         }
-        self.port.inner.lock().released.extend(released);
+        let mut inner = self.port.inner.lock();
+        if inner.released.try_reserve(released.len()).is_ok() {
+            inner.released.extend(released);
+        } else {
+            drop(inner);
+            released
+                .iter()
+                .for_each(|_| self.counts.dropped(arrival.dir, DropReason::OutOfMemory));
+        }
         verdict
     }
 
@@ -106,9 +116,13 @@ fn cut(mtu: usize, parsed: &Parsed, packet: &mut Packet<'_>) -> Option<Vec<Vec<u
     let data = packet.bytes(l3 + HEADER, end)?;
     let count = data.len().div_ceil(size);
     let head = packet.bytes(0, l3)?;
-    let mut rest = Vec::with_capacity(count);
+    let mut rest = Vec::new();
+    rest.try_reserve_exact(count).ok()?;
     for (at, piece) in data.chunks(size).enumerate().skip(1) {
-        let mut buffer = vec![0; HEAD_ROOM];
+        let mut buffer = Vec::new();
+        let len = HEAD_ROOM + l3 + HEADER + piece.len();
+        buffer.try_reserve_exact(len).ok()?;
+        buffer.resize(HEAD_ROOM, 0);
         buffer.extend_from_slice(head);
         let last = at + 1 == count;
         let field = field.wrapping_add((at * size / 8) as u16);

@@ -9,6 +9,7 @@ use super::worker::Claimed;
 use super::{Inner, Port, PortState, Verdict, Worker, is_since};
 use crate::action::Context;
 use crate::flow::{Decisions, Key, NewFlow, NewSide, Passer, Passing, Proto};
+use crate::memory;
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::tcp::{Connection, Segment};
@@ -75,6 +76,8 @@ impl<N: Network> Inner<N> {
     ) -> Result<Verdict, DropReason> {
         if arrival.parsed.fragment == Fragment::No {
             self.whole(port, counts, arrival, packet, reply)
+        } else if !memory::is_at_hand() {
+            Err(DropReason::OutOfMemory)
         } else {
             self.fragment(port, counts, arrival, packet, reply)
         }
@@ -179,6 +182,9 @@ impl<N: Network> Inner<N> {
             return None;
         }
         if flow.epoch() != epoch {
+            if !memory::is_at_hand() {
+                return Some(Err(DropReason::OutOfMemory));
+            }
             self.revalidate(port, id, epoch, arrival.now);
             counts.revalidated(arrival.dir);
         }

@@ -11,6 +11,7 @@ use super::Step;
 use crate::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, StaticAction};
 use crate::flow::{Decision, Decisions, Key};
 use crate::layer::Layer;
+use crate::memory;
 use crate::network::{Handled, Network};
 use crate::rule::{DefaultAction, Match, RuleTable, Subject};
 use crate::saved::Saved;
@@ -334,6 +335,10 @@ impl<N: Network> Walk<N> {
                 let descriptor = match held {
                     Some(held) if action.retains(dir, &self.key, &self.meta, &**held) => {
                         held.clone()
+                    }
+                    // What holds the state of a flow is made where it must not fail.
+                    _ if !memory::is_at_hand() => {
+                        return Err(Stop::Drop(DropReason::OutOfMemory));
                     }
                     _ => allowed(match self.saved_at(at) {
                         Some(saved) => {

@@ -1,8 +1,11 @@
 //! Who must not reach whom, and that it is counted.
 
-use testkit::plan::{GATEWAY_MAC, NOWHERE};
-use testkit::{Guest, Overlay, Result};
+use std::net::IpAddr;
 
+use testkit::plan::{GATEWAY_MAC, GuestPlan, NOWHERE, Place, Snat};
+use testkit::{Failure, Guest, Overlay, Result};
+
+use crate::bulk::same_bytes;
 use crate::runner::ensure;
 
 /// Mallory has Carol's addresses in a VPC of her own, on the host of Alice and Bob.
@@ -41,6 +44,77 @@ pub(crate) fn another_vpc_is_out_of_reach(lab: &mut Overlay) -> Result<()> {
     ensure(counted >= 80, || {
         format!("80 packets dropped, {counted} counted")
     })
+}
+
+/// Trudy is to Alice what Mallory is to Carol: of another VPC, with the same addresses, on the same host. Both pairs talk at once,
+/// from the same address and port to the same address and port, and each hears what its own peer says.
+pub(crate) fn two_vpcs_with_equal_addresses_do_not_meet(lab: &mut Overlay) -> Result<()> {
+    let Overlay {
+        alice,
+        carol,
+        mallory,
+        topology,
+        ..
+    } = &*lab;
+    // Carol is on the second host and Mallory on the first; so is Trudy on the second and Alice on the first.
+    let trudy = GuestPlan {
+        name: "trudy",
+        place: Place::B,
+        port: "opte6",
+        vni: mallory.plan().vni,
+        mac: "a8:40:25:f0:00:06",
+        snat: Snat {
+            ports: (51_000, 51_999),
+            ..alice.plan().snat
+        },
+        ..*alice.plan()
+    };
+    let trudy = topology.add_guest(&trudy)?;
+    topology.a.set_v2p(trudy.plan())?;
+    trudy.dhcp()?;
+    trudy.configure_v6()?;
+    let pairs = [(alice, carol), (&trudy, mallory)];
+    for (from, _) in pairs {
+        let only = ("net/ipv4/ip_local_port_range", "40000 40000");
+        from.namespace().sysctl(&[only])?;
+    }
+    let outcome = both_talk(lab, pairs);
+    let default = ("net/ipv4/ip_local_port_range", "32768 60999");
+    alice.namespace().sysctl(&[default])?;
+    topology.a.clear_v2p(trudy.plan())?;
+    topology.remove_guest(trudy)?;
+    outcome
+}
+
+fn both_talk(lab: &Overlay, pairs: [(&Guest, &Guest); 2]) -> Result<()> {
+    let topology = &lab.topology;
+    let [(_, first), _] = pairs;
+    for address in [IpAddr::from(first.plan().ip), first.plan().ip6.into()] {
+        let mut sinks = Vec::new();
+        for (_, to) in pairs {
+            sinks.push(topology.serve(to.namespace(), &format!("tcp-sink {address} 7600"))?);
+        }
+        let sent: Vec<Result<String>> = std::thread::scope(|scope| {
+            let sources = pairs.map(|(from, _)| {
+                let seed = from.plan().vni;
+                let line = format!("tcp-source {address} 7600 8000000 {seed}");
+                scope.spawn(move || topology.traffic(from.namespace(), &line))
+            });
+            let joined = sources.map(|source| {
+                source
+                    .join()
+                    .unwrap_or_else(|_| Err(Failure::new("send", "a thread ended")))
+            });
+            joined.into()
+        });
+        for (sent, sink) in sent.into_iter().zip(sinks) {
+            let (sent, received) = (sent?, sink.finish()?);
+            ensure(same_bytes(&sent, &received), || {
+                format!("sent {sent}, received {received}")
+            })?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn a_spoofed_source_is_dropped(lab: &mut Overlay) -> Result<()> {

@@ -9,8 +9,11 @@ mod bulk;
 mod crash;
 mod dhcp;
 mod firewall;
+mod guide;
 mod hostile;
 mod isolation;
+mod live;
+mod moved;
 mod neighbours;
 mod outside;
 mod path;
@@ -93,8 +96,32 @@ const CASES: &[Case] = &[
         path::fragments_go_both_ways_through_snat,
     ),
     Case::new(
+        "live::a_removed_rule_ends_its_connections_and_no_others",
+        live::a_removed_rule_ends_its_connections_and_no_others,
+    ),
+    Case::new(
+        "live::an_unrelated_rule_is_not_noticed",
+        live::an_unrelated_rule_is_not_noticed,
+    ),
+    Case::new(
+        "live::a_floating_address_changes_under_connections",
+        live::a_floating_address_changes_under_connections,
+    ),
+    Case::new(
+        "moved::a_guest_moves_to_another_host_and_back",
+        moved::a_guest_moves_to_another_host_and_back,
+    ),
+    Case::new(
+        "moved::connections_outlive_a_restarted_driver",
+        moved::connections_outlive_a_restarted_driver,
+    ),
+    Case::new(
         "isolation::another_vpc_is_out_of_reach",
         isolation::another_vpc_is_out_of_reach,
+    ),
+    Case::new(
+        "isolation::two_vpcs_with_equal_addresses_do_not_meet",
+        isolation::two_vpcs_with_equal_addresses_do_not_meet,
     ),
     Case::new(
         "isolation::a_spoofed_source_is_dropped",
@@ -121,6 +148,10 @@ const CASES: &[Case] = &[
     Case::new(
         "hostile::noise_from_the_underlay",
         hostile::noise_from_the_underlay,
+    ),
+    Case::new(
+        "guide::what_the_guide_says_can_be_typed_in",
+        guide::what_the_guide_says_can_be_typed_in,
     ),
     Case::new(
         "crash::a_killed_driver_is_reported_and_replaced",

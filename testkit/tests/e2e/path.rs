@@ -121,9 +121,9 @@ pub(crate) fn fragments_go_both_ways_through_snat(lab: &mut Overlay) -> Result<(
         (FAR_V6.into(), &topology.far),
     ];
     for (address, place) in places {
-        // That long ones have to be cut shorter still on the way to the far one is learnt by the first.
+        // That long ones have to be cut shorter still on the way to the far one, and back, both ends learn by losing one each.
         let address: IpAddr = address;
-        alice.ping_with(address, 1, "-s 4000")?;
+        alice.ping_with(address, 3, "-s 4000")?;
         for bytes in [1473, 4000, 20_000] {
             let ping = alice.ping_with(address, 5, &format!("-s {bytes}"))?;
             ensure(ping.is_complete(), || {

@@ -135,6 +135,7 @@ fn run_in(overlay: &mut Overlay, cases: &[&Case]) -> Tally {
             continue;
         }
         let before = drops(overlay);
+        let told = overlay.topology.boundary_log().len();
         let start = Instant::now();
         let outcome = (case.run)(overlay);
         lab::pass_unless_interrupted();
@@ -150,6 +151,9 @@ fn run_in(overlay: &mut Overlay, cases: &[&Case]) -> Tally {
                     case.name,
                     drops(overlay),
                 );
+                let log = overlay.topology.boundary_log();
+                let since = log.get(told..).unwrap_or_default().lines();
+                since.for_each(|line| println!("    boundary: {line}"));
                 tally.failures.push((case.name, failure.to_string()));
             }
         }

@@ -200,6 +200,7 @@ impl<P: Platform> Driver<P> {
         let (id, link) = (port.switch.id, &port.switch.link);
         self.platform.delete_link(id, link).map_err(system)?;
         self.forget_waiting(id);
+        port.switch.left();
         Ok(())
     }
 

@@ -197,6 +197,9 @@ trait OfNetwork: Send + Sync {
 
     fn engine(&self) -> &Port<Self::Network>;
     fn usage(&self) -> [(&'static str, NatPoolUsage); 3];
+
+    /// As [`Engine::left`].
+    fn leave(&self) {}
 }
 
 impl OfNetwork for VpcPort {
@@ -208,6 +211,10 @@ impl OfNetwork for VpcPort {
 
     fn usage(&self) -> [(&'static str, NatPoolUsage); 3] {
         self.nat_usage()
+    }
+
+    fn leave(&self) {
+        self.unlocate();
     }
 }
 
@@ -251,6 +258,10 @@ impl<T: OfNetwork> Engine for T {
 
     fn take_released(&self) -> Vec<Released> {
         self.engine().take_released()
+    }
+
+    fn left(&self) {
+        self.leave();
     }
 
     fn set_path_mtu(&self, mtu: Option<u16>) {

@@ -67,6 +67,7 @@ impl<P: Platform> Driver<P> {
             return Err(system(error));
         }
         self.forget_waiting(id);
+        port.switch.left();
         management.multicast.forget_port(name);
         self.close_idle_lans(&mut management);
         // The links hear less from now on; if not, the frames are dropped here.

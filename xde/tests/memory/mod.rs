@@ -233,13 +233,8 @@ impl World {
             v6: cfg.ipv6().unwrap().private_ip.into(),
         };
         self.create(host, &guest.port, cfg.clone()).unwrap();
+        self.let_in(&guest, vni);
         let driver = &self.hosts[host];
-        let rule = format!("dir=in action=allow priority=65534 hosts=vni={vni}");
-        let port_name = guest.port.clone();
-        let rule = rule.parse().unwrap();
-        driver
-            .add_fw_rule(AddFwRuleReq { port_name, rule })
-            .unwrap();
         for subnet in ["172.30.0.0/22", "fd00:1::/64"] {
             let family = if subnet.contains(':') { 6 } else { 4 };
             let entry = RouterEntry {
@@ -262,6 +257,17 @@ impl World {
             }
         }
         guest
+    }
+
+    /// Has the firewall of a guest let its VPC in.
+    pub fn let_in(&self, guest: &Guest, vni: u32) {
+        let driver = &self.hosts[guest.host];
+        let rule = format!("dir=in action=allow priority=65534 hosts=vni={vni}");
+        let port_name = guest.port.clone();
+        let rule = rule.parse().unwrap();
+        driver
+            .add_fw_rule(AddFwRuleReq { port_name, rule })
+            .unwrap();
     }
 
     pub fn create(&self, host: usize, name: &str, cfg: VpcCfg) -> Result<NoResp, OpteError> {

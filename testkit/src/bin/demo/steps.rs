@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use testkit::guest::Ping;
+use testkit::guest::{ONE_BY_ONE, Ping};
 use testkit::plan::{
     ALICE, BOB, CAROL, GATEWAY, GATEWAY_V6, GUESTS, GuestPlan, MALLORY, OUTSIDE, OUTSIDE_V6, Place,
 };
@@ -106,7 +106,10 @@ pub(crate) fn reach(narrator: &mut Narrator, overlay: &Overlay) {
         topology,
     } = overlay;
     let both = |from: &Guest, v4: IpAddr, v6: IpAddr| -> Told {
-        let (v4, v6) = (complete(from.ping(v4, 20)?)?, complete(from.ping(v6, 20)?)?);
+        let (v4, v6) = (
+            complete(from.ping_with(v4, 20, ONE_BY_ONE)?)?,
+            complete(from.ping_with(v6, 20, ONE_BY_ONE)?)?,
+        );
         Ok(((), format!("IPv4 {v4:.3} ms, IPv6 {v6:.3} ms")))
     };
     let addresses = |guest: &Guest| {
@@ -224,7 +227,7 @@ pub(crate) fn bulk(narrator: &mut Narrator, overlay: &Overlay) {
             namespace.ip(&format!("addr add {address} dev eth0"))?;
         }
         let peer = IpAddr::from([192, 0, 2, 2]);
-        let ping = complete(testkit::guest::ping(&one, "eth0", peer, 20, "")?)?;
+        let ping = complete(testkit::guest::ping(&one, "eth0", peer, 20, ONE_BY_ONE)?)?;
         let rate = iperf3(topology, &one, &other, peer, 2)?;
         Ok((rate, format!("{rate:.2} Gbit/s, ping {ping:.3} ms")))
     });
