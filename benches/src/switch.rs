@@ -13,7 +13,9 @@ use oxide_vpc::api::{
 };
 use xde::command::Control as _;
 use xde::frame::Frame;
-use xde::platform::{LinkRequest, NextHop, NoNextHop, PlatformError, PortId, UnderlayLink};
+use xde::platform::{
+    LanId, LanLink, LinkRequest, NextHop, NoNextHop, PlatformError, PortId, UnderlayLink,
+};
 use xde::{Driver, Outbox, Platform};
 
 use crate::frames::{self, GATEWAY_MAC, HOST, VNI};
@@ -80,6 +82,16 @@ impl Platform for Still {
     }
 
     fn close_underlay(&self) {}
+
+    fn open_lan(&self, _: LanId, name: &str) -> Result<LanLink, PlatformError> {
+        Err(PlatformError::LinkNotFound { link: name.into() })
+    }
+
+    fn set_stations(&self, _: LanId, _: &[MacAddr]) {}
+
+    fn send_to_lan(&self, _: LanId, _: &[u8]) {}
+
+    fn close_lan(&self, _: LanId) {}
 
     fn next_hop(&self, _: Ipv6Addr, _: u32) -> Result<NextHop, NoNextHop> {
         Err(NoNextHop::NoUnderlay)

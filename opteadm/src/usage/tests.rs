@@ -214,6 +214,9 @@ fn values_of(argument: &Arg) -> Values {
                 "a8:40:25:f0:00:01:02",
             ],
         ),
+        "packets" | "bits" | "new_flows" => ("10k/s", &["?", "0x1", "10/min", "-1"]),
+        "flows" => ("1000", &["?", "-1", "4294967296"]),
+        "burst" => ("100ms", &["?", "100", "11s", "-1ms"]),
         "settings" => (
             "gw_ip=10.0.0.1",
             &[
