@@ -531,6 +531,9 @@ pub(crate) struct V2p {
 /// A group and what it is on the underlay.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct M2p {
+    /// The VPC whose own group it is; one for all VPCs, if none is given.
+    #[arg(long)]
+    pub(crate) vni: Option<Vni>,
     /// The group as guests know it.
     pub(crate) group: IpAddr,
     /// The underlay's group, of ff04::/16.

@@ -377,10 +377,12 @@ impl Action {
             }),
             Command::DumpM2p(watch) => Self::List(Listing::M2p, watch),
             Command::SetM2p(m2p) => change(SetMcast2PhysReq {
+                vni: m2p.vni,
                 group: m2p.group,
                 underlay: m2p.underlay,
             }),
             Command::ClearM2p(m2p) => change(ClearMcast2PhysReq {
+                vni: m2p.vni,
                 group: m2p.group,
                 underlay: m2p.underlay,
             }),

@@ -16,6 +16,8 @@ use oxide_vpc::api::{
     Virt2PhysMapping, Vni,
 };
 
+use oxide_vpc::network::MULTICAST_VNI;
+
 use crate::columns::{Paint, Table};
 use crate::meter::Meter;
 
@@ -412,9 +414,13 @@ impl<'a> Screen<'a> {
             ("IPv4 groups", IpAddr::is_ipv4 as fn(&IpAddr) -> bool),
             ("IPv6 groups", IpAddr::is_ipv6),
         ] {
-            let mut table = self.table(&["OVERLAY GROUP", "UNDERLAY MCAST"]);
+            let mut table = self.table(&["OVERLAY GROUP", "UNDERLAY MCAST", "VNI"]);
             for mapping in mappings.iter().filter(|mapping| is_family(&mapping.group)) {
-                table.row([mapping.group.to_string(), mapping.underlay.to_string()]);
+                table.row([
+                    mapping.group.to_string(),
+                    mapping.underlay.to_string(),
+                    mapping.vni.unwrap_or(MULTICAST_VNI).to_string(),
+                ]);
             }
             self.section(title)?;
             self.show(&mut table)?;

@@ -18,7 +18,7 @@ use crate::layer::overlay::HOP_LIMIT;
 /// The network of the boundary, through which packets leave and enter the overlay.
 pub const BOUNDARY_VNI: Vni = vni(BOUNDARY_SERVICES_VNI);
 
-/// The one network of all multicast.
+/// The network of groups that all VPCs share.
 pub const MULTICAST_VNI: Vni = vni(77);
 
 /// The destination of frames to the boundary, which looks at their IP header only.

@@ -432,8 +432,8 @@ impl<P: Platform> Control for Driver<P> {
 
     fn mcast_subscribe(&self, req: McastSubscribeReq) -> Result<NoResp, OpteError> {
         self.change_multicast(|multicast, management| {
-            management.vpc(&req.port_name)?;
-            multicast.subscribe(req)
+            let vni = management.vpc(&req.port_name)?.cfg().vni;
+            multicast.subscribe(vni, req)
         })
         .map(|()| NoResp {})
     }

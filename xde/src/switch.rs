@@ -23,7 +23,7 @@ use crate::counters::Counters;
 use crate::platform::{LanId, PortId, UnderlayLink};
 
 pub use lans::Lans;
-pub use members::{Members, Subscriber};
+pub use members::{Group, Members, Subscriber};
 
 /// Bytes that a tunnel puts around a guest's packet, from the outer IP header on: IPv6, UDP, Geneve with an option for the segment size,
 /// and the guest's Ethernet header.

@@ -3,9 +3,11 @@
 use core::net::{IpAddr, Ipv6Addr};
 
 use opte_headers::{
-    Ethernet, EthernetGet, EthernetSet, Ethertype, Geneve, GeneveGet, GeneveSet, Header,
-    IpProtocol, Ipv4, Ipv4Get, Ipv6, Ipv6Get, MacAddr, ParseError, Replication, Udp, UdpGet, Vni,
+    Ethernet, EthernetGet, EthernetSet, Ethertype, Geneve, GeneveGet, Header, IpProtocol, Ipv4,
+    Ipv4Get, Ipv6, Ipv6Get, MacAddr, ParseError, Replication, Udp, UdpGet, Vni,
 };
+
+use crate::switch::Group;
 
 /// The ends of a tunnel, and the guest in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,11 @@ pub(crate) struct GroupTunnel {
 }
 
 impl GroupTunnel {
+    /// The group, as members subscribe to it.
+    pub(crate) fn key(&self) -> Group {
+        (self.underlay, self.vni, self.group)
+    }
+
     /// Reads it off a frame; `None` if what is in the tunnel is no multicast packet.
     pub(crate) fn of(frame: &[u8]) -> Option<Self> {
         let (_, rest) = Ethernet::parse(frame).ok()?;
@@ -92,8 +99,8 @@ impl GroupTunnel {
     }
 }
 
-/// Writes the network, and who is to copy the packet, into a frame in the tunnel of a group. `None` if it has no place for them.
-pub(crate) fn set_replication(frame: &mut [u8], vni: Vni, replication: Replication) -> Option<()> {
+/// Writes who is to copy the packet into a frame in the tunnel of a group. `None` if it has no place for that.
+pub(crate) fn set_replication(frame: &mut [u8], replication: Replication) -> Option<()> {
     let (_, rest) = Ethernet::parse_mut(frame).ok()?;
     let (_, rest) = Ipv6::parse_mut(rest).ok()?;
     let (_, rest) = Udp::parse_mut(rest).ok()?;
@@ -105,8 +112,6 @@ pub(crate) fn set_replication(frame: &mut [u8], vni: Vni, replication: Replicati
         return None;
     };
     *bits = (replication as u8) << 6;
-    let (mut geneve, _) = Geneve::parse_mut(rest).ok()?;
-    geneve.set_vni(vni);
     Some(())
 }
 

@@ -124,7 +124,8 @@ impl Current {
                 self.v2b.entry(v2b.vip).or_default().extend(v2b.tep);
             }
             ConfigItem::Mcast2Phys(m2p) => {
-                self.multicast.groups.insert(m2p.group, m2p.underlay);
+                let group = (m2p.vni, m2p.group);
+                self.multicast.groups.insert(group, m2p.underlay);
             }
             ConfigItem::McastForwarding(forwarding) => {
                 let underlay = forwarding.underlay;

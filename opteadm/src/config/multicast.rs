@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use opte::api::Request;
+use opte_headers::Vni;
 use oxide_vpc::api::{
     ClearMcast2PhysReq, ClearMcastForwardingReq, McastNextHop, McastSubscribeReq,
     McastUnsubscribeReq, Replication, SetMcast2PhysReq, SetMcastForwardingReq, SourceFilter,
 };
+use oxide_vpc::mapping::Groups;
 use oxide_vpc::network::MULTICAST_VNI;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,9 @@ use super::{Config, Current, Text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct M2p {
+    /// The VPC whose own group it is; one for all VPCs if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vni: Option<Vni>,
     /// The group as guests know it.
     pub group: IpAddr,
     /// The underlay's group, of ff04::/16.
@@ -63,7 +68,7 @@ pub struct McastSubscribe {
 /// Multicast as a driver has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Multicast {
-    pub(super) groups: BTreeMap<IpAddr, Ipv6Addr>,
+    pub(super) groups: Groups,
     pub(super) forwarding: BTreeMap<(Ipv6Addr, Ipv6Addr), McastNextHop>,
     pub(super) subscriptions: BTreeMap<(IpAddr, String), SourceFilter>,
 }
@@ -88,7 +93,7 @@ impl Multicast {
             groups: config
                 .m2p
                 .iter()
-                .map(|m2p| (m2p.group, m2p.underlay))
+                .map(|m2p| ((m2p.vni, m2p.group), m2p.underlay))
                 .collect(),
             forwarding: forwarding.collect(),
             subscriptions: subscriptions.collect(),
@@ -99,7 +104,11 @@ impl Multicast {
     pub(super) fn write(&self, config: &mut Config) {
         let groups = self.groups.iter();
         config.m2p = groups
-            .map(|(&group, &underlay)| M2p { group, underlay })
+            .map(|(&(vni, group), &underlay)| M2p {
+                vni,
+                group,
+                underlay,
+            })
             .collect();
         let forwarding = self.forwarding.iter().map(|(&(underlay, next_hop), hop)| {
             let (include, exclude) = lists(&hop.filter);
@@ -128,12 +137,18 @@ impl Multicast {
 impl Config {
     pub(super) fn check_multicast(&self) -> Result<(), Fault> {
         let mut groups = BTreeSet::new();
-        for (at, &M2p { group, underlay }) in self.m2p.iter().enumerate() {
+        for (at, m2p) in self.m2p.iter().enumerate() {
             let path = [Step::Key("m2p"), Step::Index(at)];
-            let valid = SetMcast2PhysReq { group, underlay }.validate();
+            let (group, vni) = (m2p.group, m2p.vni);
+            let request = SetMcast2PhysReq {
+                vni,
+                group,
+                underlay: m2p.underlay,
+            };
+            let valid = request.validate();
             valid.map_err(|error| Fault::new(&path, error))?;
-            if !groups.insert(group) {
-                let message = format!("group {group} is mapped twice");
+            if !groups.insert((vni, group)) {
+                let message = format!("group {} is mapped twice", of_vpc(vni, group));
                 return Err(Fault::new(&path, message));
             }
         }
@@ -160,7 +175,12 @@ impl Config {
                 return Err(Fault::new(&path, message));
             }
         }
-        let ports: BTreeSet<&String> = self.ports.iter().map(|port| &port.name).collect();
+        let ports = self.ports.iter().map(|port| (&port.name, port.vni));
+        let ports: BTreeMap<&String, Vni> = ports.collect();
+        let is_mapped = |port: &String, group| {
+            let own = ports.get(port).copied();
+            groups.contains(&(own, group)) || groups.contains(&(None, group))
+        };
         let mut subscribed = BTreeSet::new();
         for (at, one) in self.mcast_subscribe.iter().enumerate() {
             let path = [Step::Key("mcast-subscribe"), Step::Index(at)];
@@ -173,9 +193,9 @@ impl Config {
             request
                 .validate()
                 .map_err(|error| Fault::new(&path, error))?;
-            let message = if !ports.contains(&one.port) {
+            let message = if !ports.contains_key(&one.port) {
                 format!("there is no port '{}'", one.port)
-            } else if !groups.contains(&one.group) {
+            } else if !is_mapped(&one.port, one.group) {
                 format!("group {} has no m2p", one.group)
             } else if !subscribed.insert((one.group, &one.port)) {
                 format!("port '{}' subscribes to {} twice", one.port, one.group)
@@ -201,11 +221,15 @@ impl Plan {
                 self.add(Operation::Remove, Some(port), "subscription", which, req);
             }
         }
-        for (&group, &underlay) in &then.groups {
-            let before = now.groups.get(&group);
+        for (&(vni, group), &underlay) in &then.groups {
+            let before = now.groups.get(&(vni, group));
             if before != Some(&underlay) {
-                let req = SetMcast2PhysReq { group, underlay };
-                let which = format!("{group} -> {underlay}");
+                let req = SetMcast2PhysReq {
+                    vni,
+                    group,
+                    underlay,
+                };
+                let which = format!("{} -> {underlay}", of_vpc(vni, group));
                 self.add(add_or_change(before.is_some()), None, "m2p", which, req);
             }
         }
@@ -256,10 +280,14 @@ impl Plan {
                 );
             }
         }
-        for (&group, &underlay) in &now.groups {
-            if !then.groups.contains_key(&group) {
-                let req = ClearMcast2PhysReq { group, underlay };
-                let which = format!("{group} -> {underlay}");
+        for (&(vni, group), &underlay) in &now.groups {
+            if !then.groups.contains_key(&(vni, group)) {
+                let req = ClearMcast2PhysReq {
+                    vni,
+                    group,
+                    underlay,
+                };
+                let which = format!("{} -> {underlay}", of_vpc(vni, group));
                 self.add(Operation::Remove, None, "m2p", which, req);
             }
         }
@@ -271,6 +299,14 @@ fn add_or_change(is_there: bool) -> Operation {
         Operation::Change
     } else {
         Operation::Add
+    }
+}
+
+/// A group as plans and complaints name it.
+fn of_vpc(vni: Option<Vni>, group: IpAddr) -> String {
+    match vni {
+        Some(vni) => format!("{group} of VPC {vni}"),
+        None => group.to_string(),
     }
 }
 

@@ -58,6 +58,9 @@ fn commands_one_by_one() {
     for command in [
         "set-m2p 239.1.2.3 ff04::1",
         "set-m2p ff0e::7 ff04::2",
+        "set-m2p --vni 10 239.1.2.4 ff04::2",
+        "set-m2p --vni 20 239.1.2.4 ff04::3",
+        "clear-m2p --vni 20 239.1.2.4 ff04::3",
         "set-mcast-fwd ff04::1 fd00:2::1 underlay",
         "set-mcast-fwd ff04::1 fd00:3::1 external",
         "set-mcast-fwd ff04::1 fd00:3::1 both --exclude 10.0.0.9,10.0.0.8",
@@ -71,10 +74,15 @@ fn commands_one_by_one() {
     let table = host.command("dump-m2p");
     assert!(table.starts_with(&format!("Multicast to Physical Mappings (M2P)\n{line}\n")));
     assert!(
-        table.contains("OVERLAY GROUP  UNDERLAY MCAST\n239.1.2.3      ff04::1\n"),
+        table.contains("OVERLAY GROUP  UNDERLAY MCAST  VNI\n239.1.2.3      ff04::1         77\n"),
         "{table}"
     );
-    assert!(table.contains("ff0e::7        ff04::2\n"), "{table}");
+    for row in [
+        "ff0e::7        ff04::2         77\n",
+        "239.1.2.4      ff04::2         10\n",
+    ] {
+        assert!(table.contains(row), "{table}");
+    }
     assert_eq!(
         host.command("dump-mcast-fwd"),
         format!(
@@ -114,7 +122,8 @@ fn commands_one_by_one() {
     ] {
         assert_eq!(host.command(command), "", "{command}");
     }
-    assert_eq!(json("dump-m2p").as_array().unwrap().len(), 1);
+    assert_eq!(json("dump-m2p").as_array().unwrap().len(), 2);
+    assert_eq!(json("dump-m2p")[1]["vni"], 10);
     assert_eq!(
         json("dump-mcast-fwd")[0]["next_hops"]
             .as_array()
@@ -146,6 +155,14 @@ fn what_is_wrong_is_said() {
             "invalid underlay group: ff05::1 is not of ff04::/16",
         ),
         ("clear-m2p 239.1.2.3 ff04::9", "no mapping for 239.1.2.3"),
+        (
+            "clear-m2p --vni 10 239.1.2.3 ff04::1",
+            "no mapping for 239.1.2.3",
+        ),
+        (
+            "set-m2p --vni 77 239.1.2.3 ff04::1",
+            "invalid VNI: 77 is no VPC's",
+        ),
         (
             "set-mcast-fwd ff04::1 ff04::2 both",
             "invalid next hop: ff04::2 is no host's",
@@ -216,6 +233,18 @@ fn a_file_is_followed_and_faults_in_it_are_found() {
          - m2p ff0e::7 -> ff04::1\n"
     );
     assert_eq!(host.apply(&host.export()), "");
+    // A VPC gets a group of its own, beside that for all.
+    let own = "[[m2p]]\nvni = 10\ngroup = \"239.1.2.3\"\nunderlay = \"ff04::2\"\n";
+    assert_eq!(
+        host.apply(&two_ports(&format!("{moved}{own}"))),
+        "+ m2p 239.1.2.3 of VPC 10 -> ff04::2\n"
+    );
+    assert_eq!(host.apply(&host.export()), "");
+    assert_eq!(
+        host.apply(&two_ports(&moved)),
+        "- m2p 239.1.2.3 of VPC 10 -> ff04::2\n"
+    );
+    assert_eq!(host.apply(&host.export()), "");
     // A port that goes takes its subscription along.
     let one = format!(
         "{UNDERLAY}{}\n[[m2p]]\ngroup = \"239.1.2.3\"\nunderlay = \"ff04::2\"\n",
@@ -243,6 +272,16 @@ fn a_file_is_followed_and_faults_in_it_are_found() {
             "invalid group: 10.0.0.1 is not a multicast address",
         ),
         (format!("{m2p}{m2p}"), 4, "group 239.1.2.3 is mapped twice"),
+        (
+            format!("{m2p}{m2p}vni = 10\n{m2p}vni = 10\n"),
+            8,
+            "group 239.1.2.3 of VPC 10 is mapped twice",
+        ),
+        (
+            format!("{m2p}vni = 20\n{}", sub("opte0", "239.1.2.3", "")),
+            5,
+            "group 239.1.2.3 has no m2p",
+        ),
         (
             sub("opte0", "239.1.2.3", ""),
             1,

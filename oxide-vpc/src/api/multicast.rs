@@ -13,20 +13,28 @@ use opte_headers::Vni;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::network::MULTICAST_VNI;
+use crate::network::{BOUNDARY_VNI, MULTICAST_VNI};
 
 /// Maps a group to the group that stands for it on the underlay. An earlier mapping of the group is replaced; its subscribers stay.
+///
+/// A group is one VPC's own, or one for all VPCs. A VPC's own mapping goes before that for all: with it the VPC's guests send to and
+/// hear one another alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct SetMcast2PhysReq {
+    /// The VPC whose group it is; all VPCs' if none.
+    pub vni: Option<Vni>,
     /// The group as guests know it.
     pub group: IpAddr,
     /// The underlay's group, of ff04::/16 (admin-local, RFC 7346).
     pub underlay: Ipv6Addr,
 }
 
-/// Removes the mapping of a group, and with it the subscriptions to the group.
+/// Removes the mapping of a group, and with it the subscriptions for which there is none left: guests of a VPC whose own mapping goes are
+/// members of the group for all VPCs, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct ClearMcast2PhysReq {
+    /// The VPC whose group it is; all VPCs' if none.
+    pub vni: Option<Vni>,
     /// The group as guests know it.
     pub group: IpAddr,
     /// What it is mapped to; another mapping is left alone.
@@ -43,7 +51,7 @@ pub struct DumpMcast2PhysReq {
 /// Some groups and what they are on the underlay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub struct DumpMcast2PhysResp {
-    /// Mappings, by group, IPv4 first.
+    /// Mappings: first those for all VPCs, then by VPC; by group, IPv4 first.
     pub mappings: Vec<Mcast2PhysMapping>,
     /// Where to go on.
     pub next: Option<u64>,
@@ -52,6 +60,8 @@ pub struct DumpMcast2PhysResp {
 /// What a group is on the underlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Schema)]
 pub struct Mcast2PhysMapping {
+    /// The VPC whose group it is; all VPCs' if none.
+    pub vni: Option<Vni>,
     /// The group as guests know it.
     pub group: IpAddr,
     /// The underlay's group.
@@ -106,7 +116,7 @@ pub struct McastForwarding {
 pub struct McastNextHop {
     /// The unicast underlay address whose route the packet takes. Its destination stays the group.
     pub addr: Ipv6Addr,
-    /// The network in which it is sent: [`MULTICAST_VNI`].
+    /// The network in which groups of all VPCs are sent: [`MULTICAST_VNI`]. Those of one VPC are sent in its own.
     pub vni: Vni,
     /// What the next hop is to do with it.
     pub replication: Replication,
@@ -318,7 +328,12 @@ impl From<Replication> for opte_headers::Replication {
 impl SetMcast2PhysReq {
     pub(super) fn check(&self) -> Result<(), OpteError> {
         check_group(self.group)?;
-        check_underlay_group(self.underlay)
+        check_underlay_group(self.underlay)?;
+        let shared = |vni: &Vni| matches!(*vni, MULTICAST_VNI | BOUNDARY_VNI);
+        match self.vni.filter(shared) {
+            Some(vni) => Err(invalid("VNI", format!("{vni} is no VPC's"))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -437,7 +452,15 @@ mod tests {
     fn groups_leave_the_link_and_are_admin_local_below() {
         let map = |group: &str, underlay: &str| {
             let (group, underlay) = (group.parse().unwrap(), underlay.parse().unwrap());
-            text(SetMcast2PhysReq { group, underlay }.validate())
+            let vni = None;
+            text(
+                SetMcast2PhysReq {
+                    vni,
+                    group,
+                    underlay,
+                }
+                .validate(),
+            )
         };
         let ok = [
             ("239.1.1.1", "ff04::1"),

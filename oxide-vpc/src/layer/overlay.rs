@@ -122,9 +122,10 @@ impl Reach {
 
     /// The tunnel of a group, which ends at every host with a member.
     fn group(&self, group: IpAddr) -> Option<Tunnel> {
+        let (vni, underlay) = self.groups.get(self.vni, group)?;
         Some(Tunnel {
-            underlay: self.groups.get(group)?,
-            vni: MULTICAST_VNI,
+            underlay,
+            vni,
             mac: match group {
                 IpAddr::V4(v4) => MacAddr::from_ipv4_multicast(v4),
                 IpAddr::V6(v6) => MacAddr::from_ipv6_multicast(v6),
@@ -355,15 +356,18 @@ impl StaticAction<VpcNetwork> for Decap {
         let external = key.flags & flag::EXTERNAL != 0;
         let multicast = key.destination_ip().is_multicast();
         let admitted = match (multicast, external) {
-            // The network of all groups carries nothing else, and no other carries groups.
-            (true, _) => vni == Some(MULTICAST_VNI),
+            // Groups are the VPC's own or all VPCs', whose network carries nothing else.
+            (true, _) => vni == Some(self.reach.vni) || vni == Some(MULTICAST_VNI),
             (false, true) => vni == Some(BOUNDARY_VNI),
             (false, false) => vni.is_some_and(|vni| self.reach.knows(vni)),
         };
         if !admitted {
             return Err(ActionError::Refused(DropReason::ForeignNetwork));
         }
-        if !external {
+        if multicast && vni == Some(self.reach.vni) {
+            // Whatever its address is elsewhere, it is a guest of the VPC: no other sends in this network.
+            meta.peer = vni;
+        } else if !external {
             let sender = self.reach.guest(key.source_ip());
             meta.peer = sender.map(|guest| guest.vni).or(vni);
         }

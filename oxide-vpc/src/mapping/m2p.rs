@@ -3,12 +3,27 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use opte::epoch::Epoch;
 use opte::sync::KRwLock;
+use opte_headers::Vni;
 
-/// Which underlay group stands for which group of the guests.
+use crate::network::MULTICAST_VNI;
+
+/// Which underlay group stands for which group of the guests: of one VPC's, or of all VPCs'.
 #[derive(Debug, Default)]
 pub struct Mcast2Phys {
-    groups: KRwLock<BTreeMap<IpAddr, Ipv6Addr>>,
+    groups: KRwLock<Groups>,
     epoch: Epoch,
+}
+
+/// Groups of one VPC, or of all, and what they are on the underlay.
+pub type Groups = BTreeMap<(Option<Vni>, IpAddr), Ipv6Addr>;
+
+/// The network in which a group's packets are sent, and the underlay's group, for guests of this VPC: by its own mapping, or by
+/// that for all VPCs.
+pub fn group_of(groups: &Groups, vni: Vni, group: IpAddr) -> Option<(Vni, Ipv6Addr)> {
+    let of = |scope| groups.get(&(scope, group)).copied();
+    of(Some(vni))
+        .map(|underlay| (vni, underlay))
+        .or_else(|| of(None).map(|underlay| (MULTICAST_VNI, underlay)))
 }
 
 impl Mcast2Phys {
@@ -17,27 +32,13 @@ impl Mcast2Phys {
         Self::default()
     }
 
-    /// The underlay's group.
-    pub fn get(&self, group: IpAddr) -> Option<Ipv6Addr> {
-        self.groups.read().get(&group).copied()
-    }
-
-    /// Says which underlay group stands for a group, or none; gives back which did before.
-    pub fn set(&self, group: IpAddr, underlay: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
-        let mut groups = self.groups.write();
-        let old = match underlay {
-            Some(underlay) => groups.insert(group, underlay),
-            None => groups.remove(&group),
-        };
-        drop(groups);
-        if old != underlay {
-            self.epoch.bump();
-        }
-        old
+    /// As [`group_of`].
+    pub fn get(&self, vni: Vni, group: IpAddr) -> Option<(Vni, Ipv6Addr)> {
+        group_of(&self.groups.read(), vni, group)
     }
 
     /// Puts these mappings in the place of all there are.
-    pub fn replace(&self, mappings: BTreeMap<IpAddr, Ipv6Addr>) {
+    pub fn replace(&self, mappings: Groups) {
         let mut groups = self.groups.write();
         if *groups != mappings {
             *groups = mappings;

@@ -12,6 +12,6 @@ mod m2p;
 mod v2b;
 mod v2p;
 
-pub use m2p::Mcast2Phys;
+pub use m2p::{Groups, Mcast2Phys, group_of};
 pub use v2b::Virt2Boundary;
 pub use v2p::{Virt2Phys, VpcGuests};

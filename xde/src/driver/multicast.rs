@@ -40,7 +40,7 @@ impl<P: Platform> Driver<P> {
             return self.drop_frame(&port.counters, reason, frame, outbox);
         }
         let members = switch.members();
-        let subscribers = members.subscribers(tunnel.underlay, tunnel.group).iter();
+        let subscribers = members.subscribers(&tunnel.key()).iter();
         let local = subscribers
             .filter(|subscriber| subscriber.port.id != port.id)
             .filter(|subscriber| {
@@ -89,12 +89,13 @@ impl<P: Platform> Driver<P> {
             let reason = DropReason::ParseIllegalValue;
             return self.drop_frame(&self.counters, reason, frame, outbox);
         };
+        let subscribers = switch.members().subscribers(&tunnel.key());
+        let is_foreign = tunnel.vni != MULTICAST_VNI && subscribers.is_empty();
         // What this host has sent comes back where the underlay floods it.
-        if tunnel.vni != MULTICAST_VNI || switch.is_own(tunnel.from) {
+        if is_foreign || switch.is_own(tunnel.from) {
             let reason = DropReason::ForeignNetwork;
             return self.drop_frame(&self.counters, reason, frame, outbox);
         }
-        let subscribers = switch.members().subscribers(tunnel.underlay, tunnel.group);
         self.counters.add(
             Count::McastRxNoSubscribers,
             u64::from(subscribers.is_empty()),
@@ -137,7 +138,7 @@ impl<P: Platform> Driver<P> {
                 };
                 self.counters.add(Count::McastTxExternal, external);
                 self.counters.add(Count::McastTxUnderlay, underlay);
-                if set_replication(frame.bytes_mut(), hop.vni, replication.into()).is_none() {
+                if set_replication(frame.bytes_mut(), replication.into()).is_none() {
                     let reason = DropReason::ProgramApply;
                     return self.drop_frame(&from.counters, reason, frame, outbox);
                 }

@@ -397,8 +397,8 @@ impl<'a, P: Platform> Draft<'a, P> {
             }
             BatchStep::ClearMcastForwarding(req) => self.multicast().unforward(&req),
             BatchStep::McastSubscribe(req) => {
-                self.vpc(&req.port_name)?;
-                self.multicast().subscribe(req)
+                let vni = self.vpc(&req.port_name)?.cfg().vni;
+                self.multicast().subscribe(vni, req)
             }
             BatchStep::McastUnsubscribe(req) => {
                 self.vpc(&req.port_name)?;

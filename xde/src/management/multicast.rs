@@ -16,6 +16,9 @@ use oxide_vpc::api::{
     SetMcastForwardingReq, SourceFilter,
 };
 
+use opte_headers::Vni;
+use oxide_vpc::mapping::{Groups, group_of};
+
 use super::Management;
 use super::managed::Managed;
 use crate::Driver;
@@ -25,23 +28,37 @@ use crate::switch::{Members, Subscriber};
 /// The three tables. What cannot be done leaves them as they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Multicast {
-    groups: BTreeMap<IpAddr, Ipv6Addr>,
+    groups: Groups,
     forwarding: BTreeMap<Ipv6Addr, BTreeMap<Ipv6Addr, McastNextHop>>,
-    subscriptions: BTreeMap<IpAddr, BTreeMap<String, SourceFilter>>,
+    subscriptions: BTreeMap<IpAddr, BTreeMap<String, Subscription>>,
+}
+
+/// What a port wants to hear of a group, and whose port it is.
+#[derive(Clone, Debug)]
+struct Subscription {
+    vni: Vni,
+    filter: SourceFilter,
 }
 
 impl Multicast {
     pub(super) fn map(&mut self, req: SetMcast2PhysReq) {
-        self.groups.insert(req.group, req.underlay);
+        self.groups.insert((req.vni, req.group), req.underlay);
     }
 
-    /// Removes a mapping, and the subscriptions, which have nothing to be delivered any more.
+    /// Removes a mapping, and the subscriptions that have nothing to be delivered any more.
     pub(super) fn unmap(&mut self, req: ClearMcast2PhysReq) -> Result<(), OpteError> {
-        if self.groups.get(&req.group) != Some(&req.underlay) {
+        let scoped = (req.vni, req.group);
+        if self.groups.get(&scoped) != Some(&req.underlay) {
             return Err(no_mapping(&req.group));
         }
-        self.groups.remove(&req.group);
-        self.subscriptions.remove(&req.group);
+        self.groups.remove(&scoped);
+        if let Some(ports) = self.subscriptions.get_mut(&req.group) {
+            let is_mapped = |vni| group_of(&self.groups, vni, req.group).is_some();
+            ports.retain(|_, one| is_mapped(one.vni));
+            if ports.is_empty() {
+                self.subscriptions.remove(&req.group);
+            }
+        }
         Ok(())
     }
 
@@ -66,13 +83,14 @@ impl Multicast {
         Ok(())
     }
 
-    /// Subscribes a port that there is.
-    pub(super) fn subscribe(&mut self, req: McastSubscribeReq) -> Result<(), OpteError> {
-        if !self.groups.contains_key(&req.group) {
+    /// Subscribes a port of this VPC that there is.
+    pub(super) fn subscribe(&mut self, vni: Vni, req: McastSubscribeReq) -> Result<(), OpteError> {
+        if group_of(&self.groups, vni, req.group).is_none() {
             return Err(no_mapping(&req.group));
         }
         let ports = self.subscriptions.entry(req.group).or_default();
-        ports.insert(req.port_name, req.filter);
+        let filter = req.filter;
+        ports.insert(req.port_name, Subscription { vni, filter });
         Ok(())
     }
 
@@ -103,7 +121,11 @@ impl Multicast {
 
     pub(super) fn mappings(&self) -> impl Iterator<Item = Mcast2PhysMapping> {
         let groups = self.groups.iter();
-        groups.map(|(&group, &underlay)| Mcast2PhysMapping { group, underlay })
+        groups.map(|(&(vni, group), &underlay)| Mcast2PhysMapping {
+            vni,
+            group,
+            underlay,
+        })
     }
 
     pub(super) fn forwarding(&self) -> impl Iterator<Item = McastForwarding> {
@@ -116,16 +138,16 @@ impl Multicast {
     }
 
     pub(super) fn subscriptions(&self) -> impl Iterator<Item = McastSubscription> {
-        self.subscriptions.iter().flat_map(|(&group, ports)| {
-            let underlay = self.groups.get(&group).copied();
-            ports
-                .iter()
-                .map(move |(port_name, filter)| McastSubscription {
-                    underlay: underlay.unwrap_or(Ipv6Addr::UNSPECIFIED),
+        self.subscriptions.iter().flat_map(move |(&group, ports)| {
+            ports.iter().map(move |(port_name, one)| {
+                let mapped = group_of(&self.groups, one.vni, group);
+                McastSubscription {
+                    underlay: mapped.map_or(Ipv6Addr::UNSPECIFIED, |(_, underlay)| underlay),
                     group,
                     port_name: port_name.clone(),
-                    filter: filter.clone(),
-                })
+                    filter: one.filter.clone(),
+                }
+            })
         })
     }
 
@@ -147,16 +169,16 @@ impl Multicast {
     pub(super) fn members<L>(&self, ports: &BTreeMap<String, Managed<L>>) -> Members<L> {
         let mut members = Members::default();
         for (group, subscribed) in &self.subscriptions {
-            let Some(&underlay) = self.groups.get(group) else {
-                continue;
-            };
-            let subscribers = subscribed.iter().filter_map(|(name, filter)| {
-                Some(Subscriber {
-                    port: Arc::clone(&ports.get(name)?.switch),
-                    filter: filter.clone(),
-                })
-            });
-            members.subscribe(underlay, *group, subscribers.collect());
+            for (name, one) in subscribed {
+                let mapped = group_of(&self.groups, one.vni, *group);
+                if let (Some((vni, underlay)), Some(port)) = (mapped, ports.get(name)) {
+                    let subscriber = Subscriber {
+                        port: Arc::clone(&port.switch),
+                        filter: one.filter.clone(),
+                    };
+                    members.subscribe((underlay, vni, *group), subscriber);
+                }
+            }
         }
         for (underlay, hops) in &self.forwarding {
             members.forward(*underlay, hops.values().cloned().collect());

@@ -5,15 +5,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use opte_headers::Vni;
 use oxide_vpc::api::{McastNextHop, SourceFilter};
 
 use super::SwitchPort;
 
 /// The members of groups: ports of this host, and next hops towards others.
 pub struct Members<L> {
-    local: BTreeMap<(Ipv6Addr, IpAddr), Vec<Subscriber<L>>>,
+    local: BTreeMap<Group, Vec<Subscriber<L>>>,
     remote: BTreeMap<Ipv6Addr, Vec<McastNextHop>>,
 }
+
+/// A group: what it is on the underlay, the network it is sent in, and what guests know it as.
+pub type Group = (Ipv6Addr, Vni, IpAddr);
 
 /// A port that has subscribed to a group.
 pub struct Subscriber<L> {
@@ -24,9 +28,9 @@ pub struct Subscriber<L> {
 }
 
 impl<L> Members<L> {
-    /// These ports, and no others, have subscribed to `group`, which is `underlay` on the underlay.
-    pub fn subscribe(&mut self, underlay: Ipv6Addr, group: IpAddr, ports: Vec<Subscriber<L>>) {
-        self.local.insert((underlay, group), ports);
+    /// Adds a port that has subscribed to a group.
+    pub fn subscribe(&mut self, group: Group, subscriber: Subscriber<L>) {
+        self.local.entry(group).or_default().push(subscriber);
     }
 
     /// Packets of an underlay group are sent to these next hops.
@@ -36,17 +40,15 @@ impl<L> Members<L> {
 
     /// The ports that have subscribed to a group.
     #[inline]
-    pub fn subscribers(&self, underlay: Ipv6Addr, group: IpAddr) -> &[Subscriber<L>] {
-        self.local
-            .get(&(underlay, group))
-            .map_or(&[], |subscribers| subscribers)
+    pub fn subscribers(&self, group: &Group) -> &[Subscriber<L>] {
+        self.local.get(group).map_or(&[], |subscribers| subscribers)
     }
 
     /// Whether any port has subscribed to a group that is this one on the underlay.
     pub(super) fn has_local(&self, underlay: Ipv6Addr) -> bool {
-        let least = (underlay, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let least = (underlay, Vni::default(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let next = self.local.range(least..).next();
-        next.is_some_and(|((found, _), _)| *found == underlay)
+        next.is_some_and(|((found, ..), _)| *found == underlay)
     }
 
     /// The next hops of an underlay group.
