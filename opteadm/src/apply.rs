@@ -7,12 +7,22 @@ use std::path::{Path, PathBuf};
 
 use opteadm::Client;
 use opteadm::config::{Change, Config, ConfigError, Format, Operation, Plan};
+use postcard_schema::Schema;
 use serde::Serialize;
 
 use crate::args::Apply;
 use crate::columns::Paint;
 use crate::confirm::confirmed;
 use crate::run::Failure;
+
+/// What was done, in print.
+#[derive(Serialize, Schema)]
+pub(crate) struct Applied {
+    /// Nothing was done: this is what would have been.
+    pub(crate) dry_run: bool,
+    /// What is different, in the order in which it is done.
+    pub(crate) changes: Vec<Change>,
+}
 
 /// A file that was read and understood.
 pub(crate) struct Wanted {
@@ -68,15 +78,10 @@ impl Wanted {
     }
 
     fn shown(&self, plan: &Plan, json: bool, paint: Paint) -> Result<String, Failure> {
-        #[derive(Serialize)]
-        struct Applied<'a> {
-            dry_run: bool,
-            changes: &'a [Change],
-        }
         if json {
             let applied = Applied {
                 dry_run: self.args.dry_run,
-                changes: plan.changes(),
+                changes: plan.changes().to_vec(),
             };
             return Ok(serde_json::to_string_pretty(&applied)? + "\n");
         }

@@ -368,6 +368,11 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the JSON Schema of what a command prints with --json.
+    Schema {
+        /// The command; all if none is given.
+        command: Option<String>,
+    },
     /// Print the reference of all commands, in Markdown.
     Reference,
     /// Write the manual pages.

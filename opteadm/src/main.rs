@@ -13,6 +13,7 @@ mod manual;
 mod meter;
 mod packet;
 mod run;
+mod schema;
 mod table;
 mod usage;
 mod watch;

@@ -6,9 +6,11 @@ use std::path::Path;
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use opte::api::OpteError;
 
 use crate::args::Cli;
 use crate::run::Failure;
+use crate::schema;
 
 /// What makes a shell complete the commands.
 pub(crate) fn completions(shell: Shell) -> String {
@@ -40,6 +42,27 @@ pub(crate) fn write_pages(dir: &Path) -> Result<String, Failure> {
         written += &format!("{}\n", path.display());
     }
     Ok(written)
+}
+
+/// The schema of what one command prints with `--json`, or all do.
+pub(crate) fn schema(command: Option<&str>) -> Result<String, Failure> {
+    let all = Cli::command();
+    let names = all.get_subcommands().map(Command::get_name);
+    let schema = match command {
+        None => schema::of_commands(names),
+        Some(command) => {
+            let asked = all.find_subcommand(command).map(Command::get_name);
+            let found = asked.and_then(schema::of_command);
+            found.ok_or_else(|| OpteError::InvalidArgument {
+                name: "<COMMAND>".into(),
+                reason: match asked {
+                    Some(name) => format!("{name} prints no JSON"),
+                    None => format!("there is no command '{command}'"),
+                },
+            })?
+        }
+    };
+    Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 
 /// All commands with their arguments, in Markdown: `docs/opteadm.md`.

@@ -4,6 +4,7 @@ use clap::Args;
 use opte::Direction;
 use opte::api::{DumpStatsResp, MeterLimits, parse_burst, parse_rate};
 use oxide_vpc::api::PortInfo;
+use postcard_schema::Schema;
 use serde::Serialize;
 
 /// Limits and how they are kept.
@@ -47,10 +48,13 @@ impl From<Limits> for MeterLimits {
 }
 
 /// The meter of a direction of a port, and what it did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Schema)]
 pub(crate) struct Meter {
+    /// The port.
     pub(crate) port: String,
+    /// Which way.
     pub(crate) dir: Direction,
+    /// How much may go that way.
     pub(crate) limits: MeterLimits,
     /// Packets that it dropped.
     pub(crate) dropped: u64,

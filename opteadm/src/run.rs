@@ -325,6 +325,7 @@ impl Action {
                 ConfigFormat::Json => Format::Json,
             }),
             Command::Completions { shell } => Self::Print(manual::completions(shell)),
+            Command::Schema { command } => Self::Print(manual::schema(command.as_deref())?),
             Command::Reference => Self::Print(manual::reference()),
             Command::Man { dir } => Self::Print(manual::write_pages(&dir)?),
             Command::ClearLft { of, layer } => change(ClearLftReq {

@@ -31,6 +31,20 @@ fn the_reference_is_that_of_the_commands_there_are() {
 }
 
 #[test]
+fn the_schema_is_that_of_what_is_printed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/opteadm.schema.json");
+    let now = opteadm(&["schema"]);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &now).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap();
+    assert!(
+        kept == now,
+        "docs/opteadm.schema.json is out of date: BLESS=1 cargo test -p opteadm --test manual"
+    );
+}
+
+#[test]
 fn every_command_has_a_page() {
     let directory = std::env::temp_dir().join(format!("opteadm-man-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();

@@ -8,6 +8,7 @@ use oxide_vpc::api::{
     CreateLanPortReq, DeleteXdeReq, GuestLink, IpConfig, IpConfigChange, Ipv4Cidr, MacAddr,
     PortRange, SetIpConfigReq,
 };
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::file::Fault;
@@ -16,7 +17,7 @@ use super::plan::{Operation, Plan, PlanError};
 use super::{Config, Current, default_mtu, is_default_mtu, is_false};
 
 /// A guest's port on a LAN. The keys of its addresses are those of `opteadm set-ip-config`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LanPort {
     /// Its name, which is that of its link too.

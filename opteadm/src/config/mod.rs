@@ -90,6 +90,7 @@ use oxide_vpc::api::{
     AttachedSubnet, DEFAULT_MTU, FirewallRule, IpCidr, Ipv4Cidr, Ipv6Cidr, MacAddr, PortRange,
     TransitCidr, Vni,
 };
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -101,7 +102,7 @@ pub use plan::{Change, Operation, Plan, PlanError};
 pub use text::{Route, RouteTextError, Text};
 
 /// Everything that can be configured on a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The links to the other hosts, one or two.
@@ -131,7 +132,7 @@ pub struct Config {
 }
 
 /// A guest's port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Port {
     /// Its name, which is that of its link too.
@@ -192,7 +193,7 @@ pub struct Port {
 }
 
 /// The addresses of one family.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Family<A, C> {
     /// The guest's address.
@@ -213,7 +214,7 @@ pub struct Family<A, C> {
 }
 
 /// A share of an external address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Snat<A> {
     /// The address.
@@ -223,7 +224,7 @@ pub struct Snat<A> {
 }
 
 /// What the guest learns by DHCP beside its address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Dhcp {
     /// The guest's host name.
@@ -241,7 +242,7 @@ pub struct Dhcp {
 }
 
 /// A guest on another host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct V2p {
     /// The VPC.
@@ -255,7 +256,7 @@ pub struct V2p {
 }
 
 /// A way out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct V2b {
     /// The prefix.

@@ -11,6 +11,7 @@ use oxide_vpc::api::{
 };
 use oxide_vpc::mapping::Groups;
 use oxide_vpc::network::MULTICAST_VNI;
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::file::Fault;
@@ -19,7 +20,7 @@ use super::plan::{Operation, Plan};
 use super::{Config, Current, Text};
 
 /// What a group is on the underlay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct M2p {
     /// The VPC whose own group it is; one for all VPCs if none.
@@ -32,7 +33,7 @@ pub struct M2p {
 }
 
 /// Where packets of an underlay group are sent on to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct McastForward {
     /// The underlay's group.
@@ -50,7 +51,7 @@ pub struct McastForward {
 }
 
 /// A port's subscription to a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct McastSubscribe {
     /// The port.

@@ -12,6 +12,7 @@ use oxide_vpc::api::{
     RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetMeterReq, SetPeersReq,
     SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
 };
+use postcard_schema::Schema;
 use serde::Serialize;
 
 use super::current::CurrentPort;
@@ -26,7 +27,7 @@ pub struct Plan {
 }
 
 /// A difference between what there is and what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Schema)]
 pub struct Change {
     /// What happens to the thing.
     pub operation: Operation,
@@ -41,7 +42,7 @@ pub struct Change {
 }
 
 /// What happens to a thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Schema)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// It is new.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use opte::api::CidrError;
 use oxide_vpc::api::{RouterEntry, RouterTextError};
+use postcard_schema::Schema;
+use postcard_schema::schema::NamedType;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -16,6 +18,10 @@ impl<T: fmt::Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
+}
+
+impl<T> Schema for Text<T> {
+    const SCHEMA: &'static NamedType = String::SCHEMA;
 }
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {

@@ -162,7 +162,7 @@ fn values_of(argument: &Arg) -> Values {
     let id = argument.get_id().as_str();
     let (right, wrong): (_, &[_]) = match id {
         "socket" | "port" | "name" | "layer" | "u1" | "u2" | "netns" | "link" => ("x", &[]),
-        "file" | "positional" => ("x", &[]),
+        "file" | "positional" | "command" => ("x", &[]),
         "dir"
             if argument.get_value_parser().type_id()
                 == std::any::TypeId::of::<std::path::PathBuf>() =>

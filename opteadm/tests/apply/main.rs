@@ -1,5 +1,7 @@
 //! `opteadm apply` and `export` against the real driver over a system in memory.
 
+#[path = "../json/mod.rs"]
+mod json;
 mod lan;
 #[path = "../../../xde/tests/memory/mod.rs"]
 mod memory;
@@ -305,12 +307,116 @@ fn exactly_what_is_gone_is_removed() {
     assert_eq!(host.export(), "");
 }
 
+/// What a configuration may leave out, and what not, is what its schema says.
+#[test]
+fn an_export_fits_its_schema() {
+    let host = Host::new();
+    host.apply(&everything());
+    let config = json::check("export", &host.ok(&["--json", "export"]));
+    let schema = json::schema("export");
+    let mut tried = (0, 0);
+    for pointer in objects(&config) {
+        let of = json::schema_of(&schema, &config, &pointer);
+        let Some(known) = of.get("properties").and_then(|known| known.as_object()) else {
+            continue;
+        };
+        let object = config.pointer(&pointer).unwrap().as_object().unwrap();
+        for name in object.keys() {
+            let mut without = config.clone();
+            without
+                .pointer_mut(&pointer)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .remove(name);
+            let parsed = Config::parse(&without.to_string());
+            let is_missed = parsed.is_err_and(|error| error.message.starts_with("missing field"));
+            let is_required = of["required"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|required| required == name);
+            assert!(known.contains_key(name));
+            assert_eq!(is_missed, is_required, "{pointer}/{name}");
+            if is_required {
+                tried.0 += 1
+            } else {
+                tried.1 += 1
+            }
+        }
+    }
+    assert!(tried.0 > 20 && tried.1 > 20, "{tried:?}");
+}
+
+#[test]
+fn what_is_listed_fits_its_schema() {
+    let host = Host::new();
+    host.apply(&everything());
+    let saved = host.directory.join("opte1.port").display().to_string();
+    for command in [
+        "list-ports",
+        "list-layers -p opte0",
+        "dump-layer -p opte0 firewall",
+        "dump-layer -p opte0 router --dir out",
+        "dump-uft -p opte0",
+        "dump-tcp-flows -p opte0",
+        "dump-stats",
+        "dump-stats -p opte0",
+        "dump-v2p",
+        "dump-v2b",
+        "dump-m2p",
+        "dump-mcast-fwd",
+        "dump-mcast-subs",
+        "heavy-hitters -p opte0",
+        "trace -p opte0 --dir out --source 10.0.0.11 --destination 192.0.2.1",
+        "trace -p opte0 --dir out --source 10.0.0.11 --destination 198.51.100.1",
+        "trace -p opte0 --dir out --hex 00",
+        "mcast-unsubscribe -p opte1 239.1.2.3",
+        &format!("save-port -p opte1 {saved}"),
+        "delete-xde opte1",
+        &format!("restore-port {saved}"),
+        "add-fw-rule -p opte0 --dir in --hosts any --protocol any --ports any --action allow --priority 7",
+    ] {
+        let words: Vec<&str> = command.split(' ').chain(["--json"]).collect();
+        let printed = json::check(words[0], &host.ok(&words));
+        assert!(!printed.is_null(), "{command}");
+    }
+}
+
+/// Where the objects are in a document.
+fn objects(value: &serde_json::Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = vec![(String::new(), value)];
+    while let Some((pointer, value)) = rest.pop() {
+        match value {
+            serde_json::Value::Object(members) => {
+                rest.extend(
+                    members
+                        .iter()
+                        .map(|(name, member)| (format!("{pointer}/{name}"), member)),
+                );
+                found.push(pointer);
+            }
+            serde_json::Value::Array(elements) => {
+                rest.extend(
+                    elements
+                        .iter()
+                        .enumerate()
+                        .map(|(at, element)| (format!("{pointer}/{at}"), element)),
+                );
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 #[test]
 fn json_tells_the_changes() {
     let host = Host::new();
     let file = host.file(&format!("{UNDERLAY}{}", port("opte0", 11, "")));
     let applied = host.ok(&["--json", "apply", "-n", &file]);
-    let value: serde_json::Value = serde_json::from_str(&applied).unwrap();
+    let value = json::check("apply", &applied);
     assert_eq!(
         value,
         serde_json::json!({
