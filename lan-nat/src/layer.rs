@@ -220,6 +220,10 @@ struct Snat {
 }
 
 impl StatefulAction<LanNat> for Snat {
+    fn share(&self) -> Option<&Arc<Share>> {
+        Some(&self.share)
+    }
+
     fn descriptor(
         &self,
         dir: Direction,

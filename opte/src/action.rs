@@ -6,6 +6,7 @@ use core::fmt;
 use opte_headers::frame::Parsed;
 use opte_headers::program::{Program, ProgramError};
 
+use crate::nat::Share;
 use crate::network::Network;
 use crate::provider::Random;
 use crate::saved::Saved;
@@ -174,6 +175,11 @@ pub trait StatefulAction<N: Network>: fmt::Display + Send + Sync {
         _context: Context<'_>,
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<N>>>, ActionError> {
         Ok(AllowOrDeny::Deny)
+    }
+
+    /// The share that it takes ports from, if it does: those that rest are saved with the port.
+    fn share(&self) -> Option<&Arc<Share>> {
+        None
     }
 
     /// Whether a live flow that matches this action now may keep the descriptor that it got from a rule before.

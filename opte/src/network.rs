@@ -1,5 +1,7 @@
 //! What the engine asks of a network definition.
 
+use alloc::string::{String, ToString};
+
 use opte_headers::ParseError;
 use opte_headers::frame::Parsed;
 
@@ -16,7 +18,12 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// What the layers of one walk tell one another. It starts as `Default` and never outlives the walk.
     type Meta: Clone + Default + Send + Sync + 'static;
 
-    /// Its name, by which saved state tells whose it is.
+    /// Its name and what else tells it from others of its kind, by which saved state tells whose it is.
+    fn instance(&self) -> String {
+        self.name().to_string()
+    }
+
+    /// Its name.
     fn name(&self) -> &str {
         ""
     }

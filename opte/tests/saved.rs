@@ -161,6 +161,80 @@ fn what_is_restored_is_what_was_saved() {
     }
 }
 
+/// Ports that rest go on resting for as long as they had left, and no longer.
+#[test]
+fn resting_ports_rest_on() {
+    let mut bench = Bench::of(shape());
+    for port in 1..=20 {
+        bench.out(&udp_frame((GUEST, port), (FAR, 53), b"ask"));
+    }
+    bench.wait(Duration::from_secs(121));
+    while bench.port.expire(bench.now, 100).more {}
+    // Laid to rest when the next port is asked for.
+    bench.out(&udp_frame((GUEST, 30), (FAR, 53), b"ask"));
+    bench.wait(Duration::from_secs(50));
+    bench.port.pause().unwrap();
+    assert_eq!((ports_leased(&bench), ports_resting(&bench)), (1, 20));
+    for limit in [0, 200, usize::MAX] {
+        let pages = pages_of(&bench, limit);
+        let mut other = fresh();
+        restore(&other, &pages).unwrap();
+        assert_eq!((ports_leased(&other), ports_resting(&other)), (1, 20));
+        // A page that is missing, and nothing is changed.
+        let none = fresh();
+        let (_, cut) = pages.split_last().unwrap();
+        restore(&none, cut).unwrap();
+        assert!(none.port.restore(none.now, b"no page").is_err());
+        assert_eq!((ports_leased(&none), ports_resting(&none)), (0, 0));
+        other.port.start();
+        other.wait(Duration::from_secs(69));
+        other.out(&udp_frame((GUEST, 31), (FAR, 53), b"ask"));
+        assert_eq!(ports_resting(&other), 20);
+        other.wait(Duration::from_secs(1));
+        other.out(&udp_frame((GUEST, 32), (FAR, 53), b"ask"));
+        assert_eq!(ports_resting(&other), 0);
+    }
+}
+
+/// What rules have counted goes to the rules that read the same, whatever their numbers.
+#[test]
+fn rules_go_on_counting() {
+    let hits = |bench: &Bench| {
+        let mut rules = Vec::new();
+        for layer in ["firewall", "nat", "overlay"] {
+            let dump = bench.port.dump_layer(layer, Page::FIRST).unwrap();
+            rules.push((dump.default_in.action, dump.default_in.hits));
+            rules.push((dump.default_out.action, dump.default_out.hits));
+            for rule in dump.rules {
+                rules.push((
+                    format!("{} {:?}", rule.priority, rule.predicates),
+                    rule.hits,
+                ));
+            }
+        }
+        rules.sort();
+        rules
+    };
+    let (bench, ..) = busy();
+    bench.allow_in(IpProtocol::TCP, 1);
+    let before = hits(&bench);
+    assert!(before.iter().map(|(_, hits)| hits).sum::<u64>() > 10);
+    bench.port.pause().unwrap();
+    let pages = pages_of(&bench, 300);
+    let other = fresh();
+    // Rules that came and went have taken numbers.
+    let gone = other.allow_in(IpProtocol::UDP, 1234);
+    other.allow_in(IpProtocol::TCP, 1);
+    other.port.remove_rule("firewall", In, gone).unwrap();
+    other.allow_in(IpProtocol::UDP, 9);
+    restore(&other, &pages).unwrap();
+    assert_eq!(hits(&other), before);
+    // A rule that is not there any more takes its count along.
+    let less = fresh();
+    restore(&less, &pages).unwrap();
+    assert!(hits(&less).len() + 2 == before.len());
+}
+
 #[test]
 fn timers_go_on_where_they_were() {
     let mut bench = Bench::of(shape());
@@ -357,7 +431,7 @@ fn a_changed_bit_is_found() {
             let error = restore(&other, &changed).unwrap_err();
             let expected = match at {
                 0..8 => matches!(error, RestoreError::NotSaved),
-                8..12 => matches!(error, RestoreError::Version { supported: 1, .. }),
+                8..12 => matches!(error, RestoreError::Version { supported: 2, .. }),
                 12..16 => matches!(
                     error,
                     RestoreError::Page { .. } | RestoreError::Corrupt { .. }

@@ -1,5 +1,7 @@
 //! What the engine knows of a VPC: how its frames are parsed, what identifies a flow, what its layers tell one another.
 
+use alloc::format;
+use alloc::string::String;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
@@ -119,6 +121,11 @@ impl Network for VpcNetwork {
     #[inline(always)]
     fn name(&self) -> &str {
         Self::NAME
+    }
+
+    /// Flows of one VPC are none of another, whatever their addresses.
+    fn instance(&self) -> String {
+        format!("{}, VNI {}", Self::NAME, self.vni)
     }
 
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError> {

@@ -8,7 +8,7 @@ use opte_headers::TcpFlags;
 use oxide_vpc::api::ExternalIpCfg;
 use oxide_vpc::network::{BOUNDARY_VNI, TUNNEL_ENDPOINT_MAC};
 use sim::outside::{FAR, from_outside, ports, world4};
-use sim::{At, Frame, Sent, World, floating, ip, snat, tcp, udp, via_gateway};
+use sim::{At, Frame, Sent, World, floating, guest, ip, snat, tcp, udp, via_gateway};
 
 /// Saves the port and restores it as the one of another world.
 fn moved(from: (&World, At), to: (&World, At)) -> Restored {
@@ -123,4 +123,19 @@ fn a_port_paused_in_the_middle() {
     let (_, after) = world.send(a, &query).left();
     assert_eq!(after.destination, before.destination);
     assert_eq!(world.vpc(a).port().counters().traffic.outbound.uft_miss, 2);
+}
+
+/// Addresses mean other guests in another VPC: the state of one is none of a port of the other's.
+#[test]
+fn the_state_of_another_vpc_is_refused() {
+    let mut world = World::new(2);
+    let (a, b) = (world.port(0, guest(7, 5)), world.port(1, guest(8, 5)));
+    world.vpc(a).port().pause().unwrap();
+    let page = world.vpc(a).port().save(world.now(), 0, 4096).unwrap();
+    world.vpc(b).port().reset();
+    let error = world.vpc(b).port().restore(world.now(), &page.bytes);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the state is of a port of network oxide-vpc, VNI 7, this one is of oxide-vpc, VNI 8"
+    );
 }

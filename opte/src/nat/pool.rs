@@ -240,6 +240,30 @@ impl NatPool {
         self.inner.lock().ports.clone()
     }
 
+    /// The ports that rest, and for how long, ascending.
+    pub(super) fn resting(&self, now: Moment) -> Vec<(u16, Duration)> {
+        let inner = self.inner.lock();
+        let resting = inner.resting.iter().filter(|(until, _)| *until > now);
+        let resting = resting.map(|(until, port)| (*port, until.since(now)));
+        let returned = inner.returned.iter().map(|port| (*port, self.hold_down));
+        resting.chain(returned).collect()
+    }
+
+    /// Lays a port to rest that is free, no longer than others.
+    pub(super) fn rest(&self, port: u16, now: Moment, until: Moment) {
+        let mut inner = self.inner.lock();
+        if !inner.ports.contains(&port) || until <= now || inner.resting.try_reserve(1).is_err() {
+            return;
+        }
+        let bit = port - inner.ports.start();
+        if inner.take(bit).is_none() {
+            return;
+        }
+        let until = until.min(now + self.hold_down);
+        let at = inner.resting.partition_point(|(other, _)| *other <= until);
+        inner.resting.insert(at, (until, port));
+    }
+
     /// How the pool fares.
     pub fn usage(&self) -> NatPoolUsage {
         let inner = self.inner.lock();

@@ -1,6 +1,7 @@
 //! A share of an external address.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -15,6 +16,7 @@ use crate::action::{ActionError, AllowOrDeny, Context};
 use crate::api::PortRange;
 use crate::saved::Saved;
 use crate::sync::KMutex;
+use crate::time::Moment;
 use crate::{Direction, DropReason};
 
 /// Some ports of an external address, for each protocol that has ports: TCP, UDP, and the echo of ICMP with its identifiers.
@@ -197,6 +199,23 @@ impl Share {
         match pool.and_then(|pool| pool.lease_again(private, public.1, context)) {
             Some(lease) => AllowOrDeny::Allow(self.mapping(lease, remote, context)),
             None => AllowOrDeny::Deny,
+        }
+    }
+
+    /// The ports that rest: of which of [`Share::pools`], and for how long.
+    pub(crate) fn resting(&self, now: Moment) -> Vec<(u8, u16, Duration)> {
+        let pools = self.pools().into_iter().zip(0..);
+        let each = pools.flat_map(|((_, pool), number)| {
+            let resting = pool.resting(now).into_iter();
+            resting.map(move |(port, left)| (number, port, left))
+        });
+        each.collect()
+    }
+
+    /// Lays a port to rest, unless it is in use.
+    pub(crate) fn rest(&self, pool: u8, port: u16, now: Moment, until: Moment) {
+        if let Some((_, pool)) = self.pools().get(usize::from(pool)) {
+            pool.rest(port, now, until);
         }
     }
 

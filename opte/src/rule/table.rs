@@ -248,6 +248,20 @@ impl<N: Network> RuleTable<N> {
         self.default_hits
     }
 
+    /// Says how many packets a rule has decided over.
+    pub(crate) fn set_hits(&mut self, id: RuleId, hits: u64) {
+        let place = self.places.get(&id);
+        let slot = place.and_then(|place| self.entries.get_mut(*place as usize));
+        if let Some(Some(entry)) = slot {
+            entry.hits = hits;
+        }
+    }
+
+    /// Says how many packets no rule matched.
+    pub(crate) fn set_default_hits(&mut self, hits: u64) {
+        self.default_hits = hits;
+    }
+
     fn enter(&mut self, entry: TableEntry<N>) {
         let (place, moves) = self.order.insert(rank_of(&entry));
         self.make(moves);

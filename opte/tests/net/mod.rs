@@ -162,6 +162,10 @@ struct Nat {
 }
 
 impl StatefulAction<Net> for SourceNat {
+    fn share(&self) -> Option<&Arc<Share>> {
+        Some(&self.0)
+    }
+
     fn descriptor(
         &self,
         _: Direction,

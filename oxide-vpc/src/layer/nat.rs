@@ -475,6 +475,10 @@ struct Snat {
 }
 
 impl StatefulAction<VpcNetwork> for Snat {
+    fn share(&self) -> Option<&Arc<Share>> {
+        Some(&self.share)
+    }
+
     fn descriptor(
         &self,
         dir: Direction,

@@ -3,7 +3,7 @@
 //! | page | what is in it |
 //! |---|---|
 //! | the first | what the port is: network, layers, the number of flows, the layout of a flow |
-//! | those between | flows, one behind the other |
+//! | those between | flows, one behind the other; then NAT ports that rest; then what rules have counted |
 //! | the last | how many flows there were |
 //!
 //! A page begins with [`PAGE_HEADER`] bytes: the eight letters `OPTESAVE`, the version of the format, the page's number and kind, the
@@ -11,9 +11,11 @@
 //! and told apart there ([`page_len`]).
 //!
 //! What is saved: every flow that packets may still use, with its key, counters, the time it has left, its TCP
-//! connection and what the layers hold for it (NAT ports). What is not: programs, which are made again by walking the layers, rules and their
-//! counters, which are configuration, and fragments that wait for others.
+//! connection and what the layers hold for it (NAT ports); the NAT ports that rest after use, and for how long; what each rule has
+//! counted, which goes to a rule that reads the same. What is not: programs, which are made again by walking the layers, rules,
+//! which are configuration, and fragments that wait for others, which is over within seconds.
 
+mod aside;
 mod record;
 mod restore;
 mod save;
@@ -161,7 +163,7 @@ impl fmt::Display for RestoreError {
 impl core::error::Error for RestoreError {}
 
 /// The version of the format. It changes with the pages, their order and what is in them; the layout of a flow is told by itself.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"OPTESAVE";
 
@@ -184,6 +186,10 @@ enum Kind {
     Head,
     Flows,
     End,
+    /// NAT ports that rest.
+    Resting,
+    /// What rules have counted.
+    Hits,
 }
 
 /// The first page.
@@ -260,6 +266,8 @@ fn open(page: &[u8]) -> Result<(u32, Kind, &[u8]), RestoreError> {
         0 => Kind::Head,
         1 => Kind::Flows,
         2 => Kind::End,
+        3 => Kind::Resting,
+        4 => Kind::Hits,
         _ => return Err(RestoreError::Corrupt { page: number }),
     };
     if body.len() != needed || sum(&unsummed, body) != header.sum.get() {

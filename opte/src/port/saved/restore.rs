@@ -1,7 +1,11 @@
 //! Restoring a port.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
+use alloc::vec::Vec;
 
+use serde::de::DeserializeOwned;
+
+use super::aside::{Hits, MOST, Resting};
 use super::record::{LAYOUT, Record};
 use super::{Head, Kind, RestoreError, Tail, open};
 use crate::flow::{Decisions, Key, NewFlow, NewSide, Past};
@@ -29,6 +33,24 @@ pub(in crate::port) struct Restoring {
     /// Flows there are to be.
     flows: u32,
     so_far: Restored,
+    /// What is made good with the last page.
+    resting: Vec<Resting>,
+    hits: Vec<Hits>,
+}
+
+impl Restoring {
+    /// A page is done; what has come so far.
+    fn next_page(&mut self) -> Restored {
+        self.page += 1;
+        self.so_far
+    }
+}
+
+/// Adds what a page has in it; `None` if that is not what it should be, or too much.
+fn take<T: DeserializeOwned>(body: &[u8], all: &mut Vec<T>) -> Option<()> {
+    let more: Vec<T> = postcard::from_bytes(body).ok()?;
+    let fits = all.len() + more.len() <= MOST && all.try_reserve(more.len()).is_ok();
+    fits.then(|| all.extend(more))
 }
 
 impl<N: Network> Port<N> {
@@ -97,19 +119,33 @@ impl<N: Network> Inner<N> {
             (Kind::Head, None) => self.begin(port, postcard::from_bytes(body).ok(), corrupt),
             (Kind::Flows, Some(mut restoring)) => {
                 let done = self.flows_of(port, now, body, &mut restoring);
-                let so_far = restoring.so_far;
-                restoring.page += 1;
+                let so_far = restoring.next_page();
                 self.restoring = Some(restoring);
                 done.unwrap_or(Err(corrupt)).map(|()| so_far)
+            }
+            (Kind::Resting, Some(mut restoring)) => {
+                let taken = take(body, &mut restoring.resting);
+                let so_far = restoring.next_page();
+                self.restoring = Some(restoring);
+                taken.ok_or(corrupt).map(|()| so_far)
+            }
+            (Kind::Hits, Some(mut restoring)) => {
+                let taken = take(body, &mut restoring.hits);
+                let so_far = restoring.next_page();
+                self.restoring = Some(restoring);
+                taken.ok_or(corrupt).map(|()| so_far)
             }
             (Kind::End, Some(restoring)) => {
                 let (so_far, tail) = (restoring.so_far, postcard::from_bytes::<Tail>(body));
                 self.restoring = Some(restoring);
                 match tail {
-                    Ok(tail) if tail.flows == so_far.flows + so_far.refused => Ok(Restored {
-                        complete: true,
-                        ..so_far
-                    }),
+                    Ok(tail) if tail.flows == so_far.flows + so_far.refused => {
+                        self.complete(now);
+                        Ok(Restored {
+                            complete: true,
+                            ..so_far
+                        })
+                    }
                     _ => Err(corrupt),
                 }
             }
@@ -120,6 +156,15 @@ impl<N: Network> Inner<N> {
         }
     }
 
+    /// Makes good what need not be before all pages have come.
+    fn complete(&mut self, now: Moment) {
+        if let Some(restoring) = self.restoring.take() {
+            self.rest(now, &restoring.resting);
+            self.count_again(&restoring.hits);
+            self.restoring = Some(restoring);
+        }
+    }
+
     fn begin(
         &mut self,
         port: &Port<N>,
@@ -127,10 +172,10 @@ impl<N: Network> Inner<N> {
         corrupt: RestoreError,
     ) -> Result<Restored, RestoreError> {
         let head = head.ok_or(corrupt)?;
-        let network = port.network.name();
+        let network = port.network.instance();
         if head.network != network {
             return Err(RestoreError::Network {
-                expected: network.to_string(),
+                expected: network,
                 found: head.network,
             });
         }
@@ -160,6 +205,8 @@ impl<N: Network> Inner<N> {
             page: 1,
             flows: head.flows,
             so_far: Restored::default(),
+            resting: Vec::new(),
+            hits: Vec::new(),
         });
         Ok(Restored::default())
     }

@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+use super::aside::LONGEST;
 use super::record::{LAYOUT, Record, longest};
 use super::{Head, Kind, PAGE_HEADER, Tail, seal};
 use crate::direction::PerDirection;
@@ -30,31 +31,66 @@ const MAX_PAGE: usize = 1 << 19;
 /// Flows that one page looks at, at most, so that nobody waits long for the port.
 const LOOKED_AT: u32 = 4096;
 
-/// A cursor: how often the port has been started, the number of the page, the number of the flow to go on with.
+/// What else is in one page, at most.
+const AT_ONCE: usize = 4096;
+
+/// A cursor: how often the port has been started, what is in the page and its number, and the number of what to go on with.
 struct Cursor {
     starts: u16,
+    part: Part,
     page: u32,
-    flow: u32,
+    from: u32,
 }
 
-/// Flow numbers, and pages, are below 2^24.
-const BITS: u32 = 24;
+/// What pages have in them, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Flows,
+    Resting,
+    Hits,
+    End,
+}
 
-/// Of the last page, which has no flow to begin with.
-const NO_FLOW: u32 = (1 << BITS) - 1;
+/// Numbers of flows, and of pages, are below 2^24.
+const BITS: u32 = 24;
+const MASK: u32 = (1 << BITS) - 1;
+/// How many of the starts are told apart.
+const STARTS: u16 = (1 << 14) - 1;
 
 impl Cursor {
     fn of(number: u64) -> Self {
-        let part = |from: u32| (number >> from) as u32 & NO_FLOW;
+        let field = |from: u32| (number >> from) as u32 & MASK;
         Self {
-            starts: (number >> (2 * BITS)) as u16,
-            page: part(BITS),
-            flow: part(0),
+            starts: (number >> (2 * BITS)) as u16 & STARTS,
+            part: match number >> 62 {
+                0 => Part::Flows,
+                1 => Part::Resting,
+                2 => Part::Hits,
+                _ => Part::End,
+            },
+            page: field(BITS),
+            from: field(0),
         }
     }
 
     fn number(&self) -> u64 {
-        u64::from(self.starts) << (2 * BITS) | u64::from(self.page) << BITS | u64::from(self.flow)
+        (self.part as u64) << 62
+            | u64::from(self.starts) << (2 * BITS)
+            | u64::from(self.page & MASK) << BITS
+            | u64::from(self.from & MASK)
+    }
+
+    /// Goes on at `next`, or with the next part.
+    fn go_on(&mut self, next: Option<u32>) {
+        self.page += 1;
+        self.from = next.unwrap_or_default();
+        if next.is_none() {
+            self.part = match self.part {
+                Part::Flows => Part::Resting,
+                Part::Resting => Part::Hits,
+                Part::Hits | Part::End => Part::End,
+            };
+        }
     }
 }
 
@@ -67,7 +103,7 @@ impl<N: Network> Port<N> {
     pub fn save(&self, now: Moment, cursor: u64, limit: usize) -> Result<SavedPage, PortError> {
         let _one = self.commands.lock();
         self.must_be(&[PortState::Paused])?;
-        let starts = self.starts.load(Ordering::Acquire) as u16;
+        let starts = self.starts.load(Ordering::Acquire) as u16 & STARTS;
         if cursor == 0 {
             return Ok(self.first_page(starts));
         }
@@ -77,20 +113,38 @@ impl<N: Network> Port<N> {
         }
         let number = cursor.page;
         let mut bytes = vec![0; PAGE_HEADER];
-        if cursor.flow == NO_FLOW {
-            let flows = self.inner.lock().saved_flows(now);
-            append(&mut bytes, &Tail { flows });
-            seal(&mut bytes, number, Kind::End);
-            return Ok(SavedPage { bytes, next: None });
-        }
+        let inner = self.inner.lock();
         let limit = limit.min(MAX_PAGE);
-        cursor.page += 1;
-        cursor.flow = self
-            .inner
-            .lock()
-            .save(now, cursor.flow, limit, &mut bytes)
-            .unwrap_or(NO_FLOW);
-        seal(&mut bytes, number, Kind::Flows);
+        let most = (limit.saturating_sub(PAGE_HEADER) / LONGEST).clamp(1, AT_ONCE);
+        let from = cursor.from as usize;
+        let behind = |count: usize| (count == most).then_some((from + count) as u32);
+        let kind = match cursor.part {
+            Part::Flows => {
+                let next = inner.save(now, cursor.from, limit, &mut bytes);
+                cursor.go_on(next);
+                Kind::Flows
+            }
+            Part::Resting => {
+                let resting = inner.resting(now, from, most);
+                append(&mut bytes, &resting);
+                cursor.go_on(behind(resting.len()));
+                Kind::Resting
+            }
+            Part::Hits => {
+                let hits = inner.hits(from, most);
+                append(&mut bytes, &hits);
+                cursor.go_on(behind(hits.len()));
+                Kind::Hits
+            }
+            Part::End => {
+                let flows = inner.saved_flows(now);
+                append(&mut bytes, &Tail { flows });
+                seal(&mut bytes, number, Kind::End);
+                return Ok(SavedPage { bytes, next: None });
+            }
+        };
+        drop(inner);
+        seal(&mut bytes, number, kind);
         Ok(SavedPage {
             bytes,
             next: Some(cursor.number()),
@@ -100,7 +154,7 @@ impl<N: Network> Port<N> {
     fn first_page(&self, starts: u16) -> SavedPage {
         let inner = self.inner.lock();
         let head = Head {
-            network: self.network.name().to_string(),
+            network: self.network.instance(),
             layers: inner.layer_names(),
             flows: inner.flows.len(),
             layout: LAYOUT.to_string(),
@@ -111,8 +165,9 @@ impl<N: Network> Port<N> {
         seal(&mut bytes, 0, Kind::Head);
         let next = Cursor {
             starts,
+            part: Part::Flows,
             page: 1,
-            flow: 0,
+            from: 0,
         };
         SavedPage {
             bytes,
