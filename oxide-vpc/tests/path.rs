@@ -1,86 +1,21 @@
-//! What happens on the way: congestion marks, packets that do not fit, that have come too far, or that a rule rejects.
+//! What happens on the way: congestion marks, packets that do not fit or that have come too far.
 
 mod sim;
 
-use std::net::IpAddr;
-
 use opte::Direction::{In, Out};
 use opte::DropReason;
-use opte::port::Fate;
+use opte_headers::TcpFlags;
 use opte_headers::checksum::Sum;
-use opte_headers::{Ethernet, Header, Icmpv4, Icmpv4Get, Icmpv6, Icmpv6Get, Ipv4, Ipv6, TcpFlags};
-use oxide_vpc::api::ExternalIpCfg;
 use oxide_vpc::network::{BOUNDARY_VNI, GATEWAY_MAC, TUNNEL_ENDPOINT_MAC};
-use sim::outside::{ENDPOINT, FAR, FAR6, from_outside, share6, world};
-use sim::{At, Body, Frame, Outer, Sent, World, floating, guest, ip, snat, tcp, udp, via_gateway};
+use sim::outside::{ENDPOINT, from_outside, share6};
+use sim::way::{
+    L3, answered, class, error, forbid_fragments, gateway, own, seal, set_class, set_hops, shared,
+    to_outside, transport_sum,
+};
+use sim::{Body, Frame, Outer, Sent, World, guest, ip, snat, tcp, udp};
 
-const L3: usize = Ethernet::MIN_LEN;
 /// Ethernet, IPv6, UDP and Geneve of the tunnel to the boundary.
 const TUNNEL: usize = L3 + 40 + 8 + 8;
-
-fn shared() -> (World, At) {
-    world(
-        snat("203.0.113.9", 1025, 4096),
-        share6("2001:db8:1::9", 1025, 4096),
-    )
-}
-
-fn own() -> (World, At) {
-    let v6 = ExternalIpCfg {
-        floating_ips: vec!["2001:db8:1::20".parse().unwrap()],
-        ..ExternalIpCfg::NONE
-    };
-    world(floating(&["203.0.113.20"]), v6)
-}
-
-fn to_outside(world: &World, a: At, v6: bool, body: Body) -> Frame {
-    let (from, to) = if v6 {
-        (world.v6(a), via_gateway(FAR6))
-    } else {
-        (world.v4(a), via_gateway(FAR))
-    };
-    Frame::new(from, to, body)
-}
-
-/// The traffic class of the IP header at `at`.
-fn class(frame: &[u8], at: usize) -> u8 {
-    match frame[at] >> 4 {
-        6 => frame[at] << 4 | frame[at + 1] >> 4,
-        _ => frame[at + 1],
-    }
-}
-
-fn set_class(frame: &mut [u8], at: usize, class: u8) {
-    if frame[at] >> 4 == 6 {
-        frame[at] = 0x60 | class >> 4;
-        frame[at + 1] = class << 4 | frame[at + 1] & 0x0f;
-        return;
-    }
-    frame[at + 1] = class;
-    seal(&mut frame[at..at + 20]);
-}
-
-fn seal(header: &mut [u8]) {
-    header[10..12].fill(0);
-    let sum = Sum::of(header).checksum();
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
-}
-
-fn set_hops(frame: &mut [u8], hops: u8) {
-    if frame[L3] >> 4 == 6 {
-        frame[L3 + 7] = hops;
-    } else {
-        frame[L3 + 8] = hops;
-        seal(&mut frame[L3..L3 + 20]);
-    }
-}
-
-fn forbid_fragments(frame: &mut [u8]) {
-    if frame[L3] >> 4 == 4 {
-        frame[L3 + 6] |= 0x40;
-        seal(&mut frame[L3..L3 + 20]);
-    }
-}
 
 const NOT_ECT: u8 = 0b00;
 const ECT_1: u8 = 0b01;
@@ -157,59 +92,6 @@ fn ecn_comes_out_of_the_tunnel() {
             }
         }
     }
-}
-
-/// An ICMP error in a frame to the guest: who sent it, its type and code, the MTU, and what it embeds. Its checksums are right.
-#[track_caller]
-fn error(world: &World, a: At, frame: &[u8]) -> (IpAddr, (u8, u8), u32, Vec<u8>) {
-    let (_, rest) = Ethernet::parse(frame).unwrap();
-    assert_eq!(frame[..6], world.mac(a).octets());
-    assert_eq!(frame[6..12], GATEWAY_MAC.octets());
-    let mtu = |message: &[u8]| u32::from_be_bytes(message[4..8].try_into().unwrap());
-    if rest[0] >> 4 == 4 {
-        use opte_headers::Ipv4Get;
-        let (ip, message) = Ipv4::parse(rest).unwrap();
-        assert_eq!(Sum::of(ip.fixed()).checksum(), 0);
-        assert_eq!(Sum::of(message).checksum(), 0);
-        assert_eq!(IpAddr::V4(ip.destination()), world.v4(a).1);
-        let (icmp, _) = Icmpv4::parse(message).unwrap();
-        assert!(rest.len() <= 576, "RFC 1812, section 4.3.2.3");
-        return (
-            ip.source().into(),
-            (icmp.ty().0, icmp.code()),
-            mtu(message),
-            message[8..].to_vec(),
-        );
-    }
-    use opte_headers::Ipv6Get;
-    let (ip, message) = Ipv6::parse(rest).unwrap();
-    let len = message.len() as u32;
-    let pseudo = opte_headers::checksum::pseudo_v6(ip.source(), ip.destination(), 58, len);
-    assert_eq!(pseudo.with(message).checksum(), 0);
-    assert_eq!(IpAddr::V6(ip.destination()), world.v6(a).1);
-    let (icmp, _) = Icmpv6::parse(message).unwrap();
-    assert!(rest.len() <= 1280, "RFC 4443, section 2.4 (c)");
-    (
-        ip.source().into(),
-        (icmp.ty().0, icmp.code()),
-        mtu(message),
-        message[8..].to_vec(),
-    )
-}
-
-#[track_caller]
-fn answered(world: &World, a: At, frame: &[u8]) -> Vec<u8> {
-    match world.process(a, Out, frame) {
-        Err(sent) => match *sent {
-            Sent::Answered(reply) => reply,
-            other => panic!("not answered: {other:?}"),
-        },
-        Ok(_) => panic!("not answered but sent"),
-    }
-}
-
-fn gateway(v6: bool) -> IpAddr {
-    ip(if v6 { "fd00:1::1" } else { "172.30.0.1" })
 }
 
 /// Shortfall 1.9: packets that did not fit the tunnel vanished. RFC 1191, section 4; RFC 8201; RFC 4443, section 3.2.
@@ -502,114 +384,6 @@ fn shortfall_1_19_segment_sizes_are_clamped_both_ways() {
             assert_eq!(mss_of(&got), expected, "of its answer");
         }
     }
-}
-
-fn transport_sum(ip: &[u8]) -> u16 {
-    use opte_headers::checksum::{pseudo_v4, pseudo_v6};
-    let pseudo = if ip[0] >> 4 == 4 {
-        let address = |at: usize| <[u8; 4]>::try_from(&ip[at..at + 4]).unwrap().into();
-        pseudo_v4(address(12), address(16), 6, ip.len() as u16 - 20).with(&ip[20..])
-    } else {
-        let address = |at: usize| <[u8; 16]>::try_from(&ip[at..at + 16]).unwrap().into();
-        pseudo_v6(address(8), address(24), 6, ip.len() as u32 - 40).with(&ip[40..])
-    };
-    pseudo.checksum()
-}
-
-#[test]
-fn what_the_guest_may_not_send_is_rejected() {
-    for v6 in [false, true] {
-        let (world, a) = shared();
-        world.rule(a, "dir=out action=reject priority=9");
-        let sent = to_outside(&world, a, v6, udp(5000, 53, b"?"));
-        let (from, kind, _, embedded) = error(&world, a, &answered(&world, a, &sent.bytes()));
-        assert_eq!(from, gateway(v6));
-        assert_eq!(kind, if v6 { (1, 1) } else { (3, 13) });
-        assert_eq!(embedded, sent.bytes()[L3..]);
-
-        // RFC 9293, section 3.10.7.1.
-        let (syn, ack, rst) = (TcpFlags::SYN, TcpFlags::ACK, TcpFlags::RST);
-        for (body, flags, sequence, acknowledgement) in [
-            (tcp(5000, 80, syn, 7, 0, b""), rst | ack, 0, 8),
-            (tcp(5000, 80, ack, 7, 99, b"data"), rst, 99, 0),
-        ] {
-            let sent = to_outside(&world, a, v6, body);
-            let reply = answered(&world, a, &sent.bytes());
-            let reset = reset(&reply);
-            assert_eq!(
-                reset.body,
-                tcp(80, 5000, flags, sequence, acknowledgement, b"")
-            );
-            assert_eq!(reset.source, sent.destination);
-            assert_eq!(reset.destination_mac, world.mac(a));
-        }
-        assert_eq!(world.vpc(a).port().counters().flows, 0);
-    }
-}
-
-/// A reset reads as other frames of tests, but for its window and that it may not be cut.
-#[track_caller]
-fn reset(frame: &[u8]) -> Frame {
-    let mut frame = frame.to_vec();
-    assert_eq!(transport_sum(&frame[L3..]), 0);
-    let l4 = L3 + if frame[L3] >> 4 == 4 { 20 } else { 40 };
-    let window = Frame::new(
-        (opte_headers::MacAddr::ZERO, ip("10.0.0.1")),
-        (opte_headers::MacAddr::ZERO, ip("10.0.0.2")),
-        tcp(1, 2, TcpFlags::RST, 0, 0, b""),
-    )
-    .bytes()[L3 + 34..L3 + 36]
-        .to_vec();
-    frame[l4 + 14..l4 + 16].copy_from_slice(&window);
-    frame[l4 + 16..l4 + 18].fill(0);
-    let sum = transport_sum(&frame[L3..]);
-    frame[l4 + 16..l4 + 18].copy_from_slice(&sum.to_be_bytes());
-    Frame::read_any_hop_limit(&frame)
-}
-
-#[test]
-fn what_may_not_come_in_is_rejected_through_the_tunnel() {
-    for v6 in [false, true] {
-        let (world, a) = own();
-        world.rule(a, "dir=in action=reject priority=9");
-        let own = ip(if v6 { "2001:db8:1::20" } else { "203.0.113.20" });
-        let from = via_gateway(if v6 { FAR6 } else { FAR });
-        for body in [
-            udp(53, 5000, b"unasked"),
-            tcp(40_000, 22, TcpFlags::SYN, 7, 0, b""),
-        ] {
-            let call = Frame::new(from, (world.mac(a), own), body.clone());
-            let Sent::Answered(reply) = from_outside(&world, a, &call, BOUNDARY_VNI) else {
-                panic!("not answered")
-            };
-            let (outer, inner) = Outer::off(&reply);
-            assert_eq!((outer.destination, outer.vni), (ENDPOINT, BOUNDARY_VNI));
-            assert_eq!(outer.source, world.hosts[0].underlay);
-            match body {
-                Body::Tcp { .. } => {
-                    let reset = reset(inner);
-                    assert_eq!((reset.source, reset.destination), (own, from.1));
-                    assert_eq!(reset.destination_mac, TUNNEL_ENDPOINT_MAC);
-                }
-                _ => {
-                    let at = L3 + if v6 { 40 } else { 20 };
-                    let kind = (inner[at], inner[at + 1]);
-                    assert_eq!(kind, if v6 { (1, 1) } else { (3, 13) });
-                    assert_eq!(inner[at + 8..], call.bytes()[L3..]);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_trace_of_a_rejected_packet_says_so() {
-    let (world, a) = shared();
-    world.rule(a, "dir=out action=reject priority=9");
-    let sent = to_outside(&world, a, false, udp(5000, 53, b"?"));
-    let trace = world.vpc(a).port().trace(Out, world.now(), &sent.bytes());
-    assert_eq!(trace.fate, Fate::Drop(DropReason::LayerRuleReject));
-    assert_eq!(world.send(a, &sent), world.send(a, &sent));
 }
 
 /// Shortfall 1.18: headers of the greatest length, with 40 bytes of options, keep their checksums.

@@ -9,6 +9,7 @@
 pub mod fragments;
 pub mod frames;
 pub mod outside;
+pub mod way;
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
