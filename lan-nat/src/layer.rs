@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 
 use opte::Direction;
 use opte::action::{
-    Action, ActionError, AllowOrDeny, Context, Descriptor, HairpinAction, StatefulAction,
+    Action, ActionError, AllowOrDeny, Context, Descriptor, HairpinAction, Shown, StatefulAction,
     StaticAction,
 };
 use opte::layer::Layer;
@@ -167,7 +167,7 @@ fn to(address: Ipv4Addr) -> Predicate<LanNat> {
 struct Stations {
     source: MacAddr,
     destination: MacAddr,
-    program: Program,
+    program: Arc<Program>,
 }
 
 impl Stations {
@@ -179,7 +179,7 @@ impl Stations {
         Arc::new(Self {
             source,
             destination,
-            program,
+            program: Arc::new(program),
         })
     }
 }
@@ -191,7 +191,7 @@ impl StaticAction<LanNat> for Stations {
         _: &FlowKey,
         (): &mut (),
     ) -> Result<AllowOrDeny<Program>, ActionError> {
-        Ok(AllowOrDeny::Allow(self.program))
+        Ok(AllowOrDeny::Allow(*self.program))
     }
 
     fn show(
@@ -199,9 +199,9 @@ impl StaticAction<LanNat> for Stations {
         _: Direction,
         _: &FlowKey,
         (): &mut (),
-        taker: &mut dyn FnMut(&Program),
+        taker: &mut dyn FnMut(Shown<'_>),
     ) -> Result<AllowOrDeny<()>, ActionError> {
-        taker(&self.program);
+        taker(Shown::Kept(&self.program));
         Ok(AllowOrDeny::Allow(()))
     }
 }

@@ -19,6 +19,7 @@ mod display;
 mod front;
 mod fuse;
 mod key;
+mod keyed;
 #[cfg(test)]
 mod layout;
 mod local;
@@ -37,6 +38,7 @@ pub use apply::{Applied, ApplyError, Sums};
 pub use bind::{Template, Translation};
 pub use bound::Bound;
 pub use display::Named;
+pub use keyed::Keyed;
 pub use local::TunnelInfo;
 pub use prefix::{Entropy, Length, Prefix};
 pub use rewrite::{Bits, Rewrite, SumPlace, Window};

@@ -112,6 +112,41 @@ impl fmt::Debug for Context<'_> {
     }
 }
 
+/// A transformation as an action shows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// One that was made for this flow.
+    Once(&'a Program),
+    /// One that is kept and shown for many flows: what it comes to, together with what other layers do, is found out once for all
+    /// of them.
+    Kept(&'a Arc<Program>),
+    /// One that was made for this flow, and that differs from one that is kept by nothing but the addresses and ports that are
+    /// written to the innermost headers.
+    Like(&'a Arc<Program>, &'a Program),
+}
+
+impl Shown<'_> {
+    /// The transformation.
+    #[inline]
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        match self {
+            Self::Once(program) | Self::Like(_, program) => program,
+            Self::Kept(program) => program,
+        }
+    }
+
+    /// The one that is kept, which stands for all that are like it.
+    #[inline]
+    #[must_use]
+    pub fn form(&self) -> Option<&Arc<Program>> {
+        match self {
+            Self::Once(_) => None,
+            Self::Kept(form) | Self::Like(form, _) => Some(form),
+        }
+    }
+}
+
 /// Changes the metadata of the walk, or denies. `Display` is the text of the dump.
 pub trait MetaAction<N: Network>: fmt::Display + Send + Sync {
     /// Called for the first packet of each flow, in the direction of the rule, and again when the flow is revalidated.
@@ -140,11 +175,11 @@ pub trait StaticAction<N: Network>: fmt::Display + Send + Sync {
         dir: Direction,
         key: &N::Key,
         meta: &mut N::Meta,
-        taker: &mut dyn FnMut(&Program),
+        taker: &mut dyn FnMut(Shown<'_>),
     ) -> Result<AllowOrDeny<()>, ActionError> {
         Ok(match self.transform(dir, key, meta)? {
             AllowOrDeny::Allow(program) => {
-                taker(&program);
+                taker(Shown::Once(&program));
                 AllowOrDeny::Allow(())
             }
             AllowOrDeny::Deny => AllowOrDeny::Deny,
@@ -201,8 +236,8 @@ pub trait Descriptor<N: Network>: Send + Sync {
 
     /// As [`Descriptor::program`], which it calls unless the descriptor does better: shows the transformation to `taker` where
     /// it stands.
-    fn show(&self, dir: Direction, taker: &mut dyn FnMut(&Program)) -> Result<(), ActionError> {
-        taker(&self.program(dir)?);
+    fn show(&self, dir: Direction, taker: &mut dyn FnMut(Shown<'_>)) -> Result<(), ActionError> {
+        taker(Shown::Once(&self.program(dir)?));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use crate::Direction;
 use crate::direction::PerDirection;
 use crate::network::Network;
-use crate::rule::{DefaultAction, Rule, RuleId, RuleTable};
+use crate::rule::{DefaultAction, Match, Rule, RuleId, RuleTable};
 
 /// A layer of a port: a name, and for each direction rules and a default.
 #[derive(Debug)]
@@ -75,6 +75,16 @@ impl<N: Network> Layer<N> {
     /// What happened to packets that went `dir`.
     pub fn counters(&self, dir: Direction) -> &LayerCounters {
         self.counters.get(dir)
+    }
+
+    /// Counts a packet that `matched` decided over.
+    pub(crate) fn count(&mut self, dir: Direction, matched: Match) {
+        self.tables.get_mut(dir).count(matched);
+        let counters = self.counters.get_mut(dir);
+        match matched {
+            Match::Rule(_) => counters.rule_match += 1,
+            Match::Default => counters.rule_no_match += 1,
+        }
     }
 
     pub(crate) fn counters_mut(&mut self, dir: Direction) -> &mut LayerCounters {

@@ -10,7 +10,8 @@ mod table;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use subject::Subject;
+pub(crate) use subject::Ip;
+pub use subject::{Glance, Subject};
 pub use table::{Match, RuleTable, TableEntry};
 
 use crate::action::Action;

@@ -95,7 +95,7 @@ pub(super) const STORES_V6_DESTINATION: [usize; 3] = [
 const REACH: usize = Ethernet::MIN_LEN + Ipv6::MIN_LEN + Tcp::MIN_LEN;
 
 /// As many, for windows that begin before the end.
-type Headers = [u8; REACH + 8];
+pub(super) type Headers = [u8; REACH + 8];
 
 impl Innermost {
     const V6: u8 = 1;
@@ -103,7 +103,7 @@ impl Innermost {
     const ECHO: u8 = 4;
 
     /// None for flows whose frames a key says too little of.
-    fn of(key: &FlowKey) -> Option<Self> {
+    pub(super) fn of(key: &FlowKey) -> Option<Self> {
         let version = if key.is_v4() { 0 } else { Self::V6 };
         let has_ports = matches!(key.ip_protocol(), IpProtocol::TCP | IpProtocol::UDP);
         match key.kind {
@@ -112,6 +112,19 @@ impl Innermost {
             KeyKind::ECHO_REQUEST | KeyKind::ECHO_REPLY => Some(Self(version | Self::ECHO)),
             _ => None,
         }
+    }
+
+    /// Below 8.
+    pub(super) const fn number(self) -> u8 {
+        self.0
+    }
+
+    pub(super) const fn has_ports(self) -> bool {
+        self.0 & Self::PORTS != 0
+    }
+
+    pub(super) const fn is_echo(self) -> bool {
+        self.0 & Self::ECHO != 0
     }
 
     pub(super) const fn is_v6(self) -> bool {
@@ -175,7 +188,7 @@ impl Innermost {
     }
 
     /// What the flow key knows of the headers.
-    fn headers(self, key: &FlowKey) -> Headers {
+    pub(super) fn headers(self, key: &FlowKey) -> Headers {
         const V4_NEXT: usize = L3 + at::<ipv4::Protocol>();
         const V6_NEXT: usize = L3 + at::<ipv6::NextHeader>();
         let mut headers = [0; REACH + 8];
@@ -563,7 +576,7 @@ const fn whole(count: usize, [a, b, c]: [usize; 3]) -> Whole {
 }
 
 /// Eight bytes each that together hold all that is written to the IP header and behind it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stores {
     pub(super) count: usize,
     pub(super) at: [u8; Translation::STORES],

@@ -50,7 +50,7 @@ impl Flow {
 
 #[test]
 fn a_bound_program_does_what_the_program_does() {
-    let mut bound_cases = 0;
+    let (mut bound_cases, mut keyed_cases) = (0, 0);
     for flow in (0..CASES).map(Flow::new) {
         let Flow {
             seed,
@@ -70,6 +70,20 @@ fn a_bound_program_does_what_the_program_does() {
             "seed {seed}"
         );
         bound_cases += u64::from(template.is_bound());
+        // Where keys tell all that is written, they tell the translation.
+        let after = key.rewritten(program, l3);
+        if let Some(keyed) = template.keyed() {
+            assert_eq!(
+                keyed.translation(&key, &after),
+                translation,
+                "seed {seed}: {program:?}"
+            );
+            keyed_cases += 1;
+        }
+        assert!(
+            template.keyed().is_some() || !flow.usual,
+            "seed {seed}: {program:?}"
+        );
         // Whatever networks do is bound.
         assert!(
             template.is_bound() || !flow.usual,
@@ -104,6 +118,10 @@ fn a_bound_program_does_what_the_program_does() {
     assert!(
         cfg!(miri) || bound_cases > CASES / 3,
         "hardly any program was bound: {bound_cases}"
+    );
+    assert!(
+        cfg!(miri) || keyed_cases > CASES / 4,
+        "hardly any translation was told by keys: {keyed_cases}"
     );
 }
 

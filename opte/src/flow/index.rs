@@ -187,13 +187,12 @@ impl Part {
         entries.try_reserve_exact(len).ok()?;
         let fresh = boxed(added, || AtomicU64::new(0))?;
         place.call_once(|| fresh);
-        for at in 0..slots {
-            if let Some(slot) = self.slot(at) {
-                let entry = slot.load(Ordering::Relaxed);
-                if entry != 0 {
-                    entries.push(entry);
-                    slot.store(0, Ordering::Relaxed);
-                }
+        let in_use = self.segments.iter().take(segment).filter_map(Once::get);
+        for slot in in_use.flat_map(|slots| slots.iter()) {
+            let entry = slot.load(Ordering::Relaxed);
+            if entry != 0 {
+                entries.push(entry);
+                slot.store(0, Ordering::Relaxed);
             }
         }
         self.mask

@@ -5,12 +5,13 @@ use core::fmt;
 use core::net::IpAddr;
 
 use opte_headers::frame::{FlowKey, KeyKind};
-use opte_headers::program::{Program, Template, Translation};
+use opte_headers::program::{Keyed, Program, Template, Translation};
 use opte_headers::{Ethertype, IpProtocol};
 
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::api::FlowId;
+use crate::rule::{Glance, Ip};
 
 /// What all packets of a flow in one direction have in common. A network definition names its own; [`FlowKey`] serves
 /// most.
@@ -24,6 +25,11 @@ pub trait Key: Copy + Eq + fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Where packets with this key come from.
     fn source(&self) -> Option<IpAddr> {
         self.fields().source
+    }
+
+    /// [`Key::fields`] at a glance; asked for more often.
+    fn glance(&self) -> Glance {
+        Glance::of(&self.fields())
     }
 
     /// All of the key in six words, the last of which is below 2^16: keys are equal where their words are. So they are kept,
@@ -51,6 +57,25 @@ pub trait Key: Copy + Eq + fmt::Debug + fmt::Display + Send + Sync + 'static {
     ) -> Option<Translation> {
         let (bound, translation) = self.bind(program, l3_index);
         (bound.is_bound() && bound == *template).then_some(translation)
+    }
+
+    /// The kind of headers that packets with this key have, a number below 8: one program is bound to the same template for all
+    /// keys of a kind, whatever it writes to their addresses and ports. None where that is not so.
+    fn stack(&self) -> Option<u8> {
+        None
+    }
+
+    /// Another key of the same [`Key::stack`], which differs from this one in every bit that programs may write: so it shows which
+    /// of them a program does write. This one itself where there is none.
+    #[must_use]
+    fn contrast(&self) -> Self {
+        *self
+    }
+
+    /// The translation of a flow that has this key when it comes, and `after` when it leaves; None where
+    /// [`Key::stack`] is none.
+    fn translation_to(&self, _after: &Self, _keyed: &Keyed) -> Option<Translation> {
+        None
     }
 
     /// The flow as people read it.
@@ -110,11 +135,33 @@ impl Key for FlowKey {
         (self.kind != KeyKind::NOT_IP).then(|| self.source_ip())
     }
 
+    #[inline]
+    fn glance(&self) -> Glance {
+        let [source, destination] = [self.source, self.destination].map(u128::from_be_bytes);
+        let [v4, both] = [source, destination].map(|address| address >> 32 == 0xffff);
+        if self.kind == KeyKind::NOT_IP || v4 != both {
+            return Glance::of(&self.fields());
+        }
+        // Those of IPv4 stand at the end.
+        let aligned = |address: u128| if v4 { address << 96 } else { address };
+        let with_ports = self.kind == KeyKind::PLAIN && has_ports(self.ip_protocol());
+        Glance::of_ip(&Ip {
+            v4,
+            protocol: self.protocol,
+            source: aligned(source),
+            destination: aligned(destination),
+            ports: with_ports.then_some((self.source_port, self.destination_port)),
+            icmp: self.icmp(),
+            flags: self.flags,
+        })
+    }
+
     #[inline(always)]
     fn words(&self) -> [u64; 6] {
         FlowKey::words(self)
     }
 
+    #[inline(always)]
     fn from_words([a, b, c, d, e, f]: [u64; 6]) -> Self {
         #[derive(IntoBytes, Immutable)]
         #[repr(C)]
@@ -145,6 +192,32 @@ impl Key for FlowKey {
         template.translation(program, self, l3_index)
     }
 
+    #[inline]
+    fn stack(&self) -> Option<u8> {
+        FlowKey::stack(self)
+    }
+
+    fn contrast(&self) -> Self {
+        let mut other = *self;
+        let from = if self.is_v4() { 12 } else { 0 };
+        for address in [&mut other.source, &mut other.destination] {
+            address.iter_mut().skip(from).for_each(|byte| *byte ^= 0xff);
+        }
+        other.source_port ^= 0xffff;
+        other.destination_port ^= 0xffff;
+        // What looks like another family is no contrast.
+        if FlowKey::stack(&other) == FlowKey::stack(self) {
+            other
+        } else {
+            *self
+        }
+    }
+
+    #[inline(always)]
+    fn translation_to(&self, after: &Self, keyed: &Keyed) -> Option<Translation> {
+        Some(keyed.translation(self, after))
+    }
+
     fn id(&self) -> FlowId {
         FlowId::from(self)
     }
@@ -159,4 +232,41 @@ fn has_ports(protocol: IpProtocol) -> bool {
         protocol,
         IpProtocol::TCP | IpProtocol::UDP | IpProtocol::SCTP
     )
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address() -> impl Strategy<Value = [u8; 16]> {
+        prop_oneof![
+            any::<[u8; 16]>(),
+            any::<[u8; 4]>().prop_map(|v4| FlowKey::octets_of_v4(v4.into())),
+        ]
+    }
+
+    proptest! {
+        /// The short way to a glance and the one by fields.
+        #[test]
+        fn a_glance_is_one_at_the_fields(
+            (source, destination) in (address(), address()),
+            (source_port, destination_port) in any::<(u16, u16)>(),
+            protocol in prop_oneof![Just(1), Just(6), Just(17), Just(58), Just(132), any::<u8>()],
+            (kind, flags) in (0u8..6, any::<u8>()),
+        ) {
+            let key = FlowKey {
+                source,
+                destination,
+                source_port,
+                destination_port,
+                protocol,
+                flags,
+                kind: KeyKind(kind),
+                ..FlowKey::ZERO
+            };
+            prop_assert_eq!(key.glance(), Glance::of(&Key::fields(&key)));
+        }
+    }
 }

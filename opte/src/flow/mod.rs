@@ -23,6 +23,7 @@ mod room;
 mod store;
 mod table;
 mod timeouts;
+mod trail;
 mod view;
 mod wheel;
 
@@ -32,6 +33,7 @@ pub(crate) use record::{Decision, Decisions, Proto};
 pub(crate) use restore::Past;
 pub(crate) use store::{FlowStore, Found, Passer, Passing};
 pub use table::{Expired, TableCounters};
-pub(crate) use table::{FlowTable, NewFlow, NewSide, Passage};
+pub(crate) use table::{FlowTable, Made, NewFlow, NewSide, Passage};
 pub use timeouts::Timeouts;
+pub(crate) use trail::Trails;
 pub(crate) use view::Tally;

@@ -88,7 +88,7 @@ impl Interner {
     }
 
     /// The number of the program of `template`; `None` without memory for it.
-    fn intern(&mut self, programs: &Programs, template: &Template) -> Option<u32> {
+    pub(super) fn intern(&mut self, programs: &Programs, template: &Template) -> Option<u32> {
         let hash = hash(template);
         let is_it = |number: &u32| {
             self.get(programs, *number)
@@ -102,8 +102,13 @@ impl Interner {
         Some(number)
     }
 
+    /// Whether the program of this number is kept as long as the table.
+    pub(super) fn is_kept(number: u32) -> bool {
+        number < KEPT
+    }
+
     /// Counts a flow of the program.
-    fn take(&mut self, number: u32) -> Option<()> {
+    pub(super) fn take(&mut self, number: u32) -> Option<()> {
         let entry = self.entry(number)?;
         entry.flows += 1;
         if entry.flows == 1 {

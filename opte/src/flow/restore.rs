@@ -25,7 +25,7 @@ impl<N: Network> FlowTable<N> {
     pub(crate) fn restore(&mut self, now: Moment, mut new: NewFlow<'_, N>, past: &Past) -> bool {
         // A key that another flow has already is left to that flow.
         let is_taken =
-            |dir, side: &NewSide<'_, N::Key>| self.find(dir, side.hash, &side.key).is_some();
+            |dir, side: &NewSide<'_, N::Key>| self.find(dir, side.hash, side.key).is_some();
         if is_taken(new.first, &new.forward) {
             return false;
         }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use opte_headers::program::{Bound, Program};
+use opte_headers::program::{Bound, Program, Translation};
 
 use super::cell::{Counts, Kind, Side, Tail};
 use super::chunks::CHUNK;
@@ -18,6 +18,7 @@ use super::record::{Class, Decisions, Proto, RANK, RANKS};
 use super::room;
 use super::store::{FlowStore, value_of};
 use super::timeouts::Timeouts;
+use super::trail::Trails;
 use super::wheel::Wheel;
 use crate::Direction;
 use crate::api::FlowId;
@@ -53,6 +54,8 @@ pub(crate) struct FlowTable<N: Network> {
     pub(super) quotas: Quotas,
     /// Flows that one address may have begun, by the way their first packets went.
     pub(super) quota: PerDirection<u32>,
+    /// The ways that flows went.
+    pub(crate) trails: Trails,
     pub(super) limit: u32,
     pub(super) revoked: u32,
     /// Flows that may have packets, by the direction of their first one.
@@ -113,11 +116,19 @@ pub(crate) struct NewFlow<'a, N: Network> {
 
 /// One direction of a new flow.
 pub(crate) struct NewSide<'a, K> {
-    pub(crate) key: K,
+    pub(crate) key: &'a K,
     /// Of the key, as the table's store has it.
     pub(crate) hash: u32,
     pub(crate) l3: u8,
-    pub(crate) program: &'a Program,
+    pub(crate) made: Made<'a, K>,
+}
+
+/// What a flow does with its packets.
+pub(crate) enum Made<'a, K> {
+    /// This.
+    Program(&'a Program),
+    /// What leads to a place on the trails, by which their key becomes another one.
+    Trail { to: u32, after: &'a K },
 }
 
 /// What an expiry came to.
@@ -156,6 +167,7 @@ impl<N: Network> FlowTable<N> {
             programs: Interner::default(),
             quotas,
             quota: limits.quotas(),
+            trails: Trails::default(),
             limit,
             revoked: 0,
             begun: PerDirection::default(),
@@ -188,7 +200,7 @@ impl<N: Network> FlowTable<N> {
 
     /// Bytes that the table takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.programs.bytes()
+        self.bytes + self.programs.bytes() + self.trails.bytes()
     }
 
     /// Flows that the layer at this place has decided over.
@@ -317,14 +329,46 @@ impl<N: Network> FlowTable<N> {
 
     /// A direction as its cell is to have it. `None` without memory for its program.
     fn side_of(&mut self, store: &FlowStore, new: &NewSide<'_, N::Key>) -> Option<Side> {
-        let (program, translation) =
-            self.programs
-                .bind(&store.programs, &new.key, new.program, new.l3)?;
+        let (program, translation) = match new.made {
+            Made::Program(program) => {
+                let programs = &store.programs;
+                self.programs.bind(programs, new.key, program, new.l3)?
+            }
+            Made::Trail { to, after } => self.at_end(store, to, new.key, after)?,
+        };
         Some(Side {
             key: new.key.words(),
             tail: Tail::new(new.l3, program),
             translation,
         })
+    }
+
+    /// What packets do that come to the end of a trail. `None` without memory for its program.
+    fn at_end(
+        &mut self,
+        store: &FlowStore,
+        to: u32,
+        came: &N::Key,
+        after: &N::Key,
+    ) -> Option<(u32, Translation)> {
+        let place = self.trails.place_mut(to)?;
+        let translation = came.translation_to(after, &place.keyed)?;
+        if place.number != 0 {
+            self.programs.take(place.number)?;
+            return Some((place.number, translation));
+        }
+        let number = self.programs.intern(&store.programs, &place.template)?;
+        if Interner::is_kept(number) {
+            place.number = number;
+        }
+        Some((number, translation))
+    }
+
+    /// What a flow does with its packets that go `dir`.
+    pub(crate) fn done_to(&self, id: u32, dir: Direction) -> Option<(&Bound, Translation)> {
+        let cell = self.store.cells.get(id)?;
+        let program = self.program(cell.tail(dir).program())?;
+        Some((program, cell.translation(dir)))
     }
 
     /// Counts the packet that a flow was made for.
@@ -473,9 +517,18 @@ impl<N: Network> FlowTable<N> {
         };
         let old = core::mem::replace(place, decisions);
         let (after, before) = (place.layers(), old.layers());
-        for (layer, count) in self.decided_by.iter_mut().enumerate() {
-            *count += u32::from(after >> layer & 1);
-            *count -= u32::from(before >> layer & 1);
+        let (mut gone, mut new) = (before & !after, after & !before);
+        while gone != 0 {
+            if let Some(count) = self.decided_by.get_mut(gone.trailing_zeros() as usize) {
+                *count -= 1;
+            }
+            gone &= gone - 1;
+        }
+        while new != 0 {
+            if let Some(count) = self.decided_by.get_mut(new.trailing_zeros() as usize) {
+                *count += 1;
+            }
+            new &= new - 1;
         }
         old
     }

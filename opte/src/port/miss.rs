@@ -32,10 +32,10 @@ pub(super) struct Back<N: Network> {
 impl<N: Network> Back<N> {
     pub(super) fn side(&self) -> NewSide<'_, N::Key> {
         NewSide {
-            key: self.key,
+            key: &self.key,
             hash: self.hash,
             l3: self.l3,
-            program: &self.walk.program,
+            made: self.walk.made(),
         }
     }
 }
@@ -208,13 +208,15 @@ impl<N: Network> Inner<N> {
 
     /// Walks a flow again, by what its first packet was. What the layers decide as before is kept.
     fn revalidate(&mut self, port: &Port<N>, id: u32, epoch: u32, now: Moment) {
+        self.flows.trails.make_room();
         let before = self.flows.set_decisions(id, Decisions::new());
         let Some(flow) = self.flows.get(id) else {
             return;
         };
         let (first, decided) = (flow.first(), flow.epoch());
         let side = flow.side(first);
-        let mut walk = Walk::uncounted(first, side.key, side.l3);
+        let (key, l3) = (side.key, side.l3);
+        let mut walk = Walk::uncounted(first, key, l3, &mut self.flows.trails);
         let forgotten = &self.forgotten;
         let held = |at: usize| {
             let forgotten = forgotten
@@ -222,23 +224,16 @@ impl<N: Network> Inner<N> {
                 .is_some_and(|since| !is_since(decided, *since));
             before.descriptor(at).filter(|_| !forgotten).cloned()
         };
-        let l3 = side.l3;
-        let key = side.key;
-        match walk.forward(
-            &port.network,
-            &mut self.layers,
-            held,
-            None,
-            port.context(now),
-        ) {
+        let setting = port.setting(port.context(now), &mut self.flows.trails);
+        match walk.forward(setting, &mut self.layers, held, None) {
             End::Pass if walk.of_flow => {
                 let mut back = None;
                 self.back_of(port, &walk, &mut back);
                 let forward = NewSide {
-                    key,
+                    key: &key,
                     hash: port.flows.hash(key.words()),
                     l3,
-                    program: &walk.program,
+                    made: walk.made(),
                 };
                 let back = back.as_ref().map(Back::side);
                 self.flows.set_side(id, first, Some(&forward));
@@ -298,7 +293,9 @@ impl<N: Network> Inner<N> {
             return self.without_flow(port, counts, arrival, packet, reply, reason);
         }
         let l3 = parsed.l3_index().unwrap_or_default();
-        let (mut walk, mut back) = (Walk::new(dir, *key, l3), None);
+        self.flows.trails.make_room();
+        let mut walk = Walk::new(dir, *key, l3, &mut self.flows.trails);
+        let mut back = None;
         match self.decide(port, arrival, packet, reply, &mut walk, &mut back) {
             Ok(()) => {}
             Err(End::Reply(len)) => {
@@ -318,10 +315,10 @@ impl<N: Network> Inner<N> {
                 epoch,
                 decisions: core::mem::replace(&mut walk.decisions, Decisions::new()),
                 forward: NewSide {
-                    key: *key,
+                    key,
                     hash,
                     l3,
-                    program: &walk.program,
+                    made: walk.made(),
                 },
                 back: back.as_ref().map(Back::side),
             };
@@ -329,7 +326,13 @@ impl<N: Network> Inner<N> {
             entered = Some(id.ok_or(DropReason::FlowTableFull)?);
             meter.began(now);
         }
-        if packet.apply(&walk.program, parsed, entropy(hash)).is_err() {
+        let applied = match entered.and_then(|id| self.flows.done_to(id, dir)) {
+            Some((program, translation)) => {
+                packet.apply_bound(program, &translation, parsed, entropy(hash))
+            }
+            None => packet.apply(&walk.program(&self.flows.trails)?, parsed, entropy(hash)),
+        };
+        if applied.is_err() {
             if let Some(id) = entered {
                 self.flows.remove(id);
             }
@@ -363,7 +366,7 @@ impl<N: Network> Inner<N> {
         let l3 = parsed.l3_index().unwrap_or_default();
         for attempt in 0..ATTEMPTS {
             if attempt != 0 {
-                *walk = Walk::uncounted(dir, *key, l3);
+                *walk = Walk::uncounted(dir, *key, l3, &mut self.flows.trails);
             }
             let frame = Frame {
                 parsed,
@@ -379,7 +382,8 @@ impl<N: Network> Inner<N> {
             if shown {
                 walk.record();
             }
-            let end = walk.forward(&port.network, layers, |_| None, Some(frame), context);
+            let setting = port.setting(context, &mut self.flows.trails);
+            let end = walk.forward(setting, layers, |_| None, Some(frame));
             if shown {
                 let arrived = (packet.frame(), parsed, arrival.hash);
                 port.show_steps(dir, now, arrived, &walk.take_steps());
@@ -429,19 +433,21 @@ impl<N: Network> Inner<N> {
     }
 
     /// Puts the other direction of the flow whose first packet has walked into `place`, or none.
-    pub(super) fn back_of(&self, port: &Port<N>, walk: &Walk<N>, place: &mut Option<Back<N>>) {
+    pub(super) fn back_of(&mut self, port: &Port<N>, walk: &Walk<N>, place: &mut Option<Back<N>>) {
         *place = None;
         let key = port.network.return_key(walk.dir, &walk.key, &walk.meta);
         if !key.is_flow() {
             return;
         }
+        let trails = &mut self.flows.trails;
         let back = place.insert(Back {
             key,
             hash: port.flows.hash(key.words()),
             l3: walk.l3,
-            walk: Walk::new(walk.dir.opposite(), key, walk.l3),
+            walk: Walk::new(walk.dir.opposite(), key, walk.l3, trails),
         });
-        if back.walk.back(&self.layers, &walk.decisions).is_none() {
+        let known = back.walk.back(&self.layers, &walk.decisions, trails);
+        if known.is_none() {
             *place = None;
         }
     }

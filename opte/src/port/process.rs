@@ -4,9 +4,10 @@ use core::mem;
 
 use opte_headers::frame::Parsed;
 
+use super::walk::Setting;
 use super::{Port, PortState, Verdict, Worker};
 use crate::action::Context;
-use crate::flow::Key;
+use crate::flow::{Key, Trails};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::tcp::Segment;
@@ -64,6 +65,18 @@ impl<N: Network> Port<N> {
             random: &*self.random,
             attempt: 0,
             dry_run: false,
+        }
+    }
+
+    pub(super) fn setting<'a>(
+        &'a self,
+        context: Context<'a>,
+        trails: &'a mut Trails,
+    ) -> Setting<'a, N> {
+        Setting {
+            network: &self.network,
+            context,
+            trails,
         }
     }
 

@@ -15,7 +15,7 @@ use super::walk::{End, Frame, Walk};
 use super::{Inner, Port, PortState, is_since};
 use crate::action::Context;
 use crate::api::FlowId;
-use crate::flow::Key;
+use crate::flow::{Key, Trails};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::rule::RuleId;
@@ -247,7 +247,8 @@ impl<N: Network> Inner<N> {
                 ..port.dry(arrival.now)
             };
             let layers = &mut self.layers;
-            let end = walk.forward(&port.network, layers, |_| None, Some(frame), context);
+            let setting = port.setting(context, &mut self.flows.trails);
+            let end = walk.forward(setting, layers, |_| None, Some(frame));
             trace.steps = walk.take_steps();
             match end {
                 End::Pass => {}
@@ -270,7 +271,8 @@ impl<N: Network> Inner<N> {
             // Of the flow that was found it is known what becomes of it; it may have been revoked until now.
             let leaves = |(id, over)| if Some(id) == found { !stays } else { over };
             if other.is_none_or(leaves) {
-                return Ok(Passed::By(Box::new(walk.program), arrival.hash));
+                let program = walk.program(&self.flows.trails)?;
+                return Ok(Passed::By(Box::new(program), arrival.hash));
             }
         }
         Err(DropReason::FlowCollision)
@@ -379,22 +381,20 @@ impl<N: Network> Inner<N> {
             };
             let side = flow.side(first);
             let mut walk = Walk::observed(first, side.key, side.l3);
-            let end = walk.forward(
-                &port.network,
-                &mut self.layers,
-                held,
-                None,
-                port.dry(arrival.now),
-            );
+            let (context, mut none) = (port.dry(arrival.now), Trails::default());
+            let setting = port.setting(context, &mut none);
+            let end = walk.forward(setting, &mut self.layers, held, None);
             trace.steps = walk.take_steps();
             match end {
-                End::Pass if walk.of_flow && arrival.dir == first => program = walk.program,
+                End::Pass if walk.of_flow && arrival.dir == first => {
+                    program = walk.program(&none).ok()?;
+                }
                 End::Pass if walk.of_flow => {
                     *stays = true;
                     let mut back = None;
                     self.back_of(port, &walk, &mut back);
                     let back = back.filter(|back| back.key == *arrival.key)?;
-                    program = back.walk.program;
+                    program = back.walk.program(&self.flows.trails).ok()?;
                 }
                 End::Drop(_) => return Some(Err(DropReason::FlowRevoked)),
                 End::Pass | End::Reply(_) => return None,

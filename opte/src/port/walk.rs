@@ -1,5 +1,6 @@
 //! The walk of a flow's first packet through the layers, and of the answer to it.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,12 +9,14 @@ use opte_headers::frame::Parsed;
 use opte_headers::program::Program;
 
 use super::Step;
-use crate::action::{Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, StaticAction};
-use crate::flow::{Decision, Decisions, Key};
+use crate::action::{
+    Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, Shown, StaticAction,
+};
+use crate::flow::{Decision, Decisions, Key, Made, Trails};
 use crate::layer::Layer;
 use crate::memory;
 use crate::network::{Handled, Network};
-use crate::rule::{DefaultAction, Match, RuleTable, Subject};
+use crate::rule::{DefaultAction, Glance, Match, RuleTable};
 use crate::saved::Saved;
 use crate::{Direction, DropReason};
 
@@ -25,19 +28,41 @@ pub(super) struct Walk<N: Network> {
     /// Where its innermost IP header stands.
     pub(super) l3: u8,
     pub(super) meta: N::Meta,
-    /// All that was done to it so far.
-    pub(super) program: Program,
+    /// Its key and where its innermost IP header stood when it came.
+    came: (N::Key, u8),
+    way: Way,
     /// What the layers decided over its flow.
     pub(super) decisions: Decisions<N>,
     /// Whether what was done follows from the key alone, so that it holds for the flow.
     pub(super) of_flow: bool,
     /// The same for rules to be asked about, as soon as one is.
-    subject: Option<Subject>,
+    glance: Option<Glance>,
     counts: bool,
+    special: Option<Box<Special>>,
+}
+
+/// What most walks have not.
+#[derive(Default)]
+struct Special {
     /// What the layers did, if anybody asks.
     steps: Option<Vec<Step>>,
     /// What layers had for the flow, by their numbers, if it was saved.
     saved: Vec<(u8, Saved)>,
+}
+
+/// All that was done to a packet so far.
+enum Way {
+    /// What leads to this place on the trails.
+    Trail(u32),
+    /// This.
+    Program(Program),
+}
+
+/// What is around a walk.
+pub(super) struct Setting<'a, N: Network> {
+    pub(super) network: &'a N,
+    pub(super) context: Context<'a>,
+    pub(super) trails: &'a mut Trails,
 }
 
 /// How a walk ended.
@@ -76,73 +101,115 @@ impl From<ActionError> for Stop {
 }
 
 impl<N: Network> Walk<N> {
-    /// A packet before its first layer.
-    pub(super) fn new(dir: Direction, key: N::Key, l3: u8) -> Self {
+    /// A packet before its first layer, on a trail if there is one.
+    pub(super) fn new(dir: Direction, key: N::Key, l3: u8, trails: &mut Trails) -> Self {
+        let way = match trails.start(&key, l3) {
+            Some(start) => Way::Trail(start),
+            None => Way::Program(Program::IDENTITY),
+        };
         Self {
             dir,
             key,
             l3,
             meta: N::Meta::default(),
-            program: Program::IDENTITY,
+            came: (key, l3),
+            way,
             decisions: Decisions::new(),
             of_flow: true,
-            subject: None,
+            glance: None,
             counts: true,
-            steps: None,
-            saved: Vec::new(),
+            special: None,
         }
     }
 
     /// A packet that is not counted.
-    pub(super) fn uncounted(dir: Direction, key: N::Key, l3: u8) -> Self {
+    pub(super) fn uncounted(dir: Direction, key: N::Key, l3: u8, trails: &mut Trails) -> Self {
         Self {
             counts: false,
-            ..Self::new(dir, key, l3)
+            ..Self::new(dir, key, l3, trails)
         }
     }
 
     /// A packet that is not counted, and whose steps are recorded.
     pub(super) fn observed(dir: Direction, key: N::Key, l3: u8) -> Self {
-        Self {
-            steps: Some(Vec::new()),
-            ..Self::uncounted(dir, key, l3)
-        }
+        let mut walk = Self::uncounted(dir, key, l3, &mut Trails::default());
+        walk.record();
+        walk
     }
 
     /// The first packet of a flow that was saved with these states of layers; not counted.
-    pub(super) fn restored(dir: Direction, key: N::Key, l3: u8, saved: Vec<(u8, Saved)>) -> Self {
+    pub(super) fn restored(
+        dir: Direction,
+        key: N::Key,
+        l3: u8,
+        saved: Vec<(u8, Saved)>,
+        trails: &mut Trails,
+    ) -> Self {
+        let special = Special { steps: None, saved };
         Self {
-            saved,
-            ..Self::uncounted(dir, key, l3)
+            special: Some(Box::new(special)),
+            ..Self::uncounted(dir, key, l3, trails)
         }
     }
 
-    /// Has the steps recorded.
+    /// Has the steps recorded of a walk that has not begun.
     pub(super) fn record(&mut self) {
-        self.steps = Some(Vec::new());
+        self.special.get_or_insert_default().steps = Some(Vec::new());
+        // Each layer's own doing is to be told from that of others.
+        self.way = Way::Program(Program::IDENTITY);
     }
 
     /// The steps recorded so far.
     pub(super) fn take_steps(&mut self) -> Vec<Step> {
-        self.steps.take().unwrap_or_default()
+        let special = self.special.as_mut();
+        let steps = special.and_then(|special| special.steps.take());
+        steps.unwrap_or_default()
+    }
+
+    /// All that was done to the packet.
+    pub(super) fn made(&self) -> Made<'_, N::Key> {
+        match &self.way {
+            Way::Trail(to) => Made::Trail {
+                to: *to,
+                after: &self.key,
+            },
+            Way::Program(program) => Made::Program(program),
+        }
+    }
+
+    /// The same as a program.
+    pub(super) fn program(&self, trails: &Trails) -> Result<Program, DropReason> {
+        match &self.way {
+            Way::Trail(at) => trails
+                .program(*at, &self.came.0, &self.key)
+                .ok_or(DropReason::ProgramApply),
+            Way::Program(program) => Ok(*program),
+        }
     }
 
     /// Takes the packet through all layers by their rules. A descriptor among `held` is kept where the rules still ask for
     /// one and it still holds. Without a `frame` the rules that look at the packet are passed over.
     pub(super) fn forward(
         &mut self,
-        network: &N,
+        mut setting: Setting<'_, N>,
         layers: &mut [Layer<N>],
         held: impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
         mut frame: Option<Frame<'_>>,
-        context: Context<'_>,
     ) -> End {
+        let special = self.special.as_ref();
+        let observed = special.is_some_and(|special| special.steps.is_some());
         for step in 0..layers.len() {
             let at = place(self.dir, step, layers.len());
             let Some(layer) = layers.get_mut(at) else {
                 continue;
             };
-            match self.ask(network, layer, at, held(at), frame.as_mut(), context) {
+            let frame = frame.as_mut();
+            let asked = if observed {
+                self.ask::<true>(&mut setting, layer, at, &held, frame)
+            } else {
+                self.ask::<false>(&mut setting, layer, at, &held, frame)
+            };
+            match asked {
                 Ok(()) => {}
                 Err(Stop::Reply(len)) => return End::Reply(len),
                 Err(Stop::Drop(reason)) => {
@@ -159,7 +226,12 @@ impl<N: Network> Walk<N> {
     /// Takes the packet, which answers the first one of a flow, through all layers: by what they have decided over the
     /// flow, and by their rules where they have decided nothing. `None` if that cannot be told before it comes, because a
     /// rule would drop it or look at it.
-    pub(super) fn back(&mut self, layers: &[Layer<N>], decisions: &Decisions<N>) -> Option<()> {
+    pub(super) fn back(
+        &mut self,
+        layers: &[Layer<N>],
+        decisions: &Decisions<N>,
+        trails: &mut Trails,
+    ) -> Option<()> {
         for step in 0..layers.len() {
             let at = place(self.dir, step, layers.len());
             let layer = layers.get(at)?;
@@ -167,15 +239,15 @@ impl<N: Network> Walk<N> {
                 Decision::Allow => {}
                 Decision::Descriptor(descriptor) => {
                     descriptor.mark(self.dir, &mut self.meta);
-                    self.transform_by(&**descriptor).ok()?;
+                    self.transform_by(&**descriptor, trails).ok()?;
                 }
-                Decision::None => self.answer(layer)?,
+                Decision::None => self.answer(layer, trails)?,
             }
         }
         Some(())
     }
 
-    fn answer(&mut self, layer: &Layer<N>) -> Option<()> {
+    fn answer(&mut self, layer: &Layer<N>, trails: &mut Trails) -> Option<()> {
         let rules = layer.rules(self.dir);
         let Match::Rule(place) = self.matching(rules, None) else {
             return (rules.default_action() != DefaultAction::Deny).then_some(());
@@ -187,25 +259,24 @@ impl<N: Network> Walk<N> {
                 Ok(AllowOrDeny::Allow(())) => Some(()),
                 _ => None,
             },
-            Action::Static(action) => self.transform(&**action).ok(),
+            Action::Static(action) => self.transform(&**action, trails).ok(),
             Action::Deny | Action::Reject | Action::Hairpin(_) | Action::HandlePacket => None,
         }
     }
 
-    /// One layer, by its rules.
-    fn ask(
+    /// One layer, by its rules. `OBSERVED` says that steps are recorded.
+    fn ask<const OBSERVED: bool>(
         &mut self,
-        network: &N,
+        setting: &mut Setting<'_, N>,
         layer: &mut Layer<N>,
         at: usize,
-        held: Option<Arc<dyn Descriptor<N>>>,
+        held: &impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
         mut frame: Option<&mut Frame<'_>>,
-        context: Context<'_>,
     ) -> Result<(), Stop> {
         let dir = self.dir;
         let mut after = None;
         loop {
-            let before = self.steps.is_some().then(|| self.set_out());
+            let before = OBSERVED.then(|| self.set_out());
             let matched = self.matching(layer.rules(dir), after);
             let done = match matched {
                 Match::Rule(place) => {
@@ -214,14 +285,7 @@ impl<N: Network> Walk<N> {
                         return Ok(());
                     };
                     let action = entry.rule.action();
-                    self.act(
-                        network,
-                        action,
-                        at,
-                        held.as_ref(),
-                        frame.as_deref_mut(),
-                        context,
-                    )
+                    self.act(setting, action, at, held, frame.as_deref_mut())
                 }
                 Match::Default => self.fall_back(layer.rules(dir).default_action(), at),
             };
@@ -230,12 +294,7 @@ impl<N: Network> Walk<N> {
                 continue;
             }
             if self.counts {
-                layer.rules_mut(dir).count(matched);
-                let counters = layer.counters_mut(dir);
-                match matched {
-                    Match::Rule(_) => counters.rule_match += 1,
-                    Match::Default => counters.rule_no_match += 1,
-                }
+                layer.count(dir, matched);
             }
             if let Some((before, own)) = own {
                 self.note(layer, matched, &before, &own?);
@@ -259,10 +318,8 @@ impl<N: Network> Walk<N> {
     #[inline(never)]
     fn find(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
         let key = &self.key;
-        let subject = self
-            .subject
-            .get_or_insert_with(|| Subject::new(key.fields()));
-        rules.find(after, subject, &self.meta)
+        let glance = self.glance.get_or_insert_with(|| key.glance());
+        rules.find_by(after, glance, || key.fields(), &self.meta)
     }
 
     fn fall_back(&mut self, default: DefaultAction, at: usize) -> Result<Done, Stop> {
@@ -276,23 +333,31 @@ impl<N: Network> Walk<N> {
 
     /// Before a layer whose own doing is recorded: the key, and what was done so far, which is put aside.
     fn set_out(&mut self) -> (N::Key, Program) {
-        let so_far = core::mem::replace(&mut self.program, Program::IDENTITY);
+        let so_far = core::mem::replace(&mut self.way, Way::Program(Program::IDENTITY));
+        let so_far = match so_far {
+            Way::Program(program) => program,
+            Way::Trail(_) => Program::IDENTITY,
+        };
         (self.key, so_far)
     }
 
     /// Behind it: what the layer has done, which is added to what was done before.
     fn arrive(&mut self, so_far: Program) -> Result<Program, Stop> {
-        let own = core::mem::replace(&mut self.program, so_far);
-        self.program
-            .append(&own)
-            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
+        let Way::Program(own) = core::mem::replace(&mut self.way, Way::Program(so_far)) else {
+            return Ok(Program::IDENTITY);
+        };
+        if let Way::Program(all) = &mut self.way {
+            all.append(&own)
+                .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
+        }
         Ok(own)
     }
 
     /// Records what a layer did, if anybody asks.
     fn note(&mut self, layer: &Layer<N>, matched: Match, before: &N::Key, own: &Program) {
-        let so_far = self.program;
-        let Some(steps) = &mut self.steps else {
+        let special = self.special.as_mut();
+        let steps = special.and_then(|special| special.steps.as_mut());
+        let (Some(steps), Way::Program(so_far)) = (steps, &self.way) else {
             return;
         };
         let rules = layer.rules(self.dir);
@@ -310,32 +375,30 @@ impl<N: Network> Walk<N> {
             before: before.id(),
             after: self.key.id(),
             transformation: before.text_of(own),
-            so_far,
+            so_far: *so_far,
         });
     }
 
+    #[inline(always)]
     fn act(
         &mut self,
-        network: &N,
+        setting: &mut Setting<'_, N>,
         action: &Action<N>,
         at: usize,
-        held: Option<&Arc<dyn Descriptor<N>>>,
+        held: &impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
         frame: Option<&mut Frame<'_>>,
-        context: Context<'_>,
     ) -> Result<Done, Stop> {
-        let dir = self.dir;
+        let (dir, context) = (self.dir, setting.context);
         match action {
             Action::Allow => {}
             Action::StatefulAllow => self.decisions.allow(at),
             Action::Deny => return Err(Stop::Drop(DropReason::LayerRuleDeny)),
             Action::Reject => return Err(Stop::Drop(DropReason::LayerRuleReject)),
             Action::Meta(action) => allowed(action.modify(dir, &self.key, &mut self.meta)?)?,
-            Action::Static(action) => self.transform(&**action)?,
+            Action::Static(action) => self.transform(&**action, setting.trails)?,
             Action::Stateful(action) => {
-                let descriptor = match held {
-                    Some(held) if action.retains(dir, &self.key, &self.meta, &**held) => {
-                        held.clone()
-                    }
+                let descriptor = match held(at) {
+                    Some(held) if action.retains(dir, &self.key, &self.meta, &*held) => held,
                     // What holds the state of a flow is made where it must not fail.
                     _ if !memory::is_at_hand() => {
                         return Err(Stop::Drop(DropReason::OutOfMemory));
@@ -348,7 +411,7 @@ impl<N: Network> Walk<N> {
                     })?,
                 };
                 descriptor.mark(dir, &mut self.meta);
-                self.transform_by(&*descriptor)?;
+                self.transform_by(&*descriptor, setting.trails)?;
                 self.decisions.hold(at, descriptor);
             }
             Action::Hairpin(action) => {
@@ -368,7 +431,12 @@ impl<N: Network> Walk<N> {
                 let Some(frame) = frame else {
                     return Ok(Done::NextRule);
                 };
-                return match network.handle_packet(dir, frame.parsed, frame.bytes, frame.reply) {
+                let Frame {
+                    parsed,
+                    bytes,
+                    reply,
+                } = frame;
+                return match setting.network.handle_packet(dir, parsed, bytes, reply) {
                     Handled::Allow => Ok(Done::NextLayer),
                     Handled::Deny => Err(Stop::Drop(DropReason::HandlerDeny)),
                     Handled::Reply(len) => Err(Stop::Reply(len)),
@@ -381,36 +449,42 @@ impl<N: Network> Walk<N> {
 
     /// What the layer at this place had for the flow, if it was saved.
     fn saved_at(&self, layer: usize) -> Option<Saved> {
-        let mut saved = self.saved.iter();
+        let mut saved = self.special.as_ref()?.saved.iter();
         let (_, saved) = saved.find(|(at, _)| usize::from(*at) == layer)?;
         Some(*saved)
     }
 
     /// Transforms the packet by a static action.
-    fn transform(&mut self, action: &dyn StaticAction<N>) -> Result<(), Stop> {
+    fn transform(&mut self, action: &dyn StaticAction<N>, trails: &mut Trails) -> Result<(), Stop> {
         let (dir, key) = (self.dir, self.key);
-        let (mut packet, meta) = self.packet();
+        let (mut packet, meta) = self.packet(trails);
         let mut done = Ok(());
-        let shown = action.show(dir, &key, meta, &mut |program| done = packet.then(program));
+        let shown = action.show(dir, &key, meta, &mut |shown| done = packet.then(shown));
         allowed(shown?)?;
         done
     }
 
     /// Transforms the packet as its flow's state in a layer says.
-    fn transform_by(&mut self, descriptor: &dyn Descriptor<N>) -> Result<(), Stop> {
+    fn transform_by(
+        &mut self,
+        descriptor: &dyn Descriptor<N>,
+        trails: &mut Trails,
+    ) -> Result<(), Stop> {
         let dir = self.dir;
-        let (mut packet, _) = self.packet();
+        let (mut packet, _) = self.packet(trails);
         let mut done = Ok(());
-        descriptor.show(dir, &mut |program| done = packet.then(program))?;
+        descriptor.show(dir, &mut |shown| done = packet.then(shown))?;
         done
     }
 
-    fn packet(&mut self) -> (OnItsWay<'_, N::Key>, &mut N::Meta) {
+    fn packet<'a>(&'a mut self, trails: &'a mut Trails) -> (OnItsWay<'a, N::Key>, &'a mut N::Meta) {
         let packet = OnItsWay {
             key: &mut self.key,
-            subject: &mut self.subject,
+            glance: &mut self.glance,
             l3: &mut self.l3,
-            program: &mut self.program,
+            came: &self.came,
+            way: &mut self.way,
+            trails,
         };
         (packet, &mut self.meta)
     }
@@ -419,33 +493,81 @@ impl<N: Network> Walk<N> {
 /// What of a walk the transformations change.
 struct OnItsWay<'a, K> {
     key: &'a mut K,
-    subject: &'a mut Option<Subject>,
+    glance: &'a mut Option<Glance>,
     l3: &'a mut u8,
-    program: &'a mut Program,
+    came: &'a (K, u8),
+    way: &'a mut Way,
+    trails: &'a mut Trails,
 }
 
 impl<K: Key> OnItsWay<'_, K> {
     /// Adds a layer's transformation to what was done before.
-    fn then(&mut self, program: &Program) -> Result<(), Stop> {
+    #[inline]
+    fn then(&mut self, shown: Shown<'_>) -> Result<(), Stop> {
+        if let Way::Trail(at) = *self.way
+            && let Shown::Kept(program) = shown
+            && let Some((to, effect)) = self.trails.again(at, program)
+        {
+            if effect.rewrite(self.key) {
+                *self.glance = None;
+            }
+            *self.l3 = effect.position(*self.l3);
+            *self.way = Way::Trail(to);
+            return Ok(());
+        }
+        self.then_any(shown)
+    }
+
+    /// The same of any transformation.
+    #[inline(never)]
+    fn then_any(&mut self, shown: Shown<'_>) -> Result<(), Stop> {
+        let program = shown.program();
         if program.is_identity() {
             return Ok(());
         }
+        let before = *self.key;
         if !program.rewrite.is_empty() {
             let key = self.key.rewritten(program, *self.l3);
-            if key != *self.key {
+            if key != before {
                 *self.key = key;
-                *self.subject = None;
+                *self.glance = None;
             }
         }
-        let l3 = usize::from(*self.l3) + program.prefix.pushed();
+        let l3_before = *self.l3;
+        let l3 = usize::from(l3_before) + program.prefix.pushed();
         // A program that takes the IP header itself off leaves nothing that it could be applied to.
         let l3 = l3
             .checked_sub(program.prefix.popped())
             .ok_or(Stop::Drop(DropReason::ProgramApply))?;
         *self.l3 = l3 as u8;
-        self.program
-            .append(program)
-            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))
+        if let Way::Trail(at) = *self.way
+            && let Some(form) = shown.form()
+        {
+            let (came, l3) = self.came;
+            let step = self
+                .trails
+                .step(at, (form, program), (came, *l3), (&before, l3_before));
+            if let Some(to) = step {
+                *self.way = Way::Trail(to);
+                return Ok(());
+            }
+        }
+        self.go_alone(program, &before)
+    }
+
+    /// The same beside all trails.
+    #[inline(never)]
+    fn go_alone(&mut self, program: &Program, before: &K) -> Result<(), Stop> {
+        if let Way::Trail(at) = *self.way {
+            let so_far = self.trails.program(at, &self.came.0, before);
+            let so_far = so_far.ok_or(Stop::Drop(DropReason::ProgramApply))?;
+            *self.way = Way::Program(so_far);
+        }
+        if let Way::Program(all) = self.way {
+            all.append(program)
+                .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
+        }
+        Ok(())
     }
 }
 

@@ -5,26 +5,46 @@ use core::net::IpAddr;
 use crate::flow::Fields;
 use crate::lpm::left_aligned;
 use crate::network::Network;
-use crate::predicate::Predicate;
+use crate::predicate::{IpPrefix, Predicate};
 
-/// What rules are asked about: the fields of a packet, and the same in the form in which most rules refuse it at a glance.
+/// What rules are asked about: the fields of a packet, and the same at a [`Glance`].
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     pub(super) fields: Fields,
-    glance: [u64; 2],
+    pub(super) glance: Glance,
 }
 
-/// What the two words of a subject must be under a mask for a rule to match. A place for each field that rules compare
-/// with one value: of addresses, which have more bits, a sum.
+/// The fields of a packet in six words, in which most rules are told to match or not: they ask for the values of some bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// All but addresses and ports, and which fields there are.
+    first: u64,
+    ports: u64,
+    source: [u64; 2],
+    destination: [u64; 2],
+}
+
+/// What the glance at a packet must be under a mask for a rule to match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gist {
-    mask: [u64; 2],
-    value: [u64; 2],
-    /// Whether there is nothing more to the rule.
-    pub(super) is_all: bool,
+    mask: [u64; 6],
+    value: [u64; 6],
+    pub(super) rest: Rest,
+}
+
+/// What a rule asks beside its gist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// Its predicates about metadata, which stand by themselves.
+    Meta,
+    /// All of its predicates are to be asked.
+    Anything,
 }
 
 /// Where a field stands: in which word, from which bit on, under which mask.
+#[derive(Clone, Copy)]
 struct Place(usize, u32, u64);
 
 const ETHERTYPE: Place = Place(0, 0, 0xffff);
@@ -39,42 +59,23 @@ const HAS_SOURCE: Place = Place(0, 50, 1);
 const HAS_DESTINATION: Place = Place(0, 51, 1);
 const HAS_SOURCE_PORT: Place = Place(0, 52, 1);
 const HAS_DESTINATION_PORT: Place = Place(0, 53, 1);
+/// Each of these says that the address is of IPv4.
+const SOURCE_V4: Place = Place(0, 54, 1);
+const DESTINATION_V4: Place = Place(0, 55, 1);
 /// What no packet has.
 const NEVER: Place = Place(0, 63, 1);
 const SOURCE_PORT: Place = Place(1, 0, 0xffff);
 const DESTINATION_PORT: Place = Place(1, 16, 0xffff);
-const SOURCE: Place = Place(1, 32, 0xffff);
-const DESTINATION: Place = Place(1, 48, 0xffff);
+/// The words of addresses, left-aligned.
+const SOURCE: usize = 2;
+const DESTINATION: usize = 4;
 
 impl Subject {
     /// The packet with these fields.
-    #[inline]
     pub fn new(fields: Fields) -> Self {
-        let bit = |place: Place, there: bool| u64::from(there) << place.1;
-        let at = |place: Place, value: u64| value << place.1;
-        let (ty, code) = fields.icmp.unwrap_or_default();
-        let protocol = fields.protocol.map_or(0, |protocol| protocol.0);
-        let first = at(ETHERTYPE, u64::from(fields.ethertype.0))
-            | at(PROTOCOL, u64::from(protocol))
-            | at(FLAGS, u64::from(fields.flags))
-            | at(ICMP_TYPE, u64::from(ty))
-            | at(ICMP_CODE, u64::from(code))
-            | bit(HAS_PROTOCOL, fields.protocol.is_some())
-            | bit(HAS_ICMP, fields.icmp.is_some())
-            | bit(HAS_SOURCE, fields.source.is_some())
-            | bit(HAS_DESTINATION, fields.destination.is_some())
-            | bit(HAS_SOURCE_PORT, fields.source_port.is_some())
-            | bit(HAS_DESTINATION_PORT, fields.destination_port.is_some());
-        let second = at(SOURCE_PORT, u64::from(fields.source_port.unwrap_or(0)))
-            | at(
-                DESTINATION_PORT,
-                u64::from(fields.destination_port.unwrap_or(0)),
-            )
-            | at(SOURCE, fields.source.map_or(0, sum))
-            | at(DESTINATION, fields.destination.map_or(0, sum));
         Self {
             fields,
-            glance: [first, second],
+            glance: Glance::of(&fields),
         }
     }
 
@@ -84,35 +85,114 @@ impl Subject {
     }
 }
 
+/// Addresses and ports of an IP packet, for [`Glance::of_ip`].
+pub(crate) struct Ip {
+    pub(crate) v4: bool,
+    pub(crate) protocol: u8,
+    /// Left-aligned.
+    pub(crate) source: u128,
+    pub(crate) destination: u128,
+    /// Source and destination port.
+    pub(crate) ports: Option<(u16, u16)>,
+    /// Type and code.
+    pub(crate) icmp: Option<(u8, u8)>,
+    pub(crate) flags: u8,
+}
+
+impl Glance {
+    /// The packet with these fields.
+    pub fn of(fields: &Fields) -> Self {
+        let v4 = |address: Option<IpAddr>| address.is_some_and(|address| address.is_ipv4());
+        let (ty, code) = fields.icmp.unwrap_or_default();
+        let protocol = fields.protocol.map_or(0, |protocol| protocol.0);
+        let first = ETHERTYPE.of(fields.ethertype.0.into())
+            | PROTOCOL.of(protocol.into())
+            | FLAGS.of(fields.flags.into())
+            | ICMP_TYPE.of(ty.into())
+            | ICMP_CODE.of(code.into())
+            | HAS_PROTOCOL.of(fields.protocol.is_some().into())
+            | HAS_ICMP.of(fields.icmp.is_some().into())
+            | HAS_SOURCE.of(fields.source.is_some().into())
+            | HAS_DESTINATION.of(fields.destination.is_some().into())
+            | HAS_SOURCE_PORT.of(fields.source_port.is_some().into())
+            | HAS_DESTINATION_PORT.of(fields.destination_port.is_some().into())
+            | SOURCE_V4.of(v4(fields.source).into())
+            | DESTINATION_V4.of(v4(fields.destination).into());
+        let ports = SOURCE_PORT.of(fields.source_port.unwrap_or(0).into())
+            | DESTINATION_PORT.of(fields.destination_port.unwrap_or(0).into());
+        Self {
+            first,
+            ports,
+            source: halves(fields.source.map_or(0, left_aligned)),
+            destination: halves(fields.destination.map_or(0, left_aligned)),
+        }
+    }
+
+    /// The same of an IP packet, in fewer steps.
+    #[inline(always)]
+    pub(crate) fn of_ip(ip: &Ip) -> Self {
+        const PRESENT: u64 = HAS_PROTOCOL.of(1) | HAS_SOURCE.of(1) | HAS_DESTINATION.of(1);
+        const V4: u64 = PRESENT | ETHERTYPE.of(0x0800) | SOURCE_V4.of(1) | DESTINATION_V4.of(1);
+        const V6: u64 = PRESENT | ETHERTYPE.of(0x86dd);
+        const PORTS: u64 = HAS_SOURCE_PORT.of(1) | HAS_DESTINATION_PORT.of(1);
+        let mut first = PROTOCOL.of(ip.protocol.into())
+            | FLAGS.of(ip.flags.into())
+            | if ip.v4 { V4 } else { V6 };
+        let mut of_ports = 0;
+        if let Some((source, destination)) = ip.ports {
+            first |= PORTS;
+            of_ports = SOURCE_PORT.of(source.into()) | DESTINATION_PORT.of(destination.into());
+        }
+        if let Some((ty, code)) = ip.icmp {
+            first |= HAS_ICMP.of(1) | ICMP_TYPE.of(ty.into()) | ICMP_CODE.of(code.into());
+        }
+        Self {
+            first,
+            ports: of_ports,
+            source: halves(ip.source),
+            destination: halves(ip.destination),
+        }
+    }
+}
+
+impl Place {
+    /// The field with this value.
+    #[inline(always)]
+    const fn of(self, value: u64) -> u64 {
+        value << self.1
+    }
+}
+
 impl Gist {
     /// The gist of predicates that must all match.
     pub(super) fn of<N: Network>(predicates: &[Predicate<N>]) -> Self {
         let mut gist = Self {
-            mask: [0; 2],
-            value: [0; 2],
-            is_all: true,
+            mask: [0; 6],
+            value: [0; 6],
+            rest: Rest::Nothing,
         };
-        gist.all(predicates);
+        for predicate in predicates {
+            match predicate {
+                Predicate::Meta(_) => gist.leave(Rest::Meta),
+                predicate => gist.add(predicate),
+            }
+        }
         gist
     }
 
     /// Whether a rule of this gist matches every packet.
-    #[inline]
     pub(super) fn asks_nothing(&self) -> bool {
-        self.is_all && self.mask == [0; 2]
+        self.rest == Rest::Nothing && self.mask == [0; 6]
     }
 
-    /// Whether a rule of this gist may match; it does if that is all.
-    #[inline]
-    pub(super) fn admits(&self, subject: &Subject) -> bool {
-        let [a, b] = subject.glance;
-        (a & self.mask[0] ^ self.value[0]) | (b & self.mask[1] ^ self.value[1]) == 0
-    }
-
-    fn all<N: Network>(&mut self, predicates: &[Predicate<N>]) {
-        for predicate in predicates {
-            self.add(predicate);
-        }
+    /// Whether a rule of this gist may match; it does if there is no rest.
+    #[inline(always)]
+    pub(super) fn admits(&self, glance: &Glance) -> bool {
+        let ([a, b, c, d, e, f], [p, q, r, s, t, u]) = (self.mask, self.value);
+        let ([g, h], [i, j]) = (glance.source, glance.destination);
+        // Most that do not match are told by the first word.
+        glance.first & a == p
+            && (glance.ports & b ^ q) | (g & c ^ r) | (h & d ^ s) | (i & e ^ t) | (j & f ^ u) == 0
     }
 
     fn add<N: Network>(&mut self, predicate: &Predicate<N>) {
@@ -151,50 +231,71 @@ impl Gist {
             }
             Predicate::Source(prefix) => {
                 self.ask(HAS_SOURCE, 1);
-                if prefix.is_exact() {
-                    self.ask(SOURCE, sum(prefix.address()));
-                }
-                self.is_all = false;
+                self.ask(SOURCE_V4, prefix.is_ipv4().into());
+                self.begin_with(SOURCE, prefix);
             }
             Predicate::Destination(prefix) => {
                 self.ask(HAS_DESTINATION, 1);
-                if prefix.is_exact() {
-                    self.ask(DESTINATION, sum(prefix.address()));
-                }
-                self.is_all = false;
+                self.ask(DESTINATION_V4, prefix.is_ipv4().into());
+                self.begin_with(DESTINATION, prefix);
             }
-            Predicate::All(predicates) => self.all(predicates),
-            Predicate::Meta(_) | Predicate::Not(_) | Predicate::Any(_) => self.is_all = false,
+            Predicate::All(predicates) => {
+                for predicate in predicates {
+                    self.add(predicate);
+                }
+            }
+            Predicate::Meta(_) | Predicate::Not(_) | Predicate::Any(_) => {
+                self.leave(Rest::Anything)
+            }
         }
+    }
+
+    fn leave(&mut self, rest: Rest) {
+        self.rest = self.rest.max(rest);
     }
 
     fn one_of<T: Copy + PartialEq + Into<u64>>(&mut self, place: Place, first: T, last: T) {
         if first == last {
             self.ask(place, first.into());
         } else {
-            self.is_all = false;
+            self.leave(Rest::Anything);
+        }
+    }
+
+    fn begin_with(&mut self, word: usize, prefix: &IpPrefix) {
+        let len = u32::from(prefix.prefix_len());
+        let masks = halves(u128::MAX.checked_shl(128 - len).unwrap_or(0));
+        let values = halves(left_aligned(prefix.address()));
+        for (at, (mask, value)) in masks.into_iter().zip(values).enumerate() {
+            self.ask_bits(word + at, mask, value & mask);
         }
     }
 
     fn ask(&mut self, Place(word, shift, mask): Place, value: u64) {
+        self.ask_bits(word, mask << shift, value << shift);
+    }
+
+    fn ask_bits(&mut self, word: usize, mask: u64, value: u64) {
         let (Some(masks), Some(values)) = (self.mask.get_mut(word), self.value.get_mut(word))
         else {
             return;
         };
-        let before = *masks >> shift & mask;
-        if before != 0 && *values >> shift & mask != value {
-            // Two values of one field: the other one holds no less.
-            return self.ask(NEVER, 1);
+        let contradicts = (*values ^ value) & *masks & mask != 0;
+        *masks |= mask;
+        *values |= value;
+        if contradicts {
+            // Two values of one field: no packet has both.
+            let Place(word, shift, mask) = NEVER;
+            if let (Some(masks), Some(values)) = (self.mask.get_mut(word), self.value.get_mut(word))
+            {
+                *masks |= mask << shift;
+                *values |= mask << shift;
+            }
         }
-        *masks |= mask << shift;
-        *values |= value << shift;
     }
 }
 
-/// An address in 16 bits.
-#[inline]
-fn sum(address: IpAddr) -> u64 {
-    let bits = left_aligned(address);
-    let sum = ((bits >> 64) as u64 ^ bits as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    sum >> 48
+#[inline(always)]
+const fn halves(address: u128) -> [u64; 2] {
+    [(address >> 64) as u64, address as u64]
 }

@@ -8,9 +8,11 @@ use super::bits::BLOCK;
 use super::classifier::{Classifier, Visitor};
 use super::condition::{conditions, value_of};
 use super::order::{LAST, Move, Order, Rank};
-use super::subject::{Gist, Subject};
+use super::subject::{Gist, Glance, Rest, Subject};
 use super::{DefaultAction, Rule, RuleId};
+use crate::flow::Fields;
 use crate::network::Network;
+use crate::predicate::Predicate;
 
 /// A rule in its table.
 pub struct TableEntry<N: Network> {
@@ -35,6 +37,10 @@ pub struct RuleTable<N: Network> {
     places: BTreeMap<RuleId, u32>,
     /// The rules in order with their gists, as long as they are few.
     few: Vec<(Gist, u32)>,
+    /// Whether they are not.
+    is_many: bool,
+    /// What the table says to every packet, if its first rule asks nothing or it has none.
+    always: Option<Match>,
     default: DefaultAction,
     default_hits: u64,
     /// Identifiers below it were given out before the table was made.
@@ -63,6 +69,8 @@ impl<N: Network> RuleTable<N> {
             classifier: Classifier::default(),
             places: BTreeMap::new(),
             few: Vec::new(),
+            is_many: false,
+            always: Some(Match::Default),
             default,
             default_hits: 0,
             first_id: 0,
@@ -142,25 +150,36 @@ impl<N: Network> RuleTable<N> {
     }
 
     /// What the table says to every packet, if its first rule asks nothing or it has none.
-    #[inline]
+    #[inline(always)]
     pub fn unconditional(&self) -> Option<Match> {
-        match self.few.first() {
-            None if self.is_empty() => Some(Match::Default),
-            Some((gist, place)) if gist.asks_nothing() => Some(Match::Rule(*place)),
-            _ => None,
-        }
+        self.always
     }
 
     /// The first match; with `after`, the first of those that are asked after the rule there.
     pub fn find(&self, after: Option<u32>, subject: &Subject, meta: &N::Meta) -> Match {
-        let after = after.map(|place| self.order.rank(place));
-        if self.len() > FEW {
-            return self.search(after, subject, meta);
+        self.find_by(after, &subject.glance, || subject.fields, meta)
+    }
+
+    /// The same, given the fields only if they are asked for.
+    #[inline]
+    pub(crate) fn find_by(
+        &self,
+        after: Option<u32>,
+        glance: &Glance,
+        fields: impl Fn() -> Fields,
+        meta: &N::Meta,
+    ) -> Match {
+        if self.is_many {
+            return self.search(after, &fields(), meta);
         }
         for (gist, place) in &self.few {
-            if gist.admits(subject)
-                && after.is_none_or(|after| self.order.rank(*place) > after)
-                && (gist.is_all || self.is_match(*place, subject, meta))
+            if gist.admits(glance)
+                && after.is_none_or(|after| self.order.rank(*place) > self.order.rank(after))
+                && match gist.rest {
+                    Rest::Nothing => true,
+                    Rest::Meta => self.suits(*place, meta),
+                    Rest::Anything => self.is_match(*place, &fields(), meta),
+                }
             {
                 return Match::Rule(*place);
             }
@@ -168,26 +187,41 @@ impl<N: Network> RuleTable<N> {
         Match::Default
     }
 
+    /// Whether metadata is as the rule asks by itself.
+    fn suits(&self, place: u32, meta: &N::Meta) -> bool {
+        self.entry(place).is_some_and(|entry| {
+            entry
+                .rule
+                .predicates()
+                .iter()
+                .all(|predicate| match predicate {
+                    Predicate::Meta(predicate) => predicate.matches(meta),
+                    _ => true,
+                })
+        })
+    }
+
     #[inline(never)]
-    fn search(&self, after: Option<Rank>, subject: &Subject, meta: &N::Meta) -> Match {
+    fn search(&self, after: Option<u32>, fields: &Fields, meta: &N::Meta) -> Match {
+        let after = after.map(|place| self.order.rank(place));
         let mut search = Search {
             table: self,
-            subject,
+            fields,
             meta,
             after,
             best: LAST,
             found: Match::Default,
         };
         self.classifier.candidates(
-            |dimension| value_of::<N>(dimension, &subject.fields, meta),
+            |dimension| value_of::<N>(dimension, fields, meta),
             &mut search,
         );
         search.found
     }
 
-    fn is_match(&self, place: u32, subject: &Subject, meta: &N::Meta) -> bool {
+    fn is_match(&self, place: u32, fields: &Fields, meta: &N::Meta) -> bool {
         self.entry(place)
-            .is_some_and(|entry| entry.rule.matches(&subject.fields, meta))
+            .is_some_and(|entry| entry.rule.matches(fields, meta))
     }
 
     /// As [`RuleTable::find`], by asking each rule in order: as it is defined.
@@ -195,7 +229,7 @@ impl<N: Network> RuleTable<N> {
         let after = after.map(|place| self.order.rank(place));
         let matching = self.order.iter().find(|&place| {
             after.is_none_or(|after| self.order.rank(place) > after)
-                && self.is_match(place, subject, meta)
+                && self.is_match(place, &subject.fields, meta)
         });
         matching.map_or(Match::Default, Match::Rule)
     }
@@ -271,7 +305,9 @@ impl<N: Network> RuleTable<N> {
 
     fn note_few(&mut self) {
         self.few.clear();
-        if self.len() > FEW {
+        self.always = None;
+        self.is_many = self.len() > FEW;
+        if self.is_many {
             return;
         }
         for place in self.order.iter() {
@@ -279,6 +315,11 @@ impl<N: Network> RuleTable<N> {
                 self.few.push((Gist::of(entry.rule.predicates()), place));
             }
         }
+        self.always = match self.few.first() {
+            None => Some(Match::Default),
+            Some((gist, place)) if gist.asks_nothing() => Some(Match::Rule(*place)),
+            Some(_) => None,
+        };
     }
 
     fn settle(&mut self, place: u32, entry: TableEntry<N>) {
@@ -325,7 +366,7 @@ fn rank_of<N: Network>(entry: &TableEntry<N>) -> Rank {
 /// A search among candidates.
 struct Search<'a, N: Network> {
     table: &'a RuleTable<N>,
-    subject: &'a Subject,
+    fields: &'a Fields,
     meta: &'a N::Meta,
     after: Option<Rank>,
     /// The rank of what was found.
@@ -350,7 +391,7 @@ impl<N: Network> Visitor for Search<'_, N> {
                 continue;
             }
             // A candidate may ask for more than was looked up.
-            if self.table.is_match(place, self.subject, self.meta) {
+            if self.table.is_match(place, self.fields, self.meta) {
                 self.best = rank;
                 self.found = Match::Rule(place);
             }

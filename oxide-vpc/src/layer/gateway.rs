@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use opte::action::{Action, ActionError, AllowOrDeny, MetaAction, StaticAction};
+use opte::action::{Action, ActionError, AllowOrDeny, MetaAction, Shown, StaticAction};
 use opte::layer::Layer;
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::{DefaultAction, Rule};
@@ -208,7 +208,7 @@ impl fmt::Display for Spoofed {
 /// Shows the guest the gateway as the one who sent the frame.
 struct FromGateway {
     gateway: MacAddr,
-    program: Program,
+    program: Arc<Program>,
 }
 
 impl FromGateway {
@@ -216,7 +216,10 @@ impl FromGateway {
         let program = Transform::on::<stack![Ethernet]>()
             .set::<ethernet::Source>(gateway)
             .compile();
-        Arc::new(Self { gateway, program })
+        Arc::new(Self {
+            gateway,
+            program: Arc::new(program),
+        })
     }
 }
 
@@ -227,7 +230,7 @@ impl StaticAction<VpcNetwork> for FromGateway {
         _: &FlowKey,
         _: &mut Meta,
     ) -> Result<AllowOrDeny<Program>, ActionError> {
-        Ok(AllowOrDeny::Allow(self.program))
+        Ok(AllowOrDeny::Allow(*self.program))
     }
 
     fn show(
@@ -235,9 +238,9 @@ impl StaticAction<VpcNetwork> for FromGateway {
         _: Direction,
         _: &FlowKey,
         _: &mut Meta,
-        taker: &mut dyn FnMut(&Program),
+        taker: &mut dyn FnMut(Shown<'_>),
     ) -> Result<AllowOrDeny<()>, ActionError> {
-        taker(&self.program);
+        taker(Shown::Kept(&self.program));
         Ok(AllowOrDeny::Allow(()))
     }
 }

@@ -10,7 +10,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::Direction;
 use opte::action::{
-    Action, ActionError, AllowOrDeny, Context, Descriptor, MetaAction, StatefulAction,
+    Action, ActionError, AllowOrDeny, Context, Descriptor, MetaAction, Shown, StatefulAction,
 };
 use opte::direction::PerDirection;
 use opte::layer::Layer;
@@ -276,8 +276,8 @@ impl OneToOne {
                 public,
                 transport,
                 programs: PerDirection {
-                    inbound: set_destination(End::address(private), transport),
-                    outbound: set_source(End::address(public), transport),
+                    inbound: set_destination(End::address(private), transport).map(Arc::new),
+                    outbound: set_source(End::address(public), transport).map(Arc::new),
                 },
                 external,
             })
@@ -375,18 +375,21 @@ impl fmt::Display for OneToOne {
 struct OneToOneFlow {
     public: IpAddr,
     transport: Transport,
-    programs: PerDirection<Result<Program, ProgramError>>,
+    programs: PerDirection<Result<Arc<Program>, ProgramError>>,
     external: Arc<External>,
 }
 
 impl Descriptor<VpcNetwork> for OneToOneFlow {
     fn program(&self, dir: Direction) -> Result<Program, ActionError> {
-        Ok((*self.programs.get(dir))?)
+        match self.programs.get(dir) {
+            Ok(program) => Ok(**program),
+            Err(error) => Err((*error).into()),
+        }
     }
 
-    fn show(&self, dir: Direction, taker: &mut dyn FnMut(&Program)) -> Result<(), ActionError> {
+    fn show(&self, dir: Direction, taker: &mut dyn FnMut(Shown<'_>)) -> Result<(), ActionError> {
         match self.programs.get(dir) {
-            Ok(program) => taker(program),
+            Ok(program) => taker(Shown::Kept(program)),
             Err(error) => return Err((*error).into()),
         }
         Ok(())

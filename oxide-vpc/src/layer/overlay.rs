@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 
-use opte::action::{Action, ActionError, AllowOrDeny, StaticAction};
+use opte::action::{Action, ActionError, AllowOrDeny, Shown, StaticAction};
 use opte::epoch::Epoch;
 use opte::layer::Layer;
 use opte::rule::{DefaultAction, Rule};
@@ -160,7 +160,7 @@ pub(crate) fn layer(reach: Arc<Reach>, local: Ipv6Addr) -> Layer<VpcNetwork> {
             1,
             Action::Static(Arc::new(Decap {
                 reach,
-                program: decap,
+                program: Arc::new(decap),
             })),
         ),
     );
@@ -177,11 +177,10 @@ struct Encap {
 
 const MADE: usize = 16;
 
-#[derive(Clone, Copy)]
 struct Made {
     tunnel: Tunnel,
     sized: bool,
-    program: Program,
+    program: Arc<Program>,
 }
 
 impl Encap {
@@ -189,7 +188,7 @@ impl Encap {
         Self {
             reach,
             local,
-            made: KMutex::new([None; MADE]),
+            made: KMutex::new([const { None }; MADE]),
         }
     }
 
@@ -198,7 +197,7 @@ impl Encap {
         &self,
         tunnel: &Tunnel,
         sized: bool,
-        taker: &mut dyn FnMut(&Program),
+        taker: &mut dyn FnMut(Shown<'_>),
     ) -> Result<(), ProgramError> {
         let mut made = self.made.lock();
         let [.., far] = tunnel.underlay.octets();
@@ -207,11 +206,11 @@ impl Encap {
         if let Some(Some(known)) = &place
             && (known.tunnel, known.sized) == (*tunnel, sized)
         {
-            taker(&known.program);
+            taker(Shown::Kept(&known.program));
             return Ok(());
         }
-        let program = self.make(tunnel, sized)?;
-        taker(&program);
+        let program = Arc::new(self.make(tunnel, sized)?);
+        taker(Shown::Kept(&program));
         if let Some(place) = place {
             *place = Some(Made {
                 tunnel: *tunnel,
@@ -300,7 +299,7 @@ impl StaticAction<VpcNetwork> for Encap {
         meta: &mut Meta,
     ) -> Result<AllowOrDeny<Program>, ActionError> {
         let mut program = Program::IDENTITY;
-        self.show(dir, key, meta, &mut |shown| program = *shown)?;
+        self.show(dir, key, meta, &mut |shown| program = *shown.program())?;
         Ok(AllowOrDeny::Allow(program))
     }
 
@@ -309,7 +308,7 @@ impl StaticAction<VpcNetwork> for Encap {
         _: Direction,
         key: &FlowKey,
         meta: &mut Meta,
-        taker: &mut dyn FnMut(&Program),
+        taker: &mut dyn FnMut(Shown<'_>),
     ) -> Result<AllowOrDeny<()>, ActionError> {
         let tunnel = self
             .tunnel(key, meta)?
@@ -331,7 +330,7 @@ fn between_guests(key: &FlowKey, meta: &Meta) -> bool {
 /// Takes a packet out of its tunnel.
 struct Decap {
     reach: Arc<Reach>,
-    program: Program,
+    program: Arc<Program>,
 }
 
 impl StaticAction<VpcNetwork> for Decap {
@@ -342,7 +341,7 @@ impl StaticAction<VpcNetwork> for Decap {
         meta: &mut Meta,
     ) -> Result<AllowOrDeny<Program>, ActionError> {
         self.show(dir, key, meta, &mut |_| ())?;
-        Ok(AllowOrDeny::Allow(self.program))
+        Ok(AllowOrDeny::Allow(*self.program))
     }
 
     fn show(
@@ -350,7 +349,7 @@ impl StaticAction<VpcNetwork> for Decap {
         _: Direction,
         key: &FlowKey,
         meta: &mut Meta,
-        taker: &mut dyn FnMut(&Program),
+        taker: &mut dyn FnMut(Shown<'_>),
     ) -> Result<AllowOrDeny<()>, ActionError> {
         let vni = key.get::<geneve::Vni>();
         let external = key.flags & flag::EXTERNAL != 0;
@@ -371,7 +370,7 @@ impl StaticAction<VpcNetwork> for Decap {
             let sender = self.reach.guest(key.source_ip());
             meta.peer = sender.map(|guest| guest.vni).or(vni);
         }
-        taker(&self.program);
+        taker(Shown::Kept(&self.program));
         Ok(AllowOrDeny::Allow(()))
     }
 }

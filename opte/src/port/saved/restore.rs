@@ -242,9 +242,11 @@ impl<N: Network> Inner<N> {
     /// Enters one flow again, if the rules let it pass; says whether they do.
     fn flow_of(&mut self, port: &Port<N>, now: Moment, key: N::Key, record: Record) -> bool {
         let Record { first, l3, .. } = record;
-        let mut walk = Walk::restored(first, key, l3, record.states);
-        let context = port.context(now);
-        let end = walk.forward(&port.network, &mut self.layers, |_| None, None, context);
+        self.flows.trails.make_room();
+        let trails = &mut self.flows.trails;
+        let mut walk = Walk::restored(first, key, l3, record.states, trails);
+        let setting = port.setting(port.context(now), trails);
+        let end = walk.forward(setting, &mut self.layers, |_| None, None);
         if end != End::Pass || !walk.of_flow {
             return false;
         }
@@ -252,19 +254,20 @@ impl<N: Network> Inner<N> {
         if record.both {
             self.back_of(port, &walk, &mut back);
         }
+        let decisions = core::mem::replace(&mut walk.decisions, Decisions::new());
         let new = NewFlow {
             first,
             proto: record.proto,
             connection: record.connection,
             epoch: port.epoch(),
             forward: NewSide {
-                key,
+                key: &key,
                 hash: port.flows.hash(key.words()),
                 l3,
-                program: &walk.program,
+                made: walk.made(),
             },
             back: back.as_ref().map(Back::side),
-            decisions: walk.decisions,
+            decisions,
         };
         let past = Past {
             packets: record.packets,
