@@ -77,6 +77,12 @@ impl<N: Network> Layer<N> {
         self.counters.get(dir)
     }
 
+    /// The rules of `dir`, and what is counted of them.
+    #[inline(always)]
+    pub(crate) fn asked(&mut self, dir: Direction) -> (&mut RuleTable<N>, &mut LayerCounters) {
+        (self.tables.get_mut(dir), self.counters.get_mut(dir))
+    }
+
     /// Counts a packet that `matched` decided over.
     pub(crate) fn count(&mut self, dir: Direction, matched: Match) {
         self.tables.get_mut(dir).count(matched);

@@ -10,6 +10,8 @@ use crate::frame::FlowKey;
 use crate::header::Header;
 use crate::protocol::{Ethernet, Ipv4, Ipv6, icmpv4, ipv4, ipv6};
 
+use zerocopy::IntoBytes;
+
 /// How the [`Translation`] of a bound [`Template`] follows from what a flow's key is before and after the program: then nobody
 /// needs the program itself, which is the same for all flows of the template but for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +46,16 @@ struct Covered {
     of_all: bool,
 }
 
-/// Eight bytes of the innermost headers of which the key knows some: one of its [`words`], the halves of which change places if
-/// so said.
+/// Eight bytes of the innermost headers of which the key knows some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
-    word: u8,
-    turned: bool,
+enum Part {
+    /// This word of the key.
+    Word(u8),
+    /// The same, its halves in each other's place.
+    Turned(u8),
+    Ports,
+    Identifier,
 }
-
-/// Words of a flow key: its addresses, then ports as they stand on the wire, then an identifier.
-type Words = [u64; 6];
 
 /// A sum of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,10 +108,7 @@ impl Keyed {
         form: Form::Nothing,
         windows: [Covered {
             mask: 0,
-            part: Part {
-                word: 0,
-                turned: false,
-            },
+            part: Part::Ports,
             of_addresses: false,
             of_all: false,
         }; Rewrite::WINDOWS],
@@ -158,10 +157,9 @@ impl Keyed {
         if self.form == Form::Nothing {
             return translation;
         }
-        let new = words(after);
-        let [source, source_end, destination, end, ports, _] = new;
+        let [source, source_end, destination, end, ..] = after.words();
         // The end of the destination, and the ports behind it.
-        let last = end.rotate_left(32) & FRONT | ports.rotate_left(32) & !FRONT;
+        let last = end.rotate_left(32) & FRONT | ports(after).rotate_left(32);
         let data = match &self.form {
             Form::V4 => [source_end.rotate_left(32) & FRONT | end & !FRONT, last, 0],
             Form::V6Source => [source, source_end, last],
@@ -173,12 +171,11 @@ impl Keyed {
             Form::Nothing => [0; 3],
         };
         translation.data = data.map(u64::to_ne_bytes);
-        let old = words(before);
         let (mut all, mut of_addresses) = (Sum::ZERO, Sum::ZERO);
         let windows = self.windows.get(..usize::from(self.count));
         for window in windows.unwrap_or_default() {
-            let of = |words| Sum::of_word64(window.part.of(words) & window.mask);
-            let (new, gone) = (of(&new), of(&old));
+            let of = |key| Sum::of_word64(window.part.of(key) & window.mask);
+            let (new, gone) = (of(after), of(before));
             // In the steps of the program, so that even the two representations of zero agree.
             let change = |sum: Sum| {
                 if self.is_straight {
@@ -251,32 +248,40 @@ impl Part {
         let written = u128::from(mask) << offset;
         let within = |from: usize, len: usize| written & !run(from, len) == 0;
         let second = |from: usize| u8::from(usize::from(offset) != from);
-        let part = |word, turned| Some(Some(Self { word, turned }));
         match (header, stack.is_v6()) {
             (0, _) => within(0, Ethernet::MIN_LEN).then_some(None),
-            (1, false) if within(at::<ipv4::Source>(), 4) => part(1, false),
-            (1, false) if within(at::<ipv4::Destination>(), 4) => part(3, true),
+            (1, false) if within(at::<ipv4::Source>(), 4) => Some(Some(Self::Word(1))),
+            (1, false) if within(at::<ipv4::Destination>(), 4) => Some(Some(Self::Turned(3))),
             (1, true) if within(at::<ipv6::Source>(), 16) => {
-                part(second(at::<ipv6::Source>()), false)
+                Some(Some(Self::Word(second(at::<ipv6::Source>()))))
             }
             (1, true) if within(at::<ipv6::Destination>(), 16) => {
-                part(2 + second(at::<ipv6::Destination>()), false)
+                Some(Some(Self::Word(2 + second(at::<ipv6::Destination>()))))
             }
-            (2, _) if stack.has_ports() && within(0, 4) => part(4, false),
-            (2, _) if stack.is_echo() && within(at::<icmpv4::Identifier>(), 2) => part(5, false),
+            (2, _) if stack.has_ports() && within(0, 4) => Some(Some(Self::Ports)),
+            (2, _) if stack.is_echo() && within(at::<icmpv4::Identifier>(), 2) => {
+                Some(Some(Self::Identifier))
+            }
             _ => None,
         }
     }
 
-    /// These bytes of a packet with these words, of those that the key knows.
+    /// These bytes of a packet with this key, of those that it knows.
     #[inline(always)]
-    fn of(self, words: &Words) -> u64 {
-        let word = words.get(usize::from(self.word)).copied();
-        let word = word.unwrap_or_default();
-        if self.turned {
-            word.rotate_left(32)
-        } else {
-            word
+    fn of(self, key: &FlowKey) -> u64 {
+        let word = |at: u8| {
+            let (words, _) = key.as_bytes().as_chunks::<8>();
+            let word = words.get(usize::from(at)).copied();
+            u64::from_ne_bytes(word.unwrap_or_default())
+        };
+        match self {
+            Self::Word(at) => word(at),
+            Self::Turned(at) => word(at).rotate_left(32),
+            Self::Ports => ports(key),
+            Self::Identifier => {
+                let [a, b] = key.source_port.to_be_bytes();
+                u64::from_ne_bytes([0, 0, 0, 0, a, b, 0, 0])
+            }
         }
     }
 }
@@ -292,14 +297,12 @@ const _: () = assert!(
         && L3 == Ethernet::MIN_LEN
 );
 
+/// The ports as they stand on the wire, and nothing behind them.
 #[inline(always)]
-fn words(key: &FlowKey) -> Words {
-    let [a, b, c, d, _, _] = key.words();
-    let [p, q] = key.source_port.to_be_bytes();
-    let [r, s] = key.destination_port.to_be_bytes();
-    let ports = u64::from_ne_bytes([p, q, r, s, 0, 0, 0, 0]);
-    let identifier = u64::from_ne_bytes([0, 0, 0, 0, p, q, 0, 0]);
-    [a, b, c, d, ports, identifier]
+fn ports(key: &FlowKey) -> u64 {
+    let [a, b] = key.source_port.to_be_bytes();
+    let [c, d] = key.destination_port.to_be_bytes();
+    u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0])
 }
 
 /// The first four bytes of eight in memory.

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use opte_headers::program::{Bound, Program, Translation};
+use opte_headers::program::{Bound, Translation};
 
 use super::cell::{Counts, Kind, Side, Tail};
 use super::chunks::CHUNK;
@@ -125,8 +125,8 @@ pub(crate) struct NewSide<'a, K> {
 
 /// What a flow does with its packets.
 pub(crate) enum Made<'a, K> {
-    /// This.
-    Program(&'a Program),
+    /// What the trails hold for packets that go beside them, of this direction.
+    Alone(Direction),
     /// What leads to a place on the trails, by which their key becomes another one.
     Trail { to: u32, after: &'a K },
 }
@@ -330,8 +330,8 @@ impl<N: Network> FlowTable<N> {
     /// A direction as its cell is to have it. `None` without memory for its program.
     fn side_of(&mut self, store: &FlowStore, new: &NewSide<'_, N::Key>) -> Option<Side> {
         let (program, translation) = match new.made {
-            Made::Program(program) => {
-                let programs = &store.programs;
+            Made::Alone(dir) => {
+                let (programs, program) = (&store.programs, self.trails.alone(dir));
                 self.programs.bind(programs, new.key, program, new.l3)?
             }
             Made::Trail { to, after } => self.at_end(store, to, new.key, after)?,

@@ -8,6 +8,8 @@ use hashbrown::HashTable;
 use opte_headers::program::{Keyed, Program, Template};
 
 use super::key::Key;
+use crate::Direction;
+use crate::direction::PerDirection;
 
 /// Trails, which begin where packets come and fork where flows are transformed one way or another.
 pub(crate) struct Trails {
@@ -15,6 +17,8 @@ pub(crate) struct Trails {
     /// Where they begin, by the headers of the packets; [`NOWHERE`] where none has begun yet.
     starts: [u32; STARTS],
     steps: HashTable<Step>,
+    /// What was done so far to the packet of either direction that goes beside all trails.
+    alone: PerDirection<Program>,
     bytes: usize,
 }
 
@@ -71,6 +75,7 @@ impl Default for Trails {
             places: Vec::new(),
             starts: [NOWHERE; STARTS],
             steps: HashTable::new(),
+            alone: PerDirection::default(),
             bytes: 0,
         }
     }
@@ -143,6 +148,16 @@ impl Trails {
         let place = self.places.get(at as usize)?;
         let translation = came.translation_to(now, &place.keyed)?;
         Some(place.template.program(&translation))
+    }
+
+    /// What was done to a packet that goes `dir`, beside all trails.
+    pub(crate) fn alone(&self, dir: Direction) -> &Program {
+        self.alone.get(dir)
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn alone_mut(&mut self, dir: Direction) -> &mut Program {
+        self.alone.get_mut(dir)
     }
 
     /// Bytes of all that is kept.

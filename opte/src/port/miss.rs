@@ -8,7 +8,8 @@ use super::walk::{End, Frame, Walk};
 use super::worker::Claimed;
 use super::{Inner, Port, PortState, Verdict, Worker, is_since};
 use crate::action::Context;
-use crate::flow::{Decisions, Key, NewFlow, NewSide, Passer, Passing, Proto};
+use crate::flow::{Decisions, Key, NewFlow, NewSide, Passer, Passing, Proto, Trails};
+use crate::layer::Layer;
 use crate::memory;
 use crate::network::Network;
 use crate::packet::Packet;
@@ -380,7 +381,7 @@ impl<N: Network> Inner<N> {
             let layers = &mut self.layers;
             let shown = port.probes.is_on();
             if shown {
-                walk.record();
+                walk.record(&mut self.flows.trails);
             }
             let setting = port.setting(context, &mut self.flows.trails);
             let end = walk.forward(setting, layers, |_| None, Some(frame));
@@ -434,20 +435,31 @@ impl<N: Network> Inner<N> {
 
     /// Puts the other direction of the flow whose first packet has walked into `place`, or none.
     pub(super) fn back_of(&mut self, port: &Port<N>, walk: &Walk<N>, place: &mut Option<Back<N>>) {
+        port.back_of(&self.layers, walk, &mut self.flows.trails, place);
+    }
+}
+
+impl<N: Network> Port<N> {
+    /// The same with these layers, on these trails.
+    pub(super) fn back_of(
+        &self,
+        layers: &[Layer<N>],
+        walk: &Walk<N>,
+        trails: &mut Trails,
+        place: &mut Option<Back<N>>,
+    ) {
         *place = None;
-        let key = port.network.return_key(walk.dir, &walk.key, &walk.meta);
+        let key = self.network.return_key(walk.dir, &walk.key, &walk.meta);
         if !key.is_flow() {
             return;
         }
-        let trails = &mut self.flows.trails;
         let back = place.insert(Back {
             key,
-            hash: port.flows.hash(key.words()),
+            hash: self.flows.hash(key.words()),
             l3: walk.l3,
             walk: Walk::new(walk.dir.opposite(), key, walk.l3, trails),
         });
-        let known = back.walk.back(&self.layers, &walk.decisions, trails);
-        if known.is_none() {
+        if back.walk.back(layers, &walk.decisions, trails).is_none() {
             *place = None;
         }
     }

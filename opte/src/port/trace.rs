@@ -236,7 +236,8 @@ impl<N: Network> Inner<N> {
         }
         let l3 = arrival.parsed.l3_index().unwrap_or_default();
         for attempt in 0..super::miss::ATTEMPTS {
-            let mut walk = Walk::observed(arrival.dir, *arrival.key, l3);
+            let mut none = Trails::default();
+            let mut walk = Walk::observed(arrival.dir, *arrival.key, l3, &mut none);
             let frame = Frame {
                 parsed: arrival.parsed,
                 bytes: packet.frame(),
@@ -247,7 +248,7 @@ impl<N: Network> Inner<N> {
                 ..port.dry(arrival.now)
             };
             let layers = &mut self.layers;
-            let setting = port.setting(context, &mut self.flows.trails);
+            let setting = port.setting(context, &mut none);
             let end = walk.forward(setting, layers, |_| None, Some(frame));
             trace.steps = walk.take_steps();
             match end {
@@ -262,7 +263,7 @@ impl<N: Network> Inner<N> {
             }
             let mut back = None;
             if of_flow {
-                self.back_of(port, &walk, &mut back);
+                port.back_of(&self.layers, &walk, &mut Trails::default(), &mut back);
             }
             let other = back.and_then(|back| {
                 let dir = arrival.dir.opposite();
@@ -271,7 +272,7 @@ impl<N: Network> Inner<N> {
             // Of the flow that was found it is known what becomes of it; it may have been revoked until now.
             let leaves = |(id, over)| if Some(id) == found { !stays } else { over };
             if other.is_none_or(leaves) {
-                let program = walk.program(&self.flows.trails)?;
+                let program = walk.program(&none)?;
                 return Ok(Passed::By(Box::new(program), arrival.hash));
             }
         }
@@ -380,8 +381,8 @@ impl<N: Network> Inner<N> {
                     .cloned()
             };
             let side = flow.side(first);
-            let mut walk = Walk::observed(first, side.key, side.l3);
             let (context, mut none) = (port.dry(arrival.now), Trails::default());
+            let mut walk = Walk::observed(first, side.key, side.l3, &mut none);
             let setting = port.setting(context, &mut none);
             let end = walk.forward(setting, &mut self.layers, held, None);
             trace.steps = walk.take_steps();
@@ -392,9 +393,9 @@ impl<N: Network> Inner<N> {
                 End::Pass if walk.of_flow => {
                     *stays = true;
                     let mut back = None;
-                    self.back_of(port, &walk, &mut back);
+                    port.back_of(&self.layers, &walk, &mut none, &mut back);
                     let back = back.filter(|back| back.key == *arrival.key)?;
-                    program = back.walk.program(&self.flows.trails).ok()?;
+                    program = back.walk.program(&none).ok()?;
                 }
                 End::Drop(_) => return Some(Err(DropReason::FlowRevoked)),
                 End::Pass | End::Reply(_) => return None,

@@ -54,8 +54,15 @@ struct Special {
 enum Way {
     /// What leads to this place on the trails.
     Trail(u32),
-    /// This.
-    Program(Program),
+    /// What the trails hold for a packet that goes beside them ([`Trails::alone`]).
+    Alone,
+}
+
+impl Way {
+    fn alone(dir: Direction, trails: &mut Trails) -> Self {
+        *trails.alone_mut(dir) = Program::IDENTITY;
+        Self::Alone
+    }
 }
 
 /// What is around a walk.
@@ -105,7 +112,7 @@ impl<N: Network> Walk<N> {
     pub(super) fn new(dir: Direction, key: N::Key, l3: u8, trails: &mut Trails) -> Self {
         let way = match trails.start(&key, l3) {
             Some(start) => Way::Trail(start),
-            None => Way::Program(Program::IDENTITY),
+            None => Way::alone(dir, trails),
         };
         Self {
             dir,
@@ -131,9 +138,9 @@ impl<N: Network> Walk<N> {
     }
 
     /// A packet that is not counted, and whose steps are recorded.
-    pub(super) fn observed(dir: Direction, key: N::Key, l3: u8) -> Self {
-        let mut walk = Self::uncounted(dir, key, l3, &mut Trails::default());
-        walk.record();
+    pub(super) fn observed(dir: Direction, key: N::Key, l3: u8, trails: &mut Trails) -> Self {
+        let mut walk = Self::uncounted(dir, key, l3, trails);
+        walk.record(trails);
         walk
     }
 
@@ -153,10 +160,10 @@ impl<N: Network> Walk<N> {
     }
 
     /// Has the steps recorded of a walk that has not begun.
-    pub(super) fn record(&mut self) {
+    pub(super) fn record(&mut self, trails: &mut Trails) {
         self.special.get_or_insert_default().steps = Some(Vec::new());
         // Each layer's own doing is to be told from that of others.
-        self.way = Way::Program(Program::IDENTITY);
+        self.way = Way::alone(self.dir, trails);
     }
 
     /// The steps recorded so far.
@@ -173,7 +180,7 @@ impl<N: Network> Walk<N> {
                 to: *to,
                 after: &self.key,
             },
-            Way::Program(program) => Made::Program(program),
+            Way::Alone => Made::Alone(self.dir),
         }
     }
 
@@ -183,7 +190,7 @@ impl<N: Network> Walk<N> {
             Way::Trail(at) => trails
                 .program(*at, &self.came.0, &self.key)
                 .ok_or(DropReason::ProgramApply),
-            Way::Program(program) => Ok(*program),
+            Way::Alone => Ok(*trails.alone(self.dir)),
         }
     }
 
@@ -276,20 +283,27 @@ impl<N: Network> Walk<N> {
         let dir = self.dir;
         let mut after = None;
         loop {
-            let before = OBSERVED.then(|| self.set_out());
-            let matched = self.matching(layer.rules(dir), after);
+            let before = OBSERVED.then(|| self.set_out(setting.trails));
+            let (rules, counters) = layer.asked(dir);
+            let matched = self.matching(rules, after);
             let done = match matched {
                 Match::Rule(place) => {
                     after = Some(place);
-                    let Some(entry) = layer.rules(dir).entry(place) else {
+                    let Some(entry) = rules.entry_mut(place) else {
                         return Ok(());
                     };
                     let action = entry.rule.action();
-                    self.act(setting, action, at, held, frame.as_deref_mut())
+                    let done = self.act(setting, action, at, held, frame.as_deref_mut());
+                    if !OBSERVED && self.counts && !matches!(done, Ok(Done::NextRule)) {
+                        entry.hits += 1;
+                        counters.rule_match += 1;
+                        return done.map(|_| ());
+                    }
+                    done
                 }
-                Match::Default => self.fall_back(layer.rules(dir).default_action(), at),
+                Match::Default => self.fall_back(rules.default_action(), at),
             };
-            let own = before.map(|(key, so_far)| (key, self.arrive(so_far)));
+            let own = before.map(|(key, so_far)| (key, self.arrive(so_far, setting.trails)));
             if matches!(done, Ok(Done::NextRule)) {
                 continue;
             }
@@ -297,7 +311,7 @@ impl<N: Network> Walk<N> {
                 layer.count(dir, matched);
             }
             if let Some((before, own)) = own {
-                self.note(layer, matched, &before, &own?);
+                self.note(layer, matched, &before, &own?, setting.trails);
             }
             return done.map(|_| ());
         }
@@ -332,34 +346,32 @@ impl<N: Network> Walk<N> {
     }
 
     /// Before a layer whose own doing is recorded: the key, and what was done so far, which is put aside.
-    fn set_out(&mut self) -> (N::Key, Program) {
-        let so_far = core::mem::replace(&mut self.way, Way::Program(Program::IDENTITY));
-        let so_far = match so_far {
-            Way::Program(program) => program,
-            Way::Trail(_) => Program::IDENTITY,
-        };
+    fn set_out(&self, trails: &mut Trails) -> (N::Key, Program) {
+        let so_far = core::mem::replace(trails.alone_mut(self.dir), Program::IDENTITY);
         (self.key, so_far)
     }
 
     /// Behind it: what the layer has done, which is added to what was done before.
-    fn arrive(&mut self, so_far: Program) -> Result<Program, Stop> {
-        let Way::Program(own) = core::mem::replace(&mut self.way, Way::Program(so_far)) else {
-            return Ok(Program::IDENTITY);
-        };
-        if let Way::Program(all) = &mut self.way {
-            all.append(&own)
-                .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
-        }
+    fn arrive(&self, so_far: Program, trails: &mut Trails) -> Result<Program, Stop> {
+        let all = trails.alone_mut(self.dir);
+        let own = core::mem::replace(all, so_far);
+        all.append(&own)
+            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
         Ok(own)
     }
 
     /// Records what a layer did, if anybody asks.
-    fn note(&mut self, layer: &Layer<N>, matched: Match, before: &N::Key, own: &Program) {
+    fn note(
+        &mut self,
+        layer: &Layer<N>,
+        matched: Match,
+        before: &N::Key,
+        own: &Program,
+        trails: &Trails,
+    ) {
         let special = self.special.as_mut();
         let steps = special.and_then(|special| special.steps.as_mut());
-        let (Some(steps), Way::Program(so_far)) = (steps, &self.way) else {
-            return;
-        };
+        let Some(steps) = steps else { return };
         let rules = layer.rules(self.dir);
         let entry = match matched {
             Match::Rule(place) => rules.entry(place),
@@ -375,7 +387,7 @@ impl<N: Network> Walk<N> {
             before: before.id(),
             after: self.key.id(),
             transformation: before.text_of(own),
-            so_far: *so_far,
+            so_far: *trails.alone(self.dir),
         });
     }
 
@@ -483,6 +495,7 @@ impl<N: Network> Walk<N> {
             glance: &mut self.glance,
             l3: &mut self.l3,
             came: &self.came,
+            dir: self.dir,
             way: &mut self.way,
             trails,
         };
@@ -496,6 +509,7 @@ struct OnItsWay<'a, K> {
     glance: &'a mut Option<Glance>,
     l3: &'a mut u8,
     came: &'a (K, u8),
+    dir: Direction,
     way: &'a mut Way,
     trails: &'a mut Trails,
 }
@@ -561,13 +575,12 @@ impl<K: Key> OnItsWay<'_, K> {
         if let Way::Trail(at) = *self.way {
             let so_far = self.trails.program(at, &self.came.0, before);
             let so_far = so_far.ok_or(Stop::Drop(DropReason::ProgramApply))?;
-            *self.way = Way::Program(so_far);
+            *self.trails.alone_mut(self.dir) = so_far;
+            *self.way = Way::Alone;
         }
-        if let Way::Program(all) = self.way {
-            all.append(program)
-                .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
-        }
-        Ok(())
+        let all = self.trails.alone_mut(self.dir);
+        all.append(program)
+            .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))
     }
 }
 

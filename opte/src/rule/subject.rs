@@ -32,6 +32,21 @@ pub(super) struct Gist {
     pub(super) rest: Rest,
 }
 
+/// The first words of a gist: most rules that do not match are told by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct First {
+    mask: u64,
+    value: u64,
+}
+
+impl First {
+    /// Whether a rule may match.
+    #[inline(always)]
+    pub(super) fn admits(&self, glance: &Glance) -> bool {
+        glance.first & self.mask == self.value
+    }
+}
+
 /// What a rule asks beside its gist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rest {
@@ -185,14 +200,18 @@ impl Gist {
         self.rest == Rest::Nothing && self.mask == [0; 6]
     }
 
-    /// Whether a rule of this gist may match; it does if there is no rest.
+    /// Its first words.
+    pub(super) fn first(&self) -> First {
+        let ([mask, ..], [value, ..]) = (self.mask, self.value);
+        First { mask, value }
+    }
+
+    /// Whether a rule of this gist, whose first words admit the packet, may match; it does if there is no rest.
     #[inline(always)]
     pub(super) fn admits(&self, glance: &Glance) -> bool {
-        let ([a, b, c, d, e, f], [p, q, r, s, t, u]) = (self.mask, self.value);
+        let ([_, b, c, d, e, f], [_, q, r, s, t, u]) = (self.mask, self.value);
         let ([g, h], [i, j]) = (glance.source, glance.destination);
-        // Most that do not match are told by the first word.
-        glance.first & a == p
-            && (glance.ports & b ^ q) | (g & c ^ r) | (h & d ^ s) | (i & e ^ t) | (j & f ^ u) == 0
+        (glance.ports & b ^ q) | (g & c ^ r) | (h & d ^ s) | (i & e ^ t) | (j & f ^ u) == 0
     }
 
     fn add<N: Network>(&mut self, predicate: &Predicate<N>) {

@@ -8,7 +8,7 @@ use super::bits::BLOCK;
 use super::classifier::{Classifier, Visitor};
 use super::condition::{conditions, value_of};
 use super::order::{LAST, Move, Order, Rank};
-use super::subject::{Gist, Glance, Rest, Subject};
+use super::subject::{First, Gist, Glance, Rest, Subject};
 use super::{DefaultAction, Rule, RuleId};
 use crate::flow::Fields;
 use crate::network::Network;
@@ -37,6 +37,8 @@ pub struct RuleTable<N: Network> {
     places: BTreeMap<RuleId, u32>,
     /// The rules in order with their gists, as long as they are few.
     few: Vec<(Gist, u32)>,
+    /// The first words of these.
+    firsts: Vec<First>,
     /// Whether they are not.
     is_many: bool,
     /// What the table says to every packet, if its first rule asks nothing or it has none.
@@ -69,6 +71,7 @@ impl<N: Network> RuleTable<N> {
             classifier: Classifier::default(),
             places: BTreeMap::new(),
             few: Vec::new(),
+            firsts: Vec::new(),
             is_many: false,
             always: Some(Match::Default),
             default,
@@ -172,8 +175,10 @@ impl<N: Network> RuleTable<N> {
         if self.is_many {
             return self.search(after, &fields(), meta);
         }
-        for (gist, place) in &self.few {
-            if gist.admits(glance)
+        for (at, first) in self.firsts.iter().enumerate() {
+            if first.admits(glance)
+                && let Some((gist, place)) = self.few.get(at)
+                && gist.admits(glance)
                 && after.is_none_or(|after| self.order.rank(*place) > self.order.rank(after))
                 && match gist.rest {
                     Rest::Nothing => true,
@@ -237,6 +242,11 @@ impl<N: Network> RuleTable<N> {
     /// The rule at `place`.
     pub fn entry(&self, place: u32) -> Option<&TableEntry<N>> {
         self.entries.get(place as usize)?.as_ref()
+    }
+
+    /// The same, to be counted.
+    pub(crate) fn entry_mut(&mut self, place: u32) -> Option<&mut TableEntry<N>> {
+        self.entries.get_mut(place as usize)?.as_mut()
     }
 
     /// The rules in the order in which they are asked.
@@ -305,6 +315,7 @@ impl<N: Network> RuleTable<N> {
 
     fn note_few(&mut self) {
         self.few.clear();
+        self.firsts.clear();
         self.always = None;
         self.is_many = self.len() > FEW;
         if self.is_many {
@@ -315,6 +326,8 @@ impl<N: Network> RuleTable<N> {
                 self.few.push((Gist::of(entry.rule.predicates()), place));
             }
         }
+        self.firsts
+            .extend(self.few.iter().map(|(gist, _)| gist.first()));
         self.always = match self.few.first() {
             None => Some(Match::Default),
             Some((gist, place)) if gist.asks_nothing() => Some(Match::Rule(*place)),
