@@ -32,7 +32,7 @@ pub mod flow;
 pub mod fragment;
 pub mod layer;
 pub mod lpm;
-mod memory;
+pub mod memory;
 pub mod meter;
 pub mod nat;
 pub mod network;

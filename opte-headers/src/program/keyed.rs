@@ -10,16 +10,18 @@ use crate::frame::FlowKey;
 use crate::header::Header;
 use crate::protocol::{Ethernet, Ipv4, Ipv6, icmpv4, ipv4, ipv6};
 
-use zerocopy::IntoBytes;
-
 /// How the [`Translation`] of a bound [`Template`] follows from what a flow's key is before and after the program: then nobody
 /// needs the program itself, which is the same for all flows of the template but for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyed {
     form: Form,
-    /// What checksums cover: `count` windows, in the order in which the program writes them.
-    windows: [Covered; Rewrite::WINDOWS],
-    count: u8,
+    /// Which bits of the key are written under checksums: of the words of its addresses, as they stand in the header.
+    addresses: [u64; 4],
+    ports: u64,
+    identifier: u64,
+    /// The addresses are IPv4's.
+    is_v4: bool,
+    /// Both sums are made in one, as the straight form of programs has it.
     is_straight: bool,
     of_addresses: Which,
     of_all: Which,
@@ -35,24 +37,11 @@ enum Form {
     Any { stack: Innermost, stores: Stores },
 }
 
-/// A window that checksums cover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Covered {
-    /// Which of its bytes are written, as [`byte_mask`] has it.
-    mask: u64,
-    part: Part,
-    /// What is written there counts to the sum of addresses, and to that of all.
-    of_addresses: bool,
-    of_all: bool,
-}
-
 /// Eight bytes of the innermost headers of which the key knows some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// This word of the key.
-    Word(u8),
-    /// The same, its halves in each other's place.
-    Turned(u8),
+    /// This word of the key's addresses.
+    Address(usize),
     Ports,
     Identifier,
 }
@@ -62,6 +51,8 @@ enum Part {
 enum Which {
     None,
     Addresses,
+    /// Of what is behind the IP header.
+    Behind,
     All,
 }
 
@@ -77,25 +68,28 @@ impl Template {
             return Some(keyed);
         }
         keyed.is_straight = rewrite.form == Rewrite::STRAIGHT;
-        // Covered by these: the checksum of the IP header, and that behind it.
-        let covers = if keyed.is_straight {
-            keyed.sum_straight(rewrite, self.l3)
+        keyed.is_v4 = !self.stack.is_v6();
+        if keyed.is_straight {
+            keyed.sum_straight(rewrite, self.l3);
         } else {
-            keyed.sum_any(rewrite, self.l3)?
-        };
+            keyed.sum_any(rewrite, self.l3)?;
+        }
         for (window, _) in rewrite.windows() {
             let header = window.header.checked_sub(l2)?;
             let part = Part::of_window(self.stack, header, window.offset, window.mask)?;
             if window.cover == 0 {
                 continue;
             }
-            *keyed.windows.get_mut(usize::from(keyed.count))? = Covered {
-                part: part?,
-                mask: byte_mask(window.mask),
-                of_addresses: window.cover & covers.0 != 0,
-                of_all: window.cover & covers.1 != 0,
+            let mask = match part? {
+                Part::Address(word) => keyed.addresses.get_mut(word)?,
+                Part::Ports => &mut keyed.ports,
+                Part::Identifier => &mut keyed.identifier,
             };
-            keyed.count += 1;
+            // Another window of the same bytes would be summed by itself.
+            if *mask != 0 {
+                return None;
+            }
+            *mask = byte_mask(window.mask);
         }
         keyed.form = Form::of(self.stack, Stores::of(self.written()?, self.stack)?);
         Some(keyed)
@@ -106,48 +100,48 @@ impl Keyed {
     /// Of a program that translates nothing.
     pub const NOTHING: Self = Self {
         form: Form::Nothing,
-        windows: [Covered {
-            mask: 0,
-            part: Part::Ports,
-            of_addresses: false,
-            of_all: false,
-        }; Rewrite::WINDOWS],
-        count: 0,
+        addresses: [0; 4],
+        ports: 0,
+        identifier: 0,
+        is_v4: false,
         is_straight: true,
         of_addresses: Which::None,
         of_all: Which::None,
     };
 
-    /// As the straight form sums: the first place changes by all, another by what addresses do. Gives by which covers a window
-    /// counts to either.
-    fn sum_straight(&mut self, rewrite: &Rewrite, l3: u8) -> (u8, u8) {
-        match rewrite.places() {
-            [place] if place.header == l3 => self.of_addresses = Which::All,
-            [_] => (self.of_addresses, self.of_all) = (Which::Addresses, Which::All),
-            [first, _] if first.header == l3 => {
-                (self.of_addresses, self.of_all) = (Which::All, Which::Addresses);
-            }
-            [_, _] => (self.of_addresses, self.of_all) = (Which::Addresses, Which::All),
-            _ => {}
-        }
-        (!1, !0)
+    /// As the straight form sums: addresses, and then all behind them, in one. The first place changes by all, another by what
+    /// addresses do.
+    fn sum_straight(&mut self, rewrite: &Rewrite, l3: u8) {
+        (self.of_addresses, self.of_all) = match rewrite.places() {
+            [place] if place.header == l3 => (Which::All, Which::None),
+            [first, _] if first.header == l3 => (Which::All, Which::Addresses),
+            [] => (Which::None, Which::None),
+            _ => (Which::Addresses, Which::All),
+        };
     }
 
-    /// As any form does, where no pseudo-header is covered. None where one is.
-    fn sum_any(&mut self, rewrite: &Rewrite, l3: u8) -> Option<(u8, u8)> {
-        if rewrite.covers_by_pseudo() {
-            return None;
-        }
+    /// As any form does, each place by itself: here addresses under the one, an identifier or ports under the other, and no
+    /// pseudo-header. None where it is not so.
+    fn sum_any(&mut self, rewrite: &Rewrite, l3: u8) -> Option<()> {
         let (mut network, mut transport) = (0, 0);
         for (index, place) in rewrite.places().iter().enumerate() {
             if place.header == l3 {
                 (self.of_addresses, network) = (Which::Addresses, 1 << index);
             } else {
-                (self.of_all, transport) = (Which::All, 1 << index);
+                (self.of_all, transport) = (Which::Behind, 1 << index);
             }
         }
-        Some((network, transport))
+        let each_by_one = rewrite.windows().all(|(window, _)| {
+            let own = if window.header == l3 {
+                network
+            } else {
+                transport
+            };
+            window.cover == 0 || window.cover == own
+        });
+        each_by_one.then_some(())
     }
+
     /// The translation of a flow that has the key `before` when it comes, and `after` when the program is done: the one that
     /// [`Program::bind`](super::Program::bind) gives.
     #[must_use]
@@ -171,34 +165,52 @@ impl Keyed {
             Form::Nothing => [0; 3],
         };
         translation.data = data.map(u64::to_ne_bytes);
-        let (mut all, mut of_addresses) = (Sum::ZERO, Sum::ZERO);
-        let windows = self.windows.get(..usize::from(self.count));
-        for window in windows.unwrap_or_default() {
-            let of = |key| Sum::of_word64(window.part.of(key) & window.mask);
-            let (new, gone) = (of(after), of(before));
-            // In the steps of the program, so that even the two representations of zero agree.
-            let change = |sum: Sum| {
-                if self.is_straight {
-                    sum.plus(new).minus(gone)
-                } else {
-                    sum.plus(new.minus(gone))
-                }
-            };
-            if window.of_addresses {
-                of_addresses = change(of_addresses);
+        let mut of_addresses = Sum::ZERO;
+        let (new, old) = (words(after), words(before));
+        if self.is_v4 {
+            // Of each address the second word is one, and has it at its end.
+            let ([_, a, _, b], [_, p, _, q], [_, keep_a, _, keep_b]) = (new, old, self.addresses);
+            of_addresses = self.change(of_addresses, a & keep_a, p & keep_a);
+            let (b, q) = (b.rotate_left(32), q.rotate_left(32));
+            of_addresses = self.change(of_addresses, b & keep_b, q & keep_b);
+        } else {
+            for ((new, old), keep) in new.into_iter().zip(old).zip(self.addresses) {
+                of_addresses = self.change(of_addresses, new & keep, old & keep);
             }
-            if window.of_all {
-                all = change(all);
-            }
+        }
+        let mut behind = Sum::ZERO;
+        let mut all = of_addresses;
+        if self.ports != 0 {
+            let (new, gone) = (ports(after) & self.ports, ports(before) & self.ports);
+            all = self.change(all, new, gone);
+            behind = self.change(behind, new, gone);
+        }
+        if self.identifier != 0 {
+            let of = |key| identifier(key) & self.identifier;
+            all = self.change(all, of(after), of(before));
+            behind = self.change(behind, of(after), of(before));
         }
         let sum = |which| match which {
             Which::None => [0; 2],
             Which::Addresses => of_addresses.fold().to_be_bytes(),
+            Which::Behind => behind.fold().to_be_bytes(),
             Which::All => all.fold().to_be_bytes(),
         };
         translation.of_addresses = sum(self.of_addresses);
         translation.of_all = sum(self.of_all);
         translation
+    }
+
+    /// What a sum comes to when some bytes under it change: in the steps of the program, so that even the two representations of
+    /// zero agree.
+    #[inline(always)]
+    fn change(&self, sum: Sum, new: u64, gone: u64) -> Sum {
+        let (new, gone) = (Sum::of_word64(new), Sum::of_word64(gone));
+        if self.is_straight {
+            sum.plus(new).minus(gone)
+        } else {
+            sum.plus(new.minus(gone))
+        }
     }
 }
 
@@ -213,6 +225,8 @@ impl FlowKey {
 }
 
 impl Translation {
+    #[cold]
+    #[inline(never)]
     fn fill(&mut self, stack: Innermost, stores: &Stores, after: &FlowKey) {
         let headers = stack.headers(after);
         for (data, at) in self.data.iter_mut().zip(stores.at).take(stores.count) {
@@ -247,41 +261,22 @@ impl Part {
     fn of_window(stack: Innermost, header: u8, offset: u8, mask: u8) -> Option<Option<Self>> {
         let written = u128::from(mask) << offset;
         let within = |from: usize, len: usize| written & !run(from, len) == 0;
-        let second = |from: usize| u8::from(usize::from(offset) != from);
+        let second = |from: usize| usize::from(usize::from(offset) != from);
         match (header, stack.is_v6()) {
             (0, _) => within(0, Ethernet::MIN_LEN).then_some(None),
-            (1, false) if within(at::<ipv4::Source>(), 4) => Some(Some(Self::Word(1))),
-            (1, false) if within(at::<ipv4::Destination>(), 4) => Some(Some(Self::Turned(3))),
+            (1, false) if within(at::<ipv4::Source>(), 4) => Some(Some(Self::Address(1))),
+            (1, false) if within(at::<ipv4::Destination>(), 4) => Some(Some(Self::Address(3))),
             (1, true) if within(at::<ipv6::Source>(), 16) => {
-                Some(Some(Self::Word(second(at::<ipv6::Source>()))))
+                Some(Some(Self::Address(second(at::<ipv6::Source>()))))
             }
             (1, true) if within(at::<ipv6::Destination>(), 16) => {
-                Some(Some(Self::Word(2 + second(at::<ipv6::Destination>()))))
+                Some(Some(Self::Address(2 + second(at::<ipv6::Destination>()))))
             }
             (2, _) if stack.has_ports() && within(0, 4) => Some(Some(Self::Ports)),
             (2, _) if stack.is_echo() && within(at::<icmpv4::Identifier>(), 2) => {
                 Some(Some(Self::Identifier))
             }
             _ => None,
-        }
-    }
-
-    /// These bytes of a packet with this key, of those that it knows.
-    #[inline(always)]
-    fn of(self, key: &FlowKey) -> u64 {
-        let word = |at: u8| {
-            let (words, _) = key.as_bytes().as_chunks::<8>();
-            let word = words.get(usize::from(at)).copied();
-            u64::from_ne_bytes(word.unwrap_or_default())
-        };
-        match self {
-            Self::Word(at) => word(at),
-            Self::Turned(at) => word(at).rotate_left(32),
-            Self::Ports => ports(key),
-            Self::Identifier => {
-                let [a, b] = key.source_port.to_be_bytes();
-                u64::from_ne_bytes([0, 0, 0, 0, a, b, 0, 0])
-            }
         }
     }
 }
@@ -303,6 +298,20 @@ fn ports(key: &FlowKey) -> u64 {
     let [a, b] = key.source_port.to_be_bytes();
     let [c, d] = key.destination_port.to_be_bytes();
     u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0])
+}
+
+/// The identifier as it stands in the first eight bytes of an echo.
+#[inline(always)]
+fn identifier(key: &FlowKey) -> u64 {
+    let [a, b] = key.source_port.to_be_bytes();
+    u64::from_ne_bytes([0, 0, 0, 0, a, b, 0, 0])
+}
+
+/// The words of a key's addresses.
+#[inline(always)]
+fn words(key: &FlowKey) -> [u64; 4] {
+    let [a, b, c, d, ..] = key.words();
+    [a, b, c, d]
 }
 
 /// The first four bytes of eight in memory.

@@ -197,7 +197,17 @@ impl Part {
         }
         self.mask
             .store((slots + added - 1) as u32, Ordering::Release);
-        entries.into_iter().for_each(|entry| self.put(entry));
+        // Half of them have their home in what was added, and most find it free there.
+        let added = place.get()?;
+        for entry in entries {
+            let at = (home(entry) & (slots + added.len() - 1)).checked_sub(slots);
+            match at.and_then(|at| added.get(at)) {
+                Some(slot) if slot.load(Ordering::Relaxed) == 0 => {
+                    slot.store(entry, Ordering::Release);
+                }
+                _ => self.put(entry),
+            }
+        }
         Some(())
     }
 

@@ -135,7 +135,7 @@ impl Key for FlowKey {
         (self.kind != KeyKind::NOT_IP).then(|| self.source_ip())
     }
 
-    #[inline]
+    #[inline(never)]
     fn glance(&self) -> Glance {
         let [source, destination] = [self.source, self.destination].map(u128::from_be_bytes);
         let [v4, both] = [source, destination].map(|address| address >> 32 == 0xffff);

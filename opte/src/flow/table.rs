@@ -240,7 +240,7 @@ impl<N: Network> FlowTable<N> {
     /// Enters a flow. There is room, and none has its keys. `None`, and the flow counted as refused, if there turns out to be no
     /// memory.
     pub(crate) fn insert(&mut self, now: Moment, new: NewFlow<'_, N>) -> Option<u32> {
-        let who = Beginner::of(new.first, &new.forward.key);
+        let who = Beginner::of(new.first, new.forward.key);
         let id = self.charge(who).and_then(|()| {
             self.make_room(now);
             let id = self.enter(now, new);
@@ -321,9 +321,9 @@ impl<N: Network> FlowTable<N> {
 
     /// Sees to room in the index for a direction with this hash. `None` without memory for it.
     fn reserve(&mut self, store: &FlowStore, hash: u32) -> Option<()> {
-        let held = self.bytes();
-        let may_grow = |more| held + more <= self.max_bytes;
-        self.bytes += store.index.reserve(hash, may_grow).ok()?;
+        let may_grow = |more| self.bytes() + more <= self.max_bytes;
+        let grown = store.index.reserve(hash, may_grow).ok()?;
+        self.bytes += grown;
         Some(())
     }
 

@@ -33,7 +33,10 @@ impl<N: Network> Inner<N> {
             self.flows.count_refused(reason);
             return Err(reason);
         }
-        let mut walk = Walk::new(dir, *key, parsed.l3_index().unwrap_or_default());
+        let trails = &mut self.flows.trails;
+        trails.make_room();
+        let l3 = parsed.l3_index().unwrap_or_default();
+        let mut walk = Walk::new(dir, *key, l3, trails);
         let frame = Frame {
             parsed,
             bytes: packet.frame(),
@@ -41,7 +44,8 @@ impl<N: Network> Inner<N> {
         };
         let layers = &mut self.layers;
         // Nothing is taken from any pool.
-        match walk.forward(&port.network, layers, |_| None, Some(frame), port.dry(now)) {
+        let setting = port.setting(port.dry(now), trails);
+        match walk.forward(setting, layers, |_| None, Some(frame)) {
             End::Reply(len) => {
                 counts.hairpin(dir);
                 Ok(Verdict::Hairpin(len))
@@ -49,7 +53,7 @@ impl<N: Network> Inner<N> {
             End::Pass if !walk.of_flow => {
                 let len = packet.len();
                 packet
-                    .apply(&walk.program, parsed, entropy(hash))
+                    .apply(&walk.program(&self.flows.trails)?, parsed, entropy(hash))
                     .map_err(|_| DropReason::ProgramApply)?;
                 counts.forwarded(dir, len);
                 Ok(Verdict::Forward { hash })

@@ -332,7 +332,11 @@ impl<N: Network> Walk<N> {
     #[inline(never)]
     fn find(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
         let key = &self.key;
-        let glance = self.glance.get_or_insert_with(|| key.glance());
+        let glance = match &mut self.glance {
+            Some(glance) => glance,
+            // Stands apart, too.
+            none => none.insert(key.glance()),
+        };
         rules.find_by(after, glance, || key.fields(), &self.meta)
     }
 

@@ -3,6 +3,8 @@
 //! Each rule has a place: a block and a bit in it. The rules of one block follow one another in the order, at places in no
 //! order; blocks stand in the order of their rules. So a new rule finds a place without others having to move, unless its
 //! block is full: then a few of that block's rules go to the next.
+//!
+//! Rules may be kept in groups, each with blocks of its own.
 
 use alloc::vec::Vec;
 
@@ -17,8 +19,10 @@ pub(super) const LAST: Rank = Rank::MAX;
 /// The order of a table's rules.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
-    /// Blocks in order.
-    blocks: Vec<u32>,
+    /// By group: its blocks in order.
+    groups: Vec<Vec<u32>>,
+    /// By block: its group.
+    group: Vec<u8>,
     /// By block: the ranks and bits of its rules in order.
     members: Vec<Vec<(Rank, u8)>>,
     /// By block: the first of its ranks; [`LAST`] if it is not in use.
@@ -60,15 +64,15 @@ impl Order {
         self.ranks.len()
     }
 
-    /// The places in use, in order.
+    /// The places in use of the first group, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.iter_from(0)
     }
 
-    /// The places in use, in order, but for the first `skipped`: those are left out by whole blocks.
+    /// The same but for the first `skipped`: those are left out by whole blocks.
     pub(super) fn iter_from(&self, skipped: usize) -> impl Iterator<Item = u32> + '_ {
         let mut before = skipped;
-        self.blocks.iter().flat_map(move |&block| {
+        self.blocks_of(0).iter().flat_map(move |&block| {
             let members = self.members.get(block as usize).map(Vec::as_slice);
             let members = members.unwrap_or_default();
             let (skipped, shown) = members.split_at(before.min(members.len()));
@@ -77,33 +81,46 @@ impl Order {
         })
     }
 
-    /// Finds a place for a rule of this rank, which no other has. The moves are to be made before it is taken.
-    pub(super) fn insert(&mut self, rank: Rank) -> (u32, Vec<Move>) {
-        let behind = self
-            .blocks
-            .partition_point(|&block| self.first_of(block) <= rank);
+    /// The place of the rule of this rank in the first group, if there is one.
+    pub(super) fn place_of(&self, rank: Rank) -> Option<u32> {
+        let blocks = self.blocks_of(0);
+        let behind = blocks.partition_point(|&block| self.first_of(block) <= rank);
+        let block = *blocks.get(behind.checked_sub(1)?)?;
+        let members = self.members.get(block as usize)?;
+        let at = members
+            .binary_search_by_key(&rank, |&(rank, _)| rank)
+            .ok()?;
+        let (_, bit) = members.get(at)?;
+        Some(place(block, *bit))
+    }
+
+    /// Finds a place in a group for a rule of this rank, which no other of that has. The moves are to be made before it is
+    /// taken.
+    pub(super) fn insert(&mut self, rank: Rank, group: u8) -> (u32, Vec<Move>) {
+        let blocks = self.blocks_of(group);
+        let behind = blocks.partition_point(|&block| self.first_of(block) <= rank);
         let at = behind.saturating_sub(1);
-        let Some(&block) = self.blocks.get(at) else {
-            let block = self.open(0);
+        let next = blocks.get(behind).copied();
+        let Some(&block) = blocks.get(at) else {
+            let block = self.open(group, 0);
             return (self.enter(block, rank), Vec::new());
         };
         if self.len_of(block) < FULL {
             return (self.enter(block, rank), Vec::new());
         }
         if behind == 0 {
-            let block = self.open(0);
+            let block = self.open(group, 0);
             return (self.enter(block, rank), Vec::new());
         }
-        let next = self.blocks.get(behind).copied();
         let members = self.members.get(block as usize).map(Vec::as_slice);
         let last = members.unwrap_or_default().last();
         if last.is_some_and(|&(last, _)| last < rank) {
             let next = next.filter(|&next| self.len_of(next) < FULL);
-            let next = next.unwrap_or_else(|| self.open(behind));
+            let next = next.unwrap_or_else(|| self.open(group, behind));
             return (self.enter(next, rank), Vec::new());
         }
         let next = next.filter(|&next| self.len_of(next) < FULL - PUSHED);
-        let next = next.unwrap_or_else(|| self.open(behind));
+        let next = next.unwrap_or_else(|| self.open(group, behind));
         let pushed = self
             .members
             .get_mut(block as usize)
@@ -138,14 +155,16 @@ impl Order {
         if len > SPARSE {
             return Vec::new();
         }
-        let Some(at) = self.blocks.iter().position(|&other| other == block) else {
+        let group = self.group.get(block as usize).copied().unwrap_or_default();
+        let blocks = self.blocks_of(group);
+        let Some(at) = blocks.iter().position(|&other| other == block) else {
             return Vec::new();
         };
         let neighbours = [at.checked_sub(1), at.checked_add(1)];
         let heir = neighbours
             .into_iter()
             .flatten()
-            .filter_map(|at| self.blocks.get(at).copied())
+            .filter_map(|at| blocks.get(at).copied())
             .find(|&other| self.len_of(other) <= ROOMY);
         let moves = match heir {
             _ if len == 0 => Vec::new(),
@@ -156,7 +175,9 @@ impl Order {
                 self.resettle(block, heir, moved)
             }
         };
-        self.blocks.remove(at);
+        if let Some(blocks) = self.groups.get_mut(usize::from(group)) {
+            blocks.remove(at);
+        }
         self.note_first(block);
         self.free.push(block);
         moves
@@ -198,17 +219,32 @@ impl Order {
         place
     }
 
-    /// Puts an empty block into the order, before the one that stands at `at`.
-    fn open(&mut self, at: usize) -> u32 {
+    /// Puts an empty block into the order of a group, before the one that stands at `at`.
+    fn open(&mut self, group: u8, at: usize) -> u32 {
         let block = self.free.pop().unwrap_or_else(|| {
             let block = self.members.len() as u32;
             self.members.push(Vec::new());
             self.firsts.push(LAST);
+            self.group.push(group);
             self.ranks.resize(self.ranks.len() + FULL, LAST);
             block
         });
-        self.blocks.insert(at, block);
+        if let Some(of) = self.group.get_mut(block as usize) {
+            *of = group;
+        }
+        let group = usize::from(group);
+        if self.groups.len() <= group {
+            self.groups.resize_with(group + 1, Vec::new);
+        }
+        if let Some(blocks) = self.groups.get_mut(group) {
+            blocks.insert(at, block);
+        }
         block
+    }
+
+    fn blocks_of(&self, group: u8) -> &[u32] {
+        let blocks = self.groups.get(usize::from(group));
+        blocks.map(Vec::as_slice).unwrap_or_default()
     }
 
     fn len_of(&self, block: u32) -> usize {

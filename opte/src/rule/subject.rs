@@ -207,11 +207,11 @@ impl Gist {
     }
 
     /// Whether a rule of this gist, whose first words admit the packet, may match; it does if there is no rest.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn admits(&self, glance: &Glance) -> bool {
-        let ([_, b, c, d, e, f], [_, q, r, s, t, u]) = (self.mask, self.value);
-        let ([g, h], [i, j]) = (glance.source, glance.destination);
-        (glance.ports & b ^ q) | (g & c ^ r) | (h & d ^ s) | (i & e ^ t) | (j & f ^ u) == 0
+        let ([_, b, c, d, e, f], [_, q, r, s, t, u]) = (&self.mask, &self.value);
+        let ([g, h], [i, j]) = (&glance.source, &glance.destination);
+        g & c == *r && i & e == *t && h & d == *s && j & f == *u && glance.ports & b == *q
     }
 
     fn add<N: Network>(&mut self, predicate: &Predicate<N>) {

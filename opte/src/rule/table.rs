@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::bits::BLOCK;
 use super::classifier::{Classifier, Visitor};
-use super::condition::{conditions, value_of};
+use super::condition::{Condition, conditions, value_of};
 use super::order::{LAST, Move, Order, Rank};
 use super::subject::{First, Gist, Glance, Rest, Subject};
 use super::{DefaultAction, Rule, RuleId};
@@ -31,7 +31,12 @@ pub struct TableEntry<N: Network> {
 pub struct RuleTable<N: Network> {
     /// By place.
     entries: Vec<Option<TableEntry<N>>>,
+    /// The places. Rules that ask for the same things are together, so that most blocks have no candidates.
     order: Order,
+    /// All rules in the order in which they are asked, at places of its own, and what of the others these stand for.
+    listing: Order,
+    listed: Vec<u32>,
+    kinds: Kinds,
     classifier: Classifier,
     /// By identifier.
     places: BTreeMap<RuleId, u32>,
@@ -68,6 +73,9 @@ impl<N: Network> RuleTable<N> {
         Self {
             entries: Vec::new(),
             order: Order::default(),
+            listing: Order::default(),
+            listed: Vec::new(),
+            kinds: Kinds::default(),
             classifier: Classifier::default(),
             places: BTreeMap::new(),
             few: Vec::new(),
@@ -95,6 +103,10 @@ impl<N: Network> RuleTable<N> {
         let entry = self.entries.get_mut(place as usize)?.take()?;
         let conditions = conditions(entry.rule.predicates());
         self.classifier.remove(place, &conditions);
+        if let Some(at) = self.listing.place_of(self.order.rank(place)) {
+            let moves = self.listing.remove(at);
+            self.relist(moves);
+        }
         let moves = self.order.remove(place);
         self.make(moves);
         self.note_few();
@@ -172,24 +184,51 @@ impl<N: Network> RuleTable<N> {
         fields: impl Fn() -> Fields,
         meta: &N::Meta,
     ) -> Match {
-        if self.is_many {
-            return self.search(after, &fields(), meta);
+        if self.is_many || after.is_some() {
+            return self.find_apart(after, glance, &fields(), meta);
         }
-        for (at, first) in self.firsts.iter().enumerate() {
+        for (first, (gist, place)) in self.firsts.iter().zip(&self.few) {
+            // Each step by itself: most rules are told by the first.
             if first.admits(glance)
-                && let Some((gist, place)) = self.few.get(at)
                 && gist.admits(glance)
-                && after.is_none_or(|after| self.order.rank(*place) > self.order.rank(after))
-                && match gist.rest {
-                    Rest::Nothing => true,
-                    Rest::Meta => self.suits(*place, meta),
-                    Rest::Anything => self.is_match(*place, &fields(), meta),
-                }
+                && (gist.rest == Rest::Nothing || self.grants(gist.rest, *place, &fields, meta))
             {
                 return Match::Rule(*place);
             }
         }
         Match::Default
+    }
+
+    /// Of many rules, or after another one.
+    #[inline(never)]
+    fn find_apart(
+        &self,
+        after: Option<u32>,
+        glance: &Glance,
+        fields: &Fields,
+        meta: &N::Meta,
+    ) -> Match {
+        if self.is_many {
+            return self.search(after, fields, meta);
+        }
+        let after = after.map(|place| self.order.rank(place));
+        let found = self.few.iter().find(|(gist, place)| {
+            after.is_none_or(|after| self.order.rank(*place) > after)
+                && gist.first().admits(glance)
+                && gist.admits(glance)
+                && self.grants(gist.rest, *place, || *fields, meta)
+        });
+        found.map_or(Match::Default, |(_, place)| Match::Rule(*place))
+    }
+
+    /// Whether a rule grants what is beside its gist.
+    #[inline(never)]
+    fn grants(&self, rest: Rest, place: u32, fields: impl Fn() -> Fields, meta: &N::Meta) -> bool {
+        match rest {
+            Rest::Nothing => true,
+            Rest::Meta => self.suits(place, meta),
+            Rest::Anything => self.is_match(place, &fields(), meta),
+        }
     }
 
     /// Whether metadata is as the rule asks by itself.
@@ -232,7 +271,7 @@ impl<N: Network> RuleTable<N> {
     /// As [`RuleTable::find`], by asking each rule in order: as it is defined.
     pub fn find_one_by_one(&self, after: Option<u32>, subject: &Subject, meta: &N::Meta) -> Match {
         let after = after.map(|place| self.order.rank(place));
-        let matching = self.order.iter().find(|&place| {
+        let matching = self.in_order(0).find(|&place| {
             after.is_none_or(|after| self.order.rank(place) > after)
                 && self.is_match(place, &subject.fields, meta)
         });
@@ -251,12 +290,12 @@ impl<N: Network> RuleTable<N> {
 
     /// The rules in the order in which they are asked.
     pub fn entries(&self) -> impl Iterator<Item = &TableEntry<N>> {
-        self.order.iter().filter_map(|place| self.entry(place))
+        self.entries_from(0)
     }
 
     /// As [`RuleTable::entries`], from the one on that `skipped` others come before. Those cost little.
     pub fn entries_from(&self, skipped: usize) -> impl Iterator<Item = &TableEntry<N>> {
-        let places = self.order.iter_from(skipped);
+        let places = self.in_order(skipped);
         places.filter_map(|place| self.entry(place))
     }
 
@@ -307,9 +346,15 @@ impl<N: Network> RuleTable<N> {
     }
 
     fn enter(&mut self, entry: TableEntry<N>) {
-        let (place, moves) = self.order.insert(rank_of(&entry));
+        let rank = rank_of(&entry);
+        let (at, moves) = self.listing.insert(rank, 0);
+        self.relist(moves);
+        let conditions = conditions(entry.rule.predicates());
+        let group = self.kinds.group_of(&conditions);
+        let (place, moves) = self.order.insert(rank, group);
         self.make(moves);
-        self.settle(place, entry);
+        self.list(at, place);
+        self.settle(place, entry, &conditions);
         self.note_few();
     }
 
@@ -321,7 +366,11 @@ impl<N: Network> RuleTable<N> {
         if self.is_many {
             return;
         }
-        for place in self.order.iter() {
+        for place in self
+            .listing
+            .iter()
+            .filter_map(|at| self.listed.get(at as usize).copied())
+        {
             if let Some(Some(entry)) = self.entries.get(place as usize) {
                 self.few.push((Gist::of(entry.rule.predicates()), place));
             }
@@ -335,15 +384,38 @@ impl<N: Network> RuleTable<N> {
         };
     }
 
-    fn settle(&mut self, place: u32, entry: TableEntry<N>) {
+    fn settle(&mut self, place: u32, entry: TableEntry<N>, conditions: &[Condition]) {
         if self.entries.len() < self.order.places() {
             self.entries.resize_with(self.order.places(), || None);
         }
         self.places.insert(entry.id, place);
-        let conditions = conditions(entry.rule.predicates());
-        self.classifier.insert(place, &conditions);
+        self.classifier.insert(place, conditions);
         if let Some(slot) = self.entries.get_mut(place as usize) {
             *slot = Some(entry);
+        }
+    }
+
+    /// The places of all rules in their order, but for the first `skipped`.
+    fn in_order(&self, skipped: usize) -> impl Iterator<Item = u32> + '_ {
+        let listed = self.listing.iter_from(skipped);
+        listed.filter_map(|at| self.listed.get(at as usize).copied())
+    }
+
+    /// Notes that the rule at a place of the listing has this place.
+    fn list(&mut self, at: u32, place: u32) {
+        if self.listed.len() < self.listing.places() {
+            self.listed.resize(self.listing.places(), 0);
+        }
+        if let Some(listed) = self.listed.get_mut(at as usize) {
+            *listed = place;
+        }
+    }
+
+    fn relist(&mut self, moves: Vec<Move>) {
+        for Move { from, to } in moves {
+            if let Some(&place) = self.listed.get(from as usize) {
+                self.list(to, place);
+            }
         }
     }
 
@@ -354,7 +426,10 @@ impl<N: Network> RuleTable<N> {
             };
             let conditions = conditions(entry.rule.predicates());
             self.classifier.remove(from, &conditions);
-            self.settle(to, entry);
+            if let Some(at) = self.listing.place_of(rank_of(&entry)) {
+                self.list(at, to);
+            }
+            self.settle(to, entry, &conditions);
         }
     }
 }
@@ -364,6 +439,30 @@ impl<N: Network> fmt::Debug for RuleTable<N> {
         f.debug_list()
             .entries(self.entries().map(|entry| &entry.rule))
             .finish()
+    }
+}
+
+/// Kinds of rules, by what they ask for: the dimensions, by bit.
+#[derive(Default)]
+struct Kinds(Vec<u32>);
+
+impl Kinds {
+    /// Groups that rules are kept in. Where there are more kinds some share one.
+    const GROUPS: usize = 16;
+
+    /// The group of a rule with these conditions.
+    fn group_of(&mut self, conditions: &[Condition]) -> u8 {
+        let wanted = conditions.iter().filter(|condition| condition.wanted);
+        let kind = wanted.fold(0, |kind, condition| kind | 1 << condition.dimension);
+        let Self(kinds) = self;
+        match kinds.iter().position(|known| *known == kind) {
+            Some(group) => group as u8,
+            None if kinds.len() < Self::GROUPS => {
+                kinds.push(kind);
+                kinds.len() as u8 - 1
+            }
+            None => (kind % Self::GROUPS as u32) as u8,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use opte::action::{Action, ActionError, AllowOrDeny, Shown, StaticAction};
 use opte::epoch::Epoch;
 use opte::layer::Layer;
+use opte::memory;
 use opte::rule::{DefaultAction, Rule};
 use opte::sync::{KMutex, KRwLock};
 use opte::{Direction, DropReason};
@@ -209,7 +210,12 @@ impl Encap {
             taker(Shown::Kept(&known.program));
             return Ok(());
         }
-        let program = Arc::new(self.make(tunnel, sized)?);
+        let program = self.make(tunnel, sized)?;
+        if !memory::is_at_hand() {
+            taker(Shown::Once(&program));
+            return Ok(());
+        }
+        let program = Arc::new(program);
         taker(Shown::Kept(&program));
         if let Some(place) = place {
             *place = Some(Made {
