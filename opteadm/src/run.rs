@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use opte::Direction;
 use opte::api::{
-    ClearLftReq, ClearUftReq, HeavyHittersReq, MeterLimits, NoResp, OpteError, PausePortReq,
-    Request, StartPortReq,
+    ClearLftReq, ClearUftReq, HeavyHittersReq, ListLayersReq, MeterLimits, NoResp, OpteError,
+    PausePortReq, Request, StartPortReq,
 };
 use opte::port::By;
 use opteadm::config::{ConfigError, Format, PlanError};
@@ -100,7 +100,7 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             apply::export(&mut client, format)
         }
     };
-    let text = outcome.map_err(|failure| of_an_empty_driver(failure, &mut client))?;
+    let text = outcome.map_err(|failure| with_what_there_is(failure, &mut client))?;
     Ok(out.write_all(text.as_bytes())?)
 }
 
@@ -113,15 +113,31 @@ fn of_file(path: PathBuf, error: SavedError) -> Failure {
     }
 }
 
-/// Tells a port that is not there from a driver that has none: one that was restarted knows nothing of before.
-fn of_an_empty_driver(failure: Failure, client: &mut Client) -> Failure {
-    match failure {
-        Failure::Client(Error::Refused {
-            error: OpteError::PortNotFound { port },
-            ..
-        }) if client.list_ports().is_ok_and(|ports| ports.is_empty()) => Failure::NoPorts(port),
-        other => other,
-    }
+/// Says what there is in the place of what was asked for. A driver without ports is told apart: one that was restarted knows nothing of
+/// before.
+fn with_what_there_is(failure: Failure, client: &mut Client) -> Failure {
+    let error = match failure {
+        Failure::Client(Error::Refused { error, .. }) | Failure::Argument(error) => error,
+        other => return other,
+    };
+    let there = match &error {
+        OpteError::PortNotFound { port } => {
+            let ports = client.list_ports();
+            if ports.as_ref().is_ok_and(Vec::is_empty) {
+                return Failure::NoPorts(port.clone());
+            }
+            let ports = ports.unwrap_or_default().into_iter();
+            ports.map(|port| port.name).collect()
+        }
+        OpteError::LayerNotFound { port, .. } => {
+            let port_name = port.clone();
+            let layers = client.call(&ListLayersReq { port_name });
+            let layers = layers.map(|resp| resp.layers).unwrap_or_default();
+            layers.into_iter().map(|layer| layer.name).collect()
+        }
+        _ => Vec::new(),
+    };
+    Failure::Among { error, there }
 }
 
 /// Why the command was not done.
@@ -135,6 +151,13 @@ pub(crate) enum Failure {
     Input(io::Error),
     /// The driver did not do it.
     Client(Error),
+    /// It cannot be done; something else there is could be meant.
+    Among {
+        /// Why not.
+        error: OpteError,
+        /// What there is.
+        there: Vec<String>,
+    },
     /// The driver has no ports, this one as little as any other.
     NoPorts(String),
     /// A file could not be read or written.
@@ -182,6 +205,17 @@ impl fmt::Display for Failure {
             Self::Rules(error) => write!(f, "rules, {error}"),
             Self::Input(error) => write!(f, "cannot read rules: {error}"),
             Self::Client(error) => error.fmt(f),
+            Self::Among { error, there } => {
+                error.fmt(f)?;
+                let (shown, more) = there.split_at(there.len().min(SHOWN));
+                match (shown.is_empty(), more.len()) {
+                    (true, _) => Ok(()),
+                    (false, 0) => write!(f, " (there is: {})", shown.join(", ")),
+                    (false, more) => {
+                        write!(f, " (there is: {} and {more} more)", shown.join(", "))
+                    }
+                }
+            }
             Self::NoPorts(port) => write!(
                 f,
                 "port '{port}' not found: xde has no ports; it was restarted, or none was created yet"
@@ -226,6 +260,9 @@ impl From<io::Error> for Failure {
         Self::Output(error)
     }
 }
+
+/// How much of what there is is said.
+const SHOWN: usize = 8;
 
 /// A command with its arguments understood.
 enum Action {
@@ -578,3 +615,6 @@ impl Route {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

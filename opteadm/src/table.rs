@@ -81,6 +81,7 @@ impl<'a> Screen<'a> {
             "EXTERNAL IPv6",
             "FLOATING IPv6",
             "STATE",
+            "MTU",
             "NETWORK",
         ]);
         for port in ports {
@@ -94,6 +95,7 @@ impl<'a> Screen<'a> {
                 or_none(port.ephemeral_ip6_addr),
                 or_none(port.floating_ip6_addrs.first()),
                 port.state.clone(),
+                port.mtu.to_string(),
                 network(port),
             ]);
             let more = port
@@ -101,8 +103,8 @@ impl<'a> Screen<'a> {
                 .len()
                 .max(port.floating_ip6_addrs.len());
             for at in 1..more {
-                let mut row = [const { String::new() }; 10];
-                let [_, _, _, _, floating4, _, _, floating6, _, _] = &mut row;
+                let mut row = [const { String::new() }; 11];
+                let [_, _, _, _, floating4, _, _, floating6, _, _, _] = &mut row;
                 *floating4 = or_empty(port.floating_ip4_addrs.get(at));
                 *floating6 = or_empty(port.floating_ip6_addrs.get(at));
                 table.row(row);

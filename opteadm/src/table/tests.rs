@@ -76,10 +76,10 @@ fn ports_with_and_without_addresses() {
     assert_table(
         &shown(|screen| screen.ports(&ports)),
         "
-        LINK    MAC ADDRESS        IPv4 ADDRESS  EPHEMERAL IPv4  FLOATING IPv4  IPv6 ADDRESS  EXTERNAL IPv6  FLOATING IPv6  STATE    NETWORK
-        lan0    A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running  lan-nat eth2 10.0.0.99:1025-4096
-        opte2   A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running  oxide-vpc 10
-        opte10  A8:40:25:FF:00:01  172.30.0.5    None            203.0.113.1    fd00::5       None           None           running  oxide-vpc 10
+        LINK    MAC ADDRESS        IPv4 ADDRESS  EPHEMERAL IPv4  FLOATING IPv4  IPv6 ADDRESS  EXTERNAL IPv6  FLOATING IPv6  STATE    MTU   NETWORK
+        lan0    A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running  1500  lan-nat eth2 10.0.0.99:1025-4096
+        opte2   A8:40:25:FF:00:01  172.30.0.5    None            None           None          None           None           running  1500  oxide-vpc 10
+        opte10  A8:40:25:FF:00:01  172.30.0.5    None            203.0.113.1    fd00::5       None           None           running  1500  oxide-vpc 10
                                                                  203.0.113.2
 
         ",

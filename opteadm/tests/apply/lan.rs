@@ -40,7 +40,7 @@ fn a_port_is_made_changed_shown_and_deleted() {
     assert_eq!(host.says(CREATE), "");
     assert_eq!(
         host.says("list-ports").lines().nth(1).unwrap(),
-        "lan0n1  A8:40:25:F8:07:02  192.168.7.2   None            None           None          None           None           running  lan-nat lan0 10.0.0.99:1025-4096"
+        "lan0n1  A8:40:25:F8:07:02  192.168.7.2   None            None           None          None           None           running  1500  lan-nat lan0 10.0.0.99:1025-4096"
     );
     assert_eq!(
         host.says("set-ip-config -p lan0n1 public_ip=10.0.0.98 port_end=9999"),
@@ -115,7 +115,7 @@ fn wrong_arguments_are_named() {
         ),
         (
             "set-ip-config -p lan9 gw_ip=10.0.0.2",
-            "port 'lan9' not found",
+            "port 'lan9' not found (there is: lan0n1)",
         ),
         (
             "create-lan-port lan0n2 --link lan0 private_ip=192.168.7.3 public_ip=10.0.0.97",

@@ -178,7 +178,7 @@ fn what_is_wrong_is_said() {
         ),
         (
             "mcast-subscribe -p opte9 239.1.2.3",
-            "port 'opte9' not found",
+            "port 'opte9' not found (there is: opte0, opte1)",
         ),
         (
             "mcast-subscribe -p opte0 239.1.2.3 --include 127.0.0.1",
@@ -190,7 +190,7 @@ fn what_is_wrong_is_said() {
         ),
         (
             "mcast-unsubscribe -p opte9 239.1.2.3",
-            "port 'opte9' not found",
+            "port 'opte9' not found (there is: opte0, opte1)",
         ),
         (
             "mcast-unsubscribe -p opte0 ff0e::7",

@@ -171,6 +171,7 @@ fn a_port_of_both_families_is_what_its_options_say() {
             "None",
             "None",
             "running",
+            "1500",
             "oxide-vpc",
             "10"
         ]
@@ -495,10 +496,13 @@ fn what_is_wrong_is_said_in_one_line() {
         format!("create-xde {name} {}", CONFIG.replace(change.0, change.1))
     };
     for (command, complaint) in [
-        ("list-layers -p nope".to_owned(), "port 'nope' not found"),
+        (
+            "list-layers -p nope".to_owned(),
+            "port 'nope' not found (there is: opte0)",
+        ),
         (
             "dump-layer -p opte0 nope".into(),
-            "port 'opte0' has no layer 'nope'",
+            "port 'opte0' has no layer 'nope' (there is: firewall)",
         ),
         (
             "rm-fw-rule -p opte0 --dir in 7".into(),
@@ -532,8 +536,14 @@ fn what_is_wrong_is_said_in_one_line() {
             "set-meter -p opte0 --dir in --bits 1k".into(),
             "invalid bits: 1000/s is not from 8000/s to 1000000000000/s",
         ),
-        ("clear-meter -p nope".into(), "port 'nope' not found"),
-        ("show-meters -p nope".into(), "port 'nope' not found"),
+        (
+            "clear-meter -p nope".into(),
+            "port 'nope' not found (there is: opte0)",
+        ),
+        (
+            "show-meters -p nope".into(),
+            "port 'nope' not found (there is: opte0)",
+        ),
         (
             "remove-cidr -p opte0 10.5.0.0/16".into(),
             "port 'opte0' does not allow 10.5.0.0/16",
@@ -552,7 +562,7 @@ fn what_is_wrong_is_said_in_one_line() {
         ),
         (
             "attach-subnet -p nope 10.5.0.0/16".into(),
-            "port 'nope' not found",
+            "port 'nope' not found (there is: opte0)",
         ),
         (
             "detach-subnet -p opte0 10.5.0.0/16".into(),

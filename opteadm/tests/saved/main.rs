@@ -298,7 +298,7 @@ fn a_running_port_runs_on_after_it_was_saved() {
     );
     assert_eq!(
         host.complaint(&["save-port", "-p", "opte1", &file]),
-        "port 'opte1' not found"
+        "port 'opte1' not found (there is: opte0)"
     );
     let nowhere = host.directory.join("none/port").display().to_string();
     assert_eq!(
