@@ -10,6 +10,7 @@ pub mod binaries;
 pub mod guest;
 pub mod host;
 pub mod lab;
+pub mod lan;
 pub mod netns;
 pub mod overlay;
 pub mod packet_socket;

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use testkit::{Binaries, Failure, Overlay, Result};
 
 const GUIDE: &str = include_str!("../../../docs/guide.md");
+const LAN: &str = include_str!("../../../docs/lan-nat.md");
 
 /// Begins what a block prints.
 const MARK: &str = "-- block";
 
 /// Directories of its own in the place of those that others use, and the end of the drivers it starts with its own.
 const PREAMBLE: &str = "set -eu
-trap 'for host in host-a host-b; do kill $(ip netns pids $host); done; wait' EXIT
+trap 'for host in $(ls /run/netns); do kill $(ip netns pids $host) || true; done 2>/dev/null; wait' EXIT
 mount -t tmpfs none /run
 mkdir /run/netns /run/guide
 cd /run/guide
@@ -25,8 +26,17 @@ struct Block {
 }
 
 pub(crate) fn what_the_guide_says_can_be_typed_in(lab: &mut Overlay) -> Result<()> {
-    let blocks = blocks(GUIDE);
-    if blocks.len() < 10 {
+    type_in(lab, GUIDE, 10)
+}
+
+pub(crate) fn what_is_said_of_lans_can_be_typed_in(lab: &mut Overlay) -> Result<()> {
+    type_in(lab, LAN, 6)
+}
+
+/// Types in a text that has at least so many blocks of commands.
+fn type_in(lab: &Overlay, text: &str, least: usize) -> Result<()> {
+    let blocks = blocks(text);
+    if blocks.len() < least {
         return Err(Failure::new("read the guide", "its commands are not found"));
     }
     let printed = run(lab, &script(&blocks))?;

@@ -196,7 +196,7 @@ impl FlowTo {
 }
 
 /// Who has connected to a `tcp-echo`.
-fn peers(echo: &Server) -> Result<Vec<std::net::SocketAddr>> {
+pub(crate) fn peers(echo: &Server) -> Result<Vec<std::net::SocketAddr>> {
     let text = echo.output()?;
     let peers = text.lines().filter_map(|line| line.strip_prefix("peer "));
     peers

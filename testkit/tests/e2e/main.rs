@@ -12,6 +12,7 @@ mod firewall;
 mod guide;
 mod hostile;
 mod isolation;
+mod lan;
 mod live;
 mod moved;
 mod neighbours;
@@ -136,6 +137,24 @@ const CASES: &[Case] = &[
         isolation::a_peer_without_next_hop_is_dropped_and_counted,
     ),
     Case::new(
+        "lan::machines_find_the_public_address",
+        lan::machines_find_the_public_address,
+    )
+    .needs(&["arping"]),
+    Case::new(
+        "lan::the_guest_is_seen_as_the_public_address",
+        lan::the_guest_is_seen_as_the_public_address,
+    ),
+    Case::new(
+        "lan::nothing_comes_in_unasked",
+        lan::nothing_comes_in_unasked,
+    ),
+    Case::new(
+        "lan::the_configuration_changes_under_a_connection",
+        lan::the_configuration_changes_under_a_connection,
+    )
+    .needs(&["arping"]),
+    Case::new(
         "wire::the_underlay_carries_well_formed_geneve",
         wire::the_underlay_carries_well_formed_geneve,
     )
@@ -152,6 +171,10 @@ const CASES: &[Case] = &[
     Case::new(
         "guide::what_the_guide_says_can_be_typed_in",
         guide::what_the_guide_says_can_be_typed_in,
+    ),
+    Case::new(
+        "guide::what_is_said_of_lans_can_be_typed_in",
+        guide::what_is_said_of_lans_can_be_typed_in,
     ),
     Case::new(
         "crash::a_killed_driver_is_reported_and_replaced",

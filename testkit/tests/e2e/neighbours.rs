@@ -1,7 +1,9 @@
 //! The gateway as its guests' neighbour and router, asked by the tools that ask for nothing else.
 
+use std::net::Ipv4Addr;
+
 use testkit::plan::{CONFIGURED_GATEWAY_V6, GATEWAY, GATEWAY_MAC, GATEWAY_V6};
-use testkit::{Guest, Overlay, Result};
+use testkit::{Guest, Namespace, Overlay, Result};
 
 use crate::runner::ensure;
 
@@ -63,16 +65,17 @@ pub(crate) fn arping_finds_the_gateway_and_nobody_else(lab: &mut Overlay) -> Res
     })
 }
 
+fn arping(guest: &Guest, target: Ipv4Addr) -> Result<String> {
+    arping_from(guest.namespace(), guest.plan().port, target)
+}
+
 /// What either of the two programs of this name says, which call the link by different letters.
-fn arping(guest: &Guest, target: std::net::Ipv4Addr) -> Result<String> {
-    let port = guest.plan().port;
-    let help = guest.namespace().outcome("arping --help")?;
+pub(crate) fn arping_from(from: &Namespace, port: &str, target: Ipv4Addr) -> Result<String> {
+    let help = from.outcome("arping --help")?;
     let habets = [help.stdout, help.stderr].concat();
     let habets = String::from_utf8_lossy(&habets).contains("Habets");
     let link = if habets { "-i" } else { "-I" };
-    let outcome = guest
-        .namespace()
-        .outcome(&format!("arping -c 1 -w 2 {link} {port} {target}"))?;
+    let outcome = from.outcome(&format!("arping -c 1 -w 2 {link} {port} {target}"))?;
     let answers = String::from_utf8_lossy(&outcome.stdout);
     let mut lines = answers.lines();
     // The first line and the last repeat what was asked.
