@@ -132,8 +132,10 @@ pub fn ping(from: &Namespace, link: &str, to: IpAddr, count: u32, options: &str)
         IpAddr::V6(ip) if ip.is_unicast_link_local() => format!("%{link}"),
         _ => String::new(),
     };
-    // Of those that come after one that came, ping waits for the interval alone: on a busy machine, a short one would not do.
-    let line = format!("ping -n -c {count} -l {count} -i 0.5 -W 1 {options} {to}{scope}");
+    // Once one reply has come, ping waits for the others no longer than its interval: on a busy machine, a short one would not do. All are
+    // sent while the first waits for the gateway's address: there must be room for them.
+    let line =
+        format!("ping -n -c {count} -l {count} -i 0.5 -S 1000000 -W 1 {options} {to}{scope}");
     let output = from.outcome(&line)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let summary = text

@@ -265,6 +265,21 @@ impl Host {
         self.counted("counters")
     }
 
+    /// The counters of a port, by name.
+    ///
+    /// # Errors
+    /// In the words of `opteadm`.
+    pub fn port_counters(&self, port: &str) -> Result<BTreeMap<String, u64>> {
+        let stats = self.stats(&format!("-p {port}"))?;
+        let mut counters = BTreeMap::new();
+        add_up(
+            stats.get("ports").unwrap_or(&Value::Null),
+            "counters",
+            &mut counters,
+        );
+        Ok(counters)
+    }
+
     /// How many packets the driver and its ports have dropped, for all reasons together.
     ///
     /// # Errors
@@ -287,12 +302,14 @@ impl Host {
     }
 
     fn counted(&self, group: &str) -> Result<BTreeMap<String, u64>> {
-        let text = self.opteadm("dump-stats --json")?;
-        let stats =
-            serde_json::from_str(&text).map_err(|e| Failure::new("read the counters", e))?;
         let mut counters = BTreeMap::new();
-        add_up(&stats, group, &mut counters);
+        add_up(&self.stats("")?, group, &mut counters);
         Ok(counters)
+    }
+
+    fn stats(&self, options: &str) -> Result<Value> {
+        let text = self.opteadm(&format!("dump-stats --json {options}"))?;
+        serde_json::from_str(&text).map_err(|e| Failure::new("read the counters", e))
     }
 
     fn opteadm_command(&self, arguments: &str) -> Result<Command> {

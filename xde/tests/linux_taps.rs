@@ -109,6 +109,17 @@ impl Host {
     }
 }
 
+impl Host {
+    /// What has been dropped, for those who wait for a frame that does not come.
+    fn lost(&self) -> String {
+        let switch = self.driver.switch();
+        let ports = switch
+            .ports()
+            .map(|port| (&port.name, port.counters.stats()));
+        format!("{:?}", ports.collect::<Vec<_>>())
+    }
+}
+
 struct Machine {
     mac: MacAddr,
     ip: IpAddr,
@@ -128,6 +139,9 @@ impl Machine {
 
 /// What a virtual machine monitor has of a TAP link.
 struct Monitor(File);
+
+/// How long something that will come may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a machine leaves to its link, or takes from it.
 const PLAIN: VirtioNetHeader = VirtioNetHeader {
@@ -166,10 +180,23 @@ impl Monitor {
         if attached < 0 || set < 0 {
             return Err(io::Error::last_os_error());
         }
-        let machine = Self(file);
-        // It is some moments until the kernel lets frames through.
-        machine.nothing_comes();
-        Ok(machine)
+        Ok(Self(file))
+    }
+
+    /// Waits until the kernel lets frames through to here, which takes some moments: until one comes of those that `from` sends. Byte `at`
+    /// tells its number.
+    fn is_reached(&self, from: &Self, at: usize, probe: impl Fn(u8) -> Frame) {
+        let arrived = |wait| self.receive_within(wait).map(|(_, frame)| frame);
+        let numbers = (0..=u8::MAX).map(|n| {
+            from.send(PLAIN, &probe(n).bytes());
+            (n, arrived(Duration::from_millis(20)))
+        });
+        let first = numbers.into_iter().find(|(_, frame)| frame.is_some());
+        let (last, mut frame) = first.expect("no frame comes through");
+        // It may be an earlier one: those behind it come too.
+        while frame.as_ref().unwrap()[at] != last {
+            frame = arrived(PATIENCE);
+        }
     }
 
     fn send(&self, header: VirtioNetHeader, frame: &[u8]) {
@@ -178,7 +205,11 @@ impl Monitor {
     }
 
     fn receive(&self) -> Option<(VirtioNetHeader, Vec<u8>)> {
-        let deadline = Instant::now() + Duration::from_millis(1500);
+        self.receive_within(PATIENCE)
+    }
+
+    fn receive_within(&self, wait: Duration) -> Option<(VirtioNetHeader, Vec<u8>)> {
+        let deadline = Instant::now() + wait;
         let mut buffer = vec![0; 70_000];
         while Instant::now() < deadline {
             match (&self.0).read(&mut buffer) {
@@ -226,6 +257,10 @@ fn a_port_answers_its_machine() {
         let host = Host::start()?;
         let machine = host.port(5);
         let monitor = Monitor::open(&machine.link, 0)?;
+        let gateway = (GATEWAY_MAC, Machine::gateway());
+        monitor.is_reached(&monitor, 41, |n| {
+            Frame::ping((machine.mac, machine.ip), gateway, 9, n.into())
+        });
         // Who has the gateway's address?
         let mut arp = [&[0xff; 6][..], &machine.mac.octets()].concat();
         arp.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
@@ -253,7 +288,6 @@ fn a_port_answers_its_machine() {
         };
         assert_eq!(data[16..20], [172, 30, 0, 5]);
         // Are you there?
-        let gateway = (GATEWAY_MAC, Machine::gateway());
         let ping = Frame::ping((machine.mac, machine.ip), gateway, 7, 1);
         monitor.send(PLAIN, &ping.bytes());
         let (_, pong) = monitor.receive().unwrap();
@@ -271,6 +305,12 @@ fn machines_exchange_frames() {
         let (a, b) = (host.port(5), host.port(6));
         let monitor_a = Monitor::open(&a.link, 0)?;
         let mut monitor_b = Monitor::open(&b.link, 0)?;
+        let probe = |n| a.frame(b.ip, udp(999, 999, &[n]));
+        monitor_b.is_reached(&monitor_a, 42, probe);
+        let received = |monitor: &Monitor| {
+            let received = monitor.receive();
+            received.unwrap_or_else(|| panic!("no frame comes; {}", host.lost()))
+        };
         let seen = |sent: &Frame| Frame {
             source_mac: GATEWAY_MAC,
             destination_mac: b.mac,
@@ -280,7 +320,7 @@ fn machines_exchange_frames() {
         let datagram = a.frame(b.ip, udp(1000, 2000, b"a datagram"));
         let (header, bytes) = left_open(&datagram);
         monitor_a.send(header, &bytes);
-        let (header, got) = monitor_b.receive().unwrap();
+        let (header, got) = received(&monitor_b);
         assert_eq!(header.flags & 1, 0);
         assert_eq!(Frame::read(&got), seen(&datagram));
         // A super-packet is cut for it.
@@ -290,7 +330,7 @@ fn machines_exchange_frames() {
         (header.gso_type, header.gso_size, header.header_len) = (5, 1000, 42);
         monitor_a.send(header, &bytes);
         for piece in payload.chunks(1000) {
-            let (_, got) = monitor_b.receive().unwrap();
+            let (_, got) = received(&monitor_b);
             let (ip, datagram) = (&got[14..34], &got[34..]);
             let pseudo = [&ip[12..], &[0, 17], &datagram[4..6]].concat();
             let sums = [Sum::of(ip), Sum::of(&[&pseudo, datagram].concat())];
@@ -301,8 +341,9 @@ fn machines_exchange_frames() {
         drop(monitor_b);
         let all = libc::TUN_F_CSUM | libc::TUN_F_USO4 | libc::TUN_F_USO6;
         monitor_b = Monitor::open(&b.link, all)?;
+        monitor_b.is_reached(&monitor_a, 42, probe);
         monitor_a.send(header, &bytes);
-        let (got_header, got) = monitor_b.receive().unwrap();
+        let (got_header, got) = received(&monitor_b);
         assert_eq!((got_header.gso_type, got_header.gso_size), (5, 1000));
         assert_eq!(got[42..], payload);
         monitor_b.nothing_comes();
@@ -315,23 +356,26 @@ fn what_nobody_has_open_is_counted() {
         let host = Host::start()?;
         let (a, b) = (host.port(5), host.port(6));
         let monitor_a = Monitor::open(&a.link, 0)?;
-        let datagram = a.frame(b.ip, udp(1000, 2000, b"a datagram")).bytes();
-        let lost_after = |sent: u64| {
-            let deadline = Instant::now() + Duration::from_secs(2);
-            while host.drops(&b, DropReason::LinkDown) < sent && Instant::now() < deadline {
-                monitor_a.send(PLAIN, &datagram);
+        let probe = |n| a.frame(b.ip, udp(999, 999, &[n]));
+        let lost = || host.drops(&b, DropReason::LinkDown);
+        // How many are lost when the first one is; the kernel takes up to a second to tell that a link is closed.
+        let lose = || {
+            let (before, deadline) = (lost(), Instant::now() + PATIENCE);
+            while lost() == before && Instant::now() < deadline {
+                monitor_a.send(PLAIN, &probe(0).bytes());
                 thread::sleep(Duration::from_millis(20));
             }
-            host.drops(&b, DropReason::LinkDown)
+            lost() - before
         };
-        assert_eq!(lost_after(1), 1);
+        assert!(lose() > 0);
         let monitor_b = Monitor::open(&b.link, 0)?;
-        monitor_a.send(PLAIN, &datagram);
+        monitor_b.is_reached(&monitor_a, 42, probe);
+        let before = lost();
+        monitor_a.send(PLAIN, &probe(0).bytes());
         assert!(monitor_b.receive().is_some());
-        assert_eq!(host.drops(&b, DropReason::LinkDown), 1);
-        // Closed again; the kernel takes up to a second to tell.
+        assert_eq!(lost(), before);
         drop(monitor_b);
-        assert_eq!(lost_after(2), 2);
+        assert!(lose() > 0);
         let name = b.link.clone();
         host.driver.delete_xde(DeleteXdeReq { name }).unwrap();
         assert!(link::find(&mut Netlink::open()?, &b.link).is_err());

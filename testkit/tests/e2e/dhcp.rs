@@ -128,13 +128,10 @@ pub(crate) fn udhcpc_v4(lab: &mut Overlay) -> Result<()> {
         expect(&told, "lease", "86400")?;
         dora.is_on_the_net()?;
         dora.forget("bound")?;
-        signal(&client, "USR1")?;
-        // In its own words the one that it comes back with.
-        dora.wait("renew")?;
+        signal(dora, &client, "USR1", "renew")?;
         expect(&dora.told("renew")?, "ip", &DORA.ip.to_string())?;
         dora.forget("deconfig")?;
-        signal(&client, "USR2")?;
-        dora.wait("deconfig")?;
+        signal(dora, &client, "USR2", "deconfig")?;
         ensure(client.is_alive(), || "udhcpc ended".into())
     })
 }
@@ -161,11 +158,9 @@ pub(crate) fn dhcpcd_of_both_families(lab: &mut Overlay) -> Result<()> {
         expect(&told, "new_dhcp6_name_servers", "2001:db8:113::53")?;
         expect(&told, "new_dhcp6_domain_search", "lab.example example.net")?;
         dora.is_on_the_net_v6()?;
-        signal(&client, "USR1")?;
-        dora.wait("RENEW")?;
+        signal(dora, &client, "USR1", "RENEW")?;
         dora.wait("RENEW6")?;
-        signal(&client, "ALRM")?;
-        dora.wait("RELEASE6")?;
+        signal(dora, &client, "ALRM", "RELEASE6")?;
         dora.wait("STOPPED")?;
         dora.has_said(&format!("releasing lease of {}", DORA.ip))?;
         client.wait().map(drop)
@@ -307,15 +302,23 @@ fn expect(told: &BTreeMap<String, String>, name: &str, value: &str) -> Result<()
     })
 }
 
-fn signal(to: &Running, signal: &str) -> Result<()> {
-    let id = to.id().to_string();
-    let sent = Command::new("kill")
-        .args([&format!("-{signal}"), &id])
-        .status();
-    match sent {
-        Ok(status) if status.success() => Ok(()),
-        _ => Err(Failure::new(format!("send {signal}"), format!("{sent:?}"))),
+/// Sends a client this signal until it has had this reason to run its script: one that comes while a script runs may be lost on it.
+fn signal(dora: &Dora, to: &Running, signal: &str, reason: &str) -> Result<()> {
+    let file = dora.file(&format!("told.{reason}"));
+    for _ in 0..20 {
+        let id = to.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &id])
+            .status();
+        sent.map_err(|e| Failure::new(format!("send {signal}"), e))?;
+        for _ in 0..50 {
+            if file.is_file() {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
+    Err(dora.failure(reason))
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {

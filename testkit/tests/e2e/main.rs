@@ -78,6 +78,10 @@ const CASES: &[Case] = &[
         outside::nothing_comes_in_unasked,
     ),
     Case::new(
+        "outside::an_exhausted_share_refuses_and_counts",
+        outside::an_exhausted_share_refuses_and_counts,
+    ),
+    Case::new(
         "path::traceroute_shows_every_hop_outside",
         path::traceroute_shows_every_hop_outside,
     )

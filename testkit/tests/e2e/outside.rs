@@ -1,5 +1,7 @@
 //! The way out, by source NAT and the boundary.
 
+use std::net::IpAddr;
+
 use testkit::plan::{OUTSIDE, OUTSIDE_V6};
 use testkit::{Overlay, Result, guest};
 
@@ -70,4 +72,55 @@ pub(crate) fn nothing_comes_in_unasked(lab: &mut Overlay) -> Result<()> {
     ensure(now - received <= 2, || {
         format!("{} packets of a stranger reached the guest", now - received)
     })
+}
+
+/// Bob's share is four ports, of each protocol and family: as many endpoints of his go out at once, and no more. What goes on goes on, and
+/// what is refused is counted, until he has more.
+pub(crate) fn an_exhausted_share_refuses_and_counts(lab: &mut Overlay) -> Result<()> {
+    let Overlay { bob, topology, .. } = &*lab;
+    let host = &topology.a;
+    let mut few = *bob.plan();
+    few.snat.ports = (20_000, 20_003);
+    let counter = |name: &str| {
+        let counters = host.port_counters(bob.plan().port)?;
+        Ok(counters.get(name).copied().unwrap_or(0))
+    };
+    for address in [IpAddr::from(OUTSIDE), OUTSIDE_V6.into()] {
+        // Another share than before: none of its ports is in use.
+        host.set_external_ips(&few, "")?;
+        let before = [
+            counter("nat_udp_exhausted")?,
+            host.drops("action_resource_exhausted")?,
+        ];
+        let _udp = topology.serve(&topology.outside, &format!("udp-echo {address} 90 1"))?;
+        let _tcp = topology.serve(&topology.outside, &format!("tcp-echo {address} 90"))?;
+        let talk = topology.serve(bob.namespace(), &format!("tcp-talk {address} 90"))?;
+        let flows = |count: u8| {
+            let line = format!("udp-flows {address} 90 1 {count}");
+            topology.traffic(bob.namespace(), &line)
+        };
+        flows(4)?;
+        ensure(flows(1).is_err(), || {
+            "a fifth port was found among four".into()
+        })?;
+        // The other protocols have ports of their own.
+        talk.goes_on(20)?;
+        ensure(bob.ping(address, 3)?.is_complete(), || {
+            "the exhaustion is of all protocols".into()
+        })?;
+        let now = [
+            counter("nat_udp_exhausted")?,
+            host.drops("action_resource_exhausted")?,
+        ];
+        ensure(now[0] > before[0] && now[1] > before[1], || {
+            format!("refused, but not counted: {before:?}, {now:?}")
+        })?;
+    }
+    // More ports: who was refused is not any more.
+    host.set_external_ips(bob.plan(), "")?;
+    for address in [IpAddr::from(OUTSIDE), OUTSIDE_V6.into()] {
+        let _udp = topology.serve(&topology.outside, &format!("udp-echo {address} 90 1"))?;
+        topology.traffic(bob.namespace(), &format!("udp-flows {address} 90 1 20"))?;
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use netlink_packet_route::RouteNetlinkMessage;
 
-use super::link::{self, Link};
+use super::link;
 use super::netlink::{Group, Netlink};
 use super::port_link::PortLink;
 
@@ -48,7 +48,8 @@ impl CarrierWatch {
             if let RouteNetlinkMessage::NewLink(message) = change
                 && let Some(link) = ports.clone().find(|l| l.index() == message.header.index)
             {
-                link.set_carrier(Link::from(&message).has_carrier);
+                // What it says may be old: the link was looked at since it was sent.
+                self.look_at(link);
             }
         }
     }
