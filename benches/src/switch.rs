@@ -9,7 +9,8 @@ use opte::time::Moment;
 use opte_headers::{Ethernet, MacAddr, TcpFlags, Vni};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, CreateXdeReq, DhcpCfg, ExternalIpCfg, GuestLink, IpCfg,
-    Ipv4Cfg, PhysNet, RouterClass, RouterEntry, SetVirt2PhysReq, VpcCfg,
+    Ipv4Cfg, McastSubscribeReq, PhysNet, RouterClass, RouterEntry, SetMcast2PhysReq,
+    SetVirt2PhysReq, SourceFilter, VpcCfg,
 };
 use xde::command::Control as _;
 use xde::frame::Frame;
@@ -33,6 +34,10 @@ rows! {
     "local_delivery_udp" Instructions NONE, local_udp;
     "local_delivery_udp_1400_bytes" Instructions NONE, local_udp_long;
     "local_delivery_time" Nanoseconds NONE, local_tcp;
+    "multicast_to_1_guest" Instructions NONE, to_1;
+    "multicast_to_16_guests" Instructions NONE, to_16;
+    "multicast_to_16_guests_1400_bytes" Instructions NONE, to_16_long;
+    "allocations_multicast_to_16_guests" Allocations 0.0, to_16;
     "allocations_local_delivery" Allocations 0.0, local_tcp;
 }
 
@@ -134,8 +139,9 @@ impl Host {
 
     /// How many frames were delivered, whose buffers are free again.
     fn delivered(&mut self) -> usize {
-        let frames = self.outbox.to_guests.drain(..);
-        frames.map(|sent| self.outbox.pool.put(sent.frame)).count()
+        let count = self.outbox.deliveries().count();
+        self.outbox.sent_to_guests();
+        count
     }
 
     /// Measures what it takes to send this frame, of a flow that goes, from guest 1 to so many others.
@@ -262,4 +268,46 @@ fn datagrams(meter: &mut Meter, body: usize) {
     }
     assert_eq!(host.delivered(), 2);
     host.measure(meter, &frame, 1);
+}
+
+fn to_1(meter: &mut Meter) {
+    group(meter, 1, 0);
+}
+
+fn to_16(meter: &mut Meter) {
+    group(meter, 16, 0);
+}
+
+fn to_16_long(meter: &mut Meter) {
+    group(meter, 16, 1_400);
+}
+
+/// Datagrams to a group, of which so many other guests of the host are members.
+fn group(meter: &mut Meter, members: u8, body: usize) {
+    let mut host = Host::new(1 + members);
+    let group = Ipv4Addr::new(239, 1, 2, 3);
+    let map = SetMcast2PhysReq {
+        vni: Vni::new(VNI),
+        group: group.into(),
+        underlay: "ff04::1".parse().expect("an address"),
+    };
+    host.driver.set_m2p(map).expect("room");
+    for n in 2..2 + members {
+        let subscribe = McastSubscribeReq {
+            port_name: format!("opte{n}"),
+            group: group.into(),
+            filter: SourceFilter::ANY,
+        };
+        host.driver.mcast_subscribe(subscribe).expect("a mapping");
+    }
+    let ends = (
+        SocketAddrV4::new(ip(1), 4_000),
+        SocketAddrV4::new(group, 4_000),
+    );
+    let ethernet = Ethernet {
+        destination: MacAddr::from_ipv4_multicast(group),
+        ..ethernet(1)
+    };
+    let frame = frames::udp(ethernet, ends.0, ends.1, body);
+    host.measure(meter, &frame, members.into());
 }

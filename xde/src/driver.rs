@@ -458,7 +458,7 @@ impl<P: Platform> Driver<P> {
     /// A frame, as the guest is to see it.
     fn deliver(&self, port: &Arc<SwitchPort<P::Link>>, frame: Frame, outbox: &mut Outbox<P::Link>) {
         let len = frame.bytes().len();
-        if frame.offload.gso.is_none() && len > port.mtu as usize + ETHERNET {
+        if !fits(port, &frame) {
             return self.drop_frame(&port.counters, DropReason::TooBig, frame, outbox);
         }
         port.counters
@@ -466,6 +466,7 @@ impl<P: Platform> Driver<P> {
         outbox.to_guests.push(GuestFrame {
             port: Arc::clone(port),
             frame,
+            others: 0..0,
         });
     }
 
@@ -533,11 +534,24 @@ impl<P: Platform> Driver<P> {
     }
 }
 
+/// Whether a guest's link takes a frame.
+fn fits<L>(port: &SwitchPort<L>, frame: &Frame) -> bool {
+    frame.offload.gso.is_some() || frame.bytes().len() <= port.mtu as usize + ETHERNET
+}
+
 /// Where a frame to a guest of this host comes from.
 enum Origin<'a, L> {
     Underlay(usize),
     Port(&'a Arc<SwitchPort<L>>),
 }
+
+impl<L> Clone for Origin<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Origin<'_, L> {}
 
 /// The port a tunnelled frame is for. What comes from outside the overlay may come in the network of the boundary,
 /// which all guests share.

@@ -111,6 +111,53 @@ impl Frame {
     }
 }
 
+/// What of a frame a port may change: where it lies, what is asked of its link, and its headers, if they are no longer than
+/// [`Headers::MAX`].
+#[derive(Clone, Debug)]
+pub(crate) struct Headers {
+    start: usize,
+    end: usize,
+    offload: Offload,
+    bytes: [u8; Self::MAX],
+}
+
+impl Headers {
+    /// Bytes of headers at most.
+    pub(crate) const MAX: usize = 192;
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        (self.start, self.end, self.offload) == (other.start, other.end, other.offload)
+            && self.bytes == other.bytes
+    }
+}
+
+impl Frame {
+    /// Its headers.
+    pub(crate) fn headers(&self) -> Headers {
+        let mut bytes = [0; Headers::MAX];
+        for (to, from) in bytes.iter_mut().zip(self.bytes()) {
+            *to = *from;
+        }
+        Headers {
+            start: self.start,
+            end: self.end,
+            offload: self.offload,
+            bytes,
+        }
+    }
+
+    /// Makes it what it was, or is to be, by its headers. Whoever has changed it since has left what is behind them.
+    pub(crate) fn set_headers(&mut self, headers: &Headers) {
+        (self.start, self.end) = (headers.start, headers.end);
+        self.offload = headers.offload;
+        for (to, from) in self.bytes_mut().iter_mut().zip(headers.bytes) {
+            *to = from;
+        }
+    }
+}
+
 /// Buffers that are free. A buffer is made when none is free and kept when it comes back, so that a driver at work
 /// allocates nothing.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use opte::packet::Gso;
 
@@ -13,8 +14,10 @@ use crate::switch::SwitchPort;
 /// What the core makes of a burst, for the platform to send. Kept from burst to burst, so that nothing is allocated.
 #[derive(Debug)]
 pub struct Outbox<L> {
-    /// Frames to guests, in order.
+    /// Frames to guests, in order. [`Self::deliveries`] tells all who get them.
     pub to_guests: Vec<GuestFrame<L>>,
+    /// Who else gets them.
+    pub(crate) others: Vec<Arc<SwitchPort<L>>>,
     /// Frames to the underlay, in order.
     pub to_underlay: Vec<UnderlayFrame>,
     /// Frames to LANs, in order.
@@ -32,6 +35,8 @@ pub struct GuestFrame<L> {
     pub port: Arc<SwitchPort<L>>,
     /// The frame.
     pub frame: Frame,
+    /// Where those stand whose guests get the very same.
+    pub(crate) others: Range<usize>,
 }
 
 /// A frame to the underlay.
@@ -71,11 +76,32 @@ impl<L> Outbox<L> {
         let mut pool = FramePool::new(kept);
         Self {
             to_guests: Vec::new(),
+            others: Vec::new(),
             to_underlay: Vec::new(),
             to_lans: Vec::new(),
             reply: pool.take(),
             pool,
         }
+    }
+
+    /// Every frame to guests, in order, with each port whose guest gets it.
+    pub fn deliveries(&self) -> impl Iterator<Item = (&Arc<SwitchPort<L>>, &Frame)> {
+        self.to_guests.iter().flat_map(|sent| {
+            let ports = core::iter::once(&sent.port).chain(self.others(sent));
+            ports.map(|port| (port, &sent.frame))
+        })
+    }
+
+    /// The further ports whose guests get a frame.
+    pub fn others(&self, sent: &GuestFrame<L>) -> &[Arc<SwitchPort<L>>] {
+        self.others.get(sent.others.clone()).unwrap_or_default()
+    }
+
+    /// Takes back the buffers of the frames to guests, which have been sent.
+    pub fn sent_to_guests(&mut self) {
+        let frames = self.to_guests.drain(..);
+        frames.for_each(|sent| self.pool.put(sent.frame));
+        self.others.clear();
     }
 
     /// Nothing is to be sent.

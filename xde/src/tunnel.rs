@@ -7,6 +7,7 @@ use opte_headers::{
     Ipv4Get, Ipv6, Ipv6Get, MacAddr, ParseError, Replication, Udp, UdpGet, Vni,
 };
 
+use crate::frame::Headers;
 use crate::switch::Group;
 
 /// The ends of a tunnel, and the guest in it.
@@ -61,6 +62,9 @@ pub(crate) struct GroupTunnel {
     pub(crate) group: IpAddr,
     /// Hops that the packet may still make.
     pub(crate) hops: u8,
+    /// It is a datagram of UDP, right behind an IP header without options: its headers are no longer than
+    /// [`Headers::MAX`].
+    pub(crate) is_datagram: bool,
 }
 
 impl GroupTunnel {
@@ -76,14 +80,27 @@ impl GroupTunnel {
         let (_, rest) = Udp::parse(rest).ok()?;
         let (geneve, rest) = Geneve::parse(rest).ok()?;
         let (inner, rest) = Ethernet::parse(rest).ok()?;
-        let (source, group, hops) = match inner.ethertype() {
+        let l3 = frame.len() - rest.len();
+        let (source, group, hops, is_datagram) = match inner.ethertype() {
             Ethertype::IPV4 => {
                 let (ip, _) = Ipv4::parse(rest).ok()?;
-                (ip.source().into(), ip.destination().into(), ip.ttl())
+                let is_plain = ip.ihl().value() == 5 && ip.protocol() == IpProtocol::UDP;
+                (
+                    ip.source().into(),
+                    ip.destination().into(),
+                    ip.ttl(),
+                    is_plain,
+                )
             }
             Ethertype::IPV6 => {
                 let (ip, _) = Ipv6::parse(rest).ok()?;
-                (ip.source().into(), ip.destination().into(), ip.hop_limit())
+                let is_udp = ip.next_header() == IpProtocol::UDP;
+                (
+                    ip.source().into(),
+                    ip.destination().into(),
+                    ip.hop_limit(),
+                    is_udp,
+                )
             }
             _ => return None,
         };
@@ -95,6 +112,7 @@ impl GroupTunnel {
             source,
             group,
             hops,
+            is_datagram: is_datagram && l3 + Ipv6::MIN_LEN + Udp::MIN_LEN <= Headers::MAX,
         })
     }
 }

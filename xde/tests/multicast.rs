@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use memory::frames::{Body, Frame, tcp, udp};
-use memory::{Got, Guest, World, underlay_address};
+use memory::{Got, Guest, World, guest_cfg, underlay_address};
 use opte::DropReason;
 use opte::api::{OpteError, Page};
 use opte_headers::{MacAddr, TcpFlags, Vni};
@@ -18,6 +18,7 @@ use oxide_vpc::api::{
 };
 use oxide_vpc::network::{GATEWAY_MAC, MULTICAST_VNI};
 use proptest::prelude::*;
+use xde::Outbox;
 use xde::command::Control as _;
 
 const VPC: u32 = 10;
@@ -93,6 +94,63 @@ fn seen(frame: &Frame) -> Frame {
     Frame {
         source_mac: GATEWAY_MAC,
         ..frame.clone()
+    }
+}
+
+/// Guests whose ports make the same of a frame share one buffer; one whose port makes something else of it gets its own, and one
+/// whose firewall keeps it out gets nothing.
+#[test]
+fn guests_share_a_frame_as_far_as_it_is_the_same() {
+    for (group, _) in groups() {
+        let world = World::new();
+        let [a, b, c, d] = [5, 6, 7, 8].map(|n| world.guest(0, VPC, n));
+        // This one's gateway has another address, and this one lets nobody in.
+        let mut cfg = guest_cfg(0, VPC, 9);
+        cfg.gateway_mac = MacAddr::new([2, 0, 0, 0, 0, 9]);
+        world.create(0, "other", cfg).unwrap();
+        world.create(0, "closed", guest_cfg(0, VPC, 10)).unwrap();
+        let rule = format!("dir=in action=allow priority=1 hosts=vni={VPC}");
+        let (port_name, rule) = ("other".into(), rule.parse().unwrap());
+        world.hosts[0]
+            .add_fw_rule(AddFwRuleReq { port_name, rule })
+            .unwrap();
+        map_for(&world, Some(VPC), group, "ff04::1".parse().unwrap());
+        for name in [&b.port, &c.port, &d.port, "other", "closed"] {
+            let (port_name, filter) = (name.to_owned(), SourceFilter::ANY);
+            let req = McastSubscribeReq {
+                port_name,
+                group,
+                filter,
+            };
+            world.hosts[0].mcast_subscribe(req).unwrap();
+        }
+        let host = &world.hosts[0];
+        let from = host
+            .switch()
+            .ports()
+            .find(|port| port.name == a.port)
+            .unwrap()
+            .id;
+        let mut outbox = Outbox::new(8);
+        for round in 0..3 {
+            let sent = to_group(&a, group, udp(5000, 5001, &[round; 300]));
+            let mut frame = outbox.pool.take();
+            frame.fill(&sent.bytes());
+            host.from_guest(from, [frame], &mut outbox);
+            assert_eq!(outbox.to_guests.len(), 2, "frames, for four guests");
+            let mut got: Vec<_> = outbox
+                .deliveries()
+                .map(|(port, frame)| (port.name.as_str(), Frame::read(frame.bytes())))
+                .collect();
+            got.sort_unstable_by_key(|(name, _)| *name);
+            let mut other = seen(&sent);
+            other.source_mac = MacAddr::new([2, 0, 0, 0, 0, 9]);
+            let all = [&b.port, &c.port, &d.port].map(|name| (name.as_str(), seen(&sent)));
+            assert_eq!(got[..3], all);
+            assert_eq!(got[3..], [("other", other)]);
+            outbox.sent_to_guests();
+        }
+        assert_eq!(world.drops(0, DropReason::LayerDefaultDeny), 3);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::counters::Counters;
 use crate::frame::Frame;
 use crate::platform::{LanId, PortId};
 use crate::segment::{MAX_HEADERS, Segments};
+use crate::switch::SwitchPort;
 use crate::{Driver, GuestFrame, Outbox, WireFrame};
 
 /// What commands want of the thread that moves frames.
@@ -407,7 +408,13 @@ impl Worker {
             .to_guests
             .chunk_by(|a, b| Arc::ptr_eq(&a.port, &b.port))
         {
-            send_to_guest(frames);
+            if let Some(first) = frames.first() {
+                send_to_guest(&first.port, frames);
+            }
+            for sent in frames {
+                let others = self.outbox.others(sent).iter();
+                others.for_each(|port| send_to_guest(port, core::slice::from_ref(sent)));
+            }
         }
         for (link, socket) in self.underlay.iter().enumerate() {
             let frames = self.outbox.to_underlay.iter().filter(|f| f.link == link);
@@ -417,14 +424,13 @@ impl Worker {
             let frames = self.outbox.to_lans.iter().filter(|f| f.lan == *id);
             send_to_wire(socket, frames, &mut self.heads, self.driver.counters());
         }
+        self.outbox.sent_to_guests();
         let Outbox {
-            to_guests,
             to_underlay,
             to_lans,
             pool,
             ..
         } = &mut self.outbox;
-        to_guests.drain(..).for_each(|sent| pool.put(sent.frame));
         to_lans.drain(..).for_each(|sent| {
             if !self.lans.contains_key(&sent.lan) {
                 self.driver.counters().dropped(DropReason::LinkDown);
@@ -448,8 +454,8 @@ fn fill(frames: &mut Vec<Frame>, outbox: &mut Outbox<PortLink>) {
     }
 }
 
-/// Sends frames that are all for one guest.
-fn send_to_guest(frames: &[GuestFrame<PortLink>]) {
+/// Sends frames to one guest.
+fn send_to_guest(port: &SwitchPort<PortLink>, frames: &[GuestFrame<PortLink>]) {
     for frames in frames.chunks(BURST) {
         let mut batch = [Outgoing::NONE; BURST];
         for (outgoing, GuestFrame { frame, .. }) in batch.iter_mut().zip(frames) {
@@ -459,8 +465,7 @@ fn send_to_guest(frames: &[GuestFrame<PortLink>]) {
                 payload: &[],
             };
         }
-        let Some((GuestFrame { port, .. }, batch)) = frames.first().zip(batch.get(..frames.len()))
-        else {
+        let Some(batch) = batch.get(..frames.len()) else {
             return;
         };
         port.link

@@ -330,13 +330,12 @@ impl World {
 
     fn carry(&mut self, host: usize, outbox: Outbox<MemoryLink>) -> Vec<Got> {
         let mut got: Vec<Got> = outbox
-            .to_guests
-            .iter()
-            .map(|to| Got {
+            .deliveries()
+            .map(|(port, frame)| Got {
                 host,
-                port: to.port.name.clone(),
-                bytes: to.frame.bytes().to_vec(),
-                offload: to.frame.offload,
+                port: port.name.clone(),
+                bytes: frame.bytes().to_vec(),
+                offload: frame.offload,
             })
             .collect();
         for sent in &outbox.to_lans {
