@@ -6,7 +6,7 @@ use core::fmt;
 use opte_headers::frame::Parsed;
 use opte_headers::program::{Program, ProgramError};
 
-use crate::nat::Share;
+use crate::nat::{Filtering, Share};
 use crate::network::Network;
 use crate::provider::Random;
 use crate::saved::Saved;
@@ -102,6 +102,24 @@ pub struct Context<'a> {
     /// The packet is only imagined ([`Port::trace`](crate::port::Port::trace)): what is made for it must take nothing from
     /// anybody, and be forgotten without a trace.
     pub dry_run: bool,
+    /// Whom mappings of source NAT let in, if the port has an option for it.
+    pub filtering: Option<Filtering>,
+    /// Whether source NAT keeps ports, if the port has an option for it.
+    pub preserve_ports: Option<bool>,
+}
+
+impl<'a> Context<'a> {
+    /// Of a packet that comes at `now`.
+    pub fn new(now: Moment, random: &'a dyn Random) -> Self {
+        Self {
+            now,
+            random,
+            attempt: 0,
+            dry_run: false,
+            filtering: None,
+            preserve_ports: None,
+        }
+    }
 }
 
 impl fmt::Debug for Context<'_> {

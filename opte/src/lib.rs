@@ -36,6 +36,7 @@ pub mod memory;
 pub mod meter;
 pub mod nat;
 pub mod network;
+pub mod options;
 pub mod packet;
 pub mod port;
 pub mod predicate;

@@ -6,12 +6,14 @@
 
 use opte_headers::checksum;
 use opte_headers::frame::{HeaderKind, Parsed};
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
 
 use crate::DropReason;
 use crate::packet::Packet;
 
 /// What a tunnel does with the DSCP (RFC 2983, section 3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 pub enum DscpModel {
     /// The tunnel has a DSCP of its own, that of the headers the network pushes; the inner one stays as it is.
     #[default]

@@ -28,12 +28,7 @@ impl Sim {
     }
 
     fn lease(&self, private: u16) -> Option<Arc<NatLease>> {
-        let context = Context {
-            now: self.now,
-            random: &self.random,
-            attempt: 0,
-            dry_run: false,
-        };
+        let context = Context::new(self.now, &self.random);
         self.pool.lease((GUEST, private), context)
     }
 }
@@ -196,19 +191,24 @@ fn whom_a_mapping_lets_in() {
     use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
     let public: IpAddr = "203.0.113.9".parse().unwrap();
     let random = SeededRandom::new(1);
-    let context = Context {
-        now: Moment::ZERO,
-        random: &random,
-        attempt: 0,
-        dry_run: false,
-    };
-    for (filtering, same, other_port, other_address) in [
+    let cases = [
         (EndpointIndependent, true, true, true),
         (AddressDependent, true, true, false),
         (AddressAndPortDependent, false, false, false),
-    ] {
+    ];
+    // As the share was made, or as the port says instead.
+    let said = [false, true].map(|said| cases.map(|case| (said, case)));
+    for (said, (filtering, same, other_port, other_address)) in said.into_iter().flatten() {
+        let context = Context {
+            filtering: said.then_some(filtering),
+            ..Context::new(Moment::ZERO, &random)
+        };
         let behaviour = NatBehaviour {
-            filtering,
+            filtering: if said {
+                NatBehaviour::default().filtering
+            } else {
+                filtering
+            },
             ..NatBehaviour::default()
         };
         let range = opte::api::PortRange::new(1024, 2047).unwrap();
@@ -245,12 +245,7 @@ fn ports_are_preserved_on_request() {
     let range = opte::api::PortRange::new(1024, 2047).unwrap();
     let share = Share::with("203.0.113.9".parse().unwrap(), range, behaviour).unwrap();
     let random = SeededRandom::new(1);
-    let context = Context {
-        now: Moment::ZERO,
-        random: &random,
-        attempt: 0,
-        dry_run: false,
-    };
+    let context = Context::new(Moment::ZERO, &random);
     let lease = |address, port| {
         let out = key((address, port), ("198.51.100.7", 53), 17);
         match share.lease(&out, context).unwrap() {

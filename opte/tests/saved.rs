@@ -289,12 +289,8 @@ fn flows_whose_external_port_is_in_use_do_not_come_back() {
     let key = parse_guest(&udp_frame((net::GATEWAY, 1), (FAR, 9), b""))
         .unwrap()
         .key;
-    let context = Context {
-        now: other.now,
-        random: &SeededRandom::new(1),
-        dry_run: false,
-        attempt: 0,
-    };
+    let random = SeededRandom::new(1);
+    let context = Context::new(other.now, &random);
     let lease = other.share.lease(&key, context).unwrap();
     let restored = restore(&other, &pages).unwrap();
     assert_eq!((restored.flows, restored.refused), (0, 1));

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use super::timeouts::Timeouts;
 use crate::action::Descriptor;
 use crate::network::Network;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tcp::{Connection, TcpState};
 
 /// The list number of the lists that flows are displaced from.
@@ -110,12 +111,18 @@ impl Class {
 pub(super) const RANKS: usize = 3;
 
 /// Nanoseconds that flows live without packets, by class.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lifetimes([u64; 16]);
+#[derive(Debug)]
+pub(super) struct Lifetimes([AtomicU64; 16]);
 
 impl Lifetimes {
     pub(super) fn new(timeouts: &Timeouts) -> Self {
-        let mut lifetimes = [0; 16];
+        let lifetimes = Self([const { 0 }; 16].map(AtomicU64::new));
+        lifetimes.set(timeouts);
+        lifetimes
+    }
+
+    /// They are so from now on: of a flow from its next packet.
+    pub(super) fn set(&self, timeouts: &Timeouts) {
         for (class, lifetime) in [
             (Class::Revoked, timeouts.tcp_closing),
             (Class::TcpClosed, timeouts.tcp_half_open),
@@ -128,11 +135,11 @@ impl Lifetimes {
             (Class::Other, timeouts.other),
             (Class::OtherBothWays, timeouts.other),
         ] {
-            if let Some(place) = lifetimes.get_mut(class as usize) {
-                *place = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+            if let Some(place) = self.0.get(class as usize) {
+                let nanos = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+                place.store(nanos, Ordering::Relaxed);
             }
         }
-        Self(lifetimes)
     }
 
     #[inline(always)]
@@ -143,10 +150,8 @@ impl Lifetimes {
     #[inline(always)]
     pub(super) fn of_number(&self, class: u32) -> u64 {
         let Self(lifetimes) = self;
-        lifetimes
-            .get(class as usize % 16)
-            .copied()
-            .unwrap_or_default()
+        let lifetime = lifetimes.get(class as usize % 16);
+        lifetime.map_or(0, |lifetime| lifetime.load(Ordering::Relaxed))
     }
 }
 

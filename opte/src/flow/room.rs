@@ -78,7 +78,7 @@ impl<N: Network> FlowTable<N> {
 
     /// A free record, for which another flow may have to go.
     pub(super) fn make_room(&mut self, now: Moment) {
-        if self.free == NONE && !self.grow() {
+        if self.flows >= self.limit || self.free == NONE && !self.grow() {
             self.displace(now);
         }
     }
@@ -141,7 +141,9 @@ impl<N: Network> FlowTable<N> {
 
     /// Whether there is a free record, or may be one.
     pub(super) fn has_place(&self) -> bool {
-        self.free != NONE || self.end < self.limit && self.may_take(Self::CHUNK_BYTES)
+        let there =
+            self.free != NONE || self.end < self.capacity && self.may_take(Self::CHUNK_BYTES);
+        there && self.flows < self.limit
     }
 
     /// Bytes of a chunk of records.
@@ -154,7 +156,7 @@ impl<N: Network> FlowTable<N> {
 
     /// Makes free records; says whether it did.
     fn grow(&mut self) -> bool {
-        let may = self.end < self.limit && self.may_take(Self::CHUNK_BYTES);
+        let may = self.end < self.capacity && self.may_take(Self::CHUNK_BYTES);
         if !may || self.decisions.try_reserve(1).is_err() {
             return false;
         }
@@ -166,7 +168,7 @@ impl<N: Network> FlowTable<N> {
         };
         self.decisions.push(decisions);
         self.bytes += Self::CHUNK_BYTES;
-        self.end = ids.end.min(self.limit);
+        self.end = ids.end.min(self.capacity);
         for id in (ids.start..self.end).rev() {
             if let Some(cell) = self.store.cells.get(id) {
                 set_next_free(cell, self.free);

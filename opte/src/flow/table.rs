@@ -56,7 +56,10 @@ pub(crate) struct FlowTable<N: Network> {
     pub(super) quota: PerDirection<u32>,
     /// The ways that flows went.
     pub(crate) trails: Trails,
+    /// Flows there may be.
     pub(super) limit: u32,
+    /// Flows there are places for.
+    pub(super) capacity: u32,
     pub(super) revoked: u32,
     /// Flows that may have packets, by the direction of their first one.
     begun: PerDirection<u32>,
@@ -169,6 +172,7 @@ impl<N: Network> FlowTable<N> {
             quota: limits.quotas(),
             trails: Trails::default(),
             limit,
+            capacity: limit,
             revoked: 0,
             begun: PerDirection::default(),
             revoked_connections: 0,
@@ -196,6 +200,18 @@ impl<N: Network> FlowTable<N> {
 
     pub(crate) fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// Sets how many flows there may be, at most those that the table was made for, and how many of one address. Flows there are
+    /// stay.
+    pub(crate) fn set_limits(&mut self, limits: &Limits) {
+        self.limit = limits.flows.get().min(self.capacity);
+        self.quota = limits.quotas();
+    }
+
+    /// Sets how long flows live, of each from its next packet on.
+    pub(crate) fn set_timeouts(&self, timeouts: &Timeouts) {
+        self.store.lifetimes.set(timeouts);
     }
 
     /// Bytes that the table takes.

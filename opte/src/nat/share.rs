@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use opte_headers::frame::KeyKind;
 use opte_headers::{FlowKey, IpProtocol};
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::pool::{HOLD_DOWN, NatLease, NatPool};
@@ -43,7 +44,7 @@ pub struct NatBehaviour {
 }
 
 /// Whom a mapping lets in beside the far ends of its flows (RFC 4787, section 5). The firewall is asked after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 pub enum Filtering {
     /// Everybody: what RFC 4787, REQ-8 and RFC 5382, REQ-3 recommend where applications come first.
     EndpointIndependent,
@@ -143,7 +144,10 @@ impl Share {
         let Some(pool) = self.pool(key) else {
             return Ok(AllowOrDeny::Deny);
         };
-        let wanted = self.behaviour.preserve_ports.then_some(key.source_port);
+        let preserve = context
+            .preserve_ports
+            .unwrap_or(self.behaviour.preserve_ports);
+        let wanted = preserve.then_some(key.source_port);
         let private = (key.source_ip(), key.source_port);
         let lease = pool
             .lease_near(private, wanted, context)
@@ -164,7 +168,7 @@ impl Share {
         let remote = key.source_ip();
         let pool = self.pool(key).filter(|_| key.kind == KeyKind::PLAIN);
         let lease = pool.and_then(|pool| pool.lease_of(key.destination_port));
-        let lease = lease.filter(|lease| match self.behaviour.filtering {
+        let lease = lease.filter(|lease| match self.filtering_of(context) {
             Filtering::EndpointIndependent => true,
             Filtering::AddressDependent => lease.talks_to(remote),
             Filtering::AddressAndPortDependent => false,
@@ -228,9 +232,14 @@ impl Share {
         }
     }
 
+    /// Whom it lets in for a port that may say otherwise.
+    fn filtering_of(&self, context: Context<'_>) -> Filtering {
+        context.filtering.unwrap_or(self.behaviour.filtering)
+    }
+
     fn mapping(&self, lease: Arc<NatLease>, remote: IpAddr, context: Context<'_>) -> NatMapping {
         // Who may come in by other means is not noted: it takes memory for each flow.
-        let noted = self.behaviour.filtering == Filtering::AddressDependent && !context.dry_run;
+        let noted = self.filtering_of(context) == Filtering::AddressDependent && !context.dry_run;
         if noted {
             lease.begin(remote);
         }

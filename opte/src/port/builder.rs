@@ -7,6 +7,7 @@ use core::num::NonZeroU32;
 
 use super::edge::MssClamp;
 use super::icmp::{Bucket, ErrorLimits};
+use super::options::Built;
 use super::worker::Places;
 use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
 use crate::direction::PerDirection;
@@ -15,6 +16,7 @@ use crate::flow::{FlowTable, HashSeed, Timeouts};
 use crate::fragment::{FragmentLimits, FragmentTable};
 use crate::layer::Layer;
 use crate::network::Network;
+use crate::options::PortOptions;
 use crate::provider::{Log, NoLog, Random};
 use crate::sync::atomic::{AtomicU8, AtomicU32};
 use crate::sync::{Apart, KMutex};
@@ -211,8 +213,16 @@ impl<N: Network> PortBuilder<N> {
             random: self.random,
             log: self.log,
             midstream: self.midstream,
-            dscp: self.dscp,
-            mss_clamp: self.mss_clamp,
+            dscp: AtomicU8::new(self.dscp as u8),
+            mss_clamp: AtomicU32::new(self.mss_clamp.to_number()),
+            nat: AtomicU8::new(0),
+            built: Built {
+                limits: self.limits,
+                timeouts: self.timeouts,
+                dscp: self.dscp,
+                mss_clamp: self.mss_clamp,
+                errors: self.errors,
+            },
             path_mtu: AtomicU32::new(u32::MAX),
             followed: self.followed,
             state: AtomicU8::new(PortState::Ready as u8),
@@ -236,6 +246,7 @@ impl<N: Network> PortBuilder<N> {
                 released: Vec::new(),
                 errors: Bucket::new(self.errors),
                 metered: Default::default(),
+                options: PortOptions::default(),
             })),
         };
         let present = port.epoch();

@@ -90,7 +90,7 @@ impl<N: Network> Worker<'_, N> {
         let start = packet.head_room();
         let verdict = self.missed(arrival, packet, reply);
         if packet.head_room() < start {
-            traffic_class::encapsulated(port.dscp, class, packet);
+            traffic_class::encapsulated(port.dscp(), class, packet);
         }
         verdict
     }

@@ -8,6 +8,8 @@ use opte_headers::IpProtocol;
 use opte_headers::checksum::Sum;
 use opte_headers::frame::{Fragment, HeaderKind, KeyKind, Parsed};
 use opte_headers::program::Sums;
+use postcard_schema::Schema;
+use serde::{Deserialize, Serialize};
 
 use super::icmp::{Problem, Report, may_fragment, may_report};
 use super::process::Arrival;
@@ -20,7 +22,7 @@ use crate::traffic_class;
 use crate::{Direction, DropReason};
 
 /// What is done to the segment sizes that the ends of a TCP connection offer one another (RFC 9293, section 3.7.1), in both directions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 pub enum MssClamp {
     /// They stay.
     Off,
@@ -29,6 +31,30 @@ pub enum MssClamp {
     PathMtu,
     /// They become so small that segments fit packets of so many bytes.
     To(u16),
+}
+
+impl MssClamp {
+    /// The least that packets may be cut to: every host takes as much (RFC 791, section 3.2).
+    pub const LEAST: u16 = 68;
+
+    /// As a number.
+    pub(super) fn to_number(self) -> u32 {
+        match self {
+            Self::Off => 0,
+            Self::PathMtu => 1,
+            Self::To(size) => 2 + u32::from(size),
+        }
+    }
+
+    /// Of its number.
+    fn of_number(number: u32) -> Self {
+        match number {
+            0 => Self::Off,
+            1 => Self::PathMtu,
+            // Made of 16 bits.
+            size => Self::To((size - 2) as u16),
+        }
+    }
 }
 
 impl<N: Network> Worker<'_, N> {
@@ -43,7 +69,7 @@ impl<N: Network> Worker<'_, N> {
     ) -> Verdict {
         let port = self.port;
         if arrival.dir == Direction::In
-            && let Err(reason) = traffic_class::decapsulated(port.dscp, arrival.parsed, packet)
+            && let Err(reason) = traffic_class::decapsulated(port.dscp(), arrival.parsed, packet)
         {
             return self.dropped(arrival.dir, reason);
         }
@@ -63,7 +89,7 @@ impl<N: Network> Worker<'_, N> {
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
-        let dscp = self.port.dscp;
+        let dscp = self.port.dscp();
         if arrival.dir == Direction::In {
             return self.found(found, arrival, packet, reply);
         }
@@ -167,7 +193,7 @@ impl<N: Network> Port<N> {
         offload: Offload,
     ) -> Option<u8> {
         if dir == Direction::In {
-            return traffic_class::is_unmarked(self.dscp, parsed, frame).then_some(0);
+            return traffic_class::is_unmarked(self.dscp(), parsed, frame).then_some(0);
         }
         let l3 = parsed.l3_start();
         let ip = frame.get(l3..l3 + 9)?;
@@ -247,7 +273,7 @@ impl<N: Network> Port<N> {
 
     /// Makes the segment size that a SYN offers fit the way.
     fn clamp_mss(&self, arrival: Arrival<'_, N::Key>, packet: &mut Packet<'_>) {
-        let mtu = match self.mss_clamp {
+        let mtu = match MssClamp::of_number(self.mss_clamp.load(Ordering::Relaxed)) {
             MssClamp::Off => return,
             MssClamp::PathMtu => self.path_mtu.load(Ordering::Relaxed),
             MssClamp::To(mtu) => mtu.into(),

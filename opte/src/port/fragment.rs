@@ -147,7 +147,7 @@ impl<N: Network> Inner<N> {
             };
             let followed = self.follow(port, counts, (dir, now), (key, hash), &mut packet);
             if packet.head_room() < start {
-                traffic_class::encapsulated(port.dscp, class, &mut packet);
+                traffic_class::encapsulated(port.dscp(), class, &mut packet);
             }
             let range = packet.range();
             if let Err(reason) = followed {

@@ -94,7 +94,7 @@ impl<N: Network> Worker<'_, N> {
             return self.lost(dir);
         }
         if going.class != 0 && packet.head_room() < start {
-            traffic_class::encapsulated(self.port.dscp, going.class, packet);
+            traffic_class::encapsulated(self.port.dscp(), going.class, packet);
         }
         self.counts.hit(dir, len);
         Verdict::Forward { hash }

@@ -70,6 +70,11 @@ impl Bucket {
         }
     }
 
+    /// What it was made for.
+    pub(super) fn limits(&self) -> ErrorLimits {
+        self.limits
+    }
+
     /// Takes a token, if there is one.
     pub(super) fn take(&mut self, now: Moment) -> bool {
         let Some(price) = SECOND.checked_div(u64::from(self.limits.rate)) else {

@@ -61,7 +61,7 @@ impl<N: Network> Port<N> {
         Some(LocalTunnel {
             program,
             info: program.local_tunnel()?,
-            dscp: self.dscp,
+            dscp: self.dscp(),
             hash,
         })
     }
@@ -103,7 +103,7 @@ impl<N: Network> Worker<'_, N> {
         packet: &mut Packet<'_>,
     ) -> Option<Verdict> {
         let (dir, port) = (Direction::In, self.port);
-        let is_usual = port.is_open() && !port.probes.is_on() && tunnel.is_of_class(port.dscp);
+        let is_usual = port.is_open() && !port.probes.is_on() && tunnel.is_of_class(port.dscp());
         if !is_usual {
             return None;
         }

@@ -16,6 +16,7 @@ mod local;
 mod meter;
 mod miss;
 mod observe;
+mod options;
 mod process;
 mod related;
 pub mod saved;
@@ -50,10 +51,10 @@ use crate::fragment::FragmentTable;
 use crate::layer::Layer;
 use crate::meter::{MeterLimits, Meters};
 use crate::network::Network;
+use crate::options::PortOptions;
 use crate::provider::{Log, Random};
 use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use crate::sync::{Apart, KMutex};
-use crate::traffic_class::DscpModel;
 use worker::Places;
 
 /// Layers that a port can have.
@@ -66,8 +67,14 @@ pub struct Port<N: Network> {
     random: Arc<dyn Random>,
     log: Arc<dyn Log>,
     midstream: Midstream,
-    dscp: DscpModel,
-    mss_clamp: MssClamp,
+    /// [`DscpModel`](crate::traffic_class::DscpModel).
+    dscp: AtomicU8,
+    /// [`MssClamp`], as a number.
+    mss_clamp: AtomicU32,
+    /// What options say of source NAT, as a number.
+    nat: AtomicU8,
+    /// As it was built.
+    built: options::Built,
     /// Bytes of the greatest packet that fits the way, from its IP header on.
     path_mtu: AtomicU32,
     /// What flows depend on beside the port's own rules.
@@ -105,6 +112,8 @@ struct Inner<N: Network> {
     errors: icmp::Bucket,
     /// What the meters were set to.
     metered: PerDirection<MeterLimits>,
+    /// What the options were set to.
+    options: PortOptions,
 }
 
 /// Of a port's state: packets are shown to a meter. It stands there so that one look tells a packet that nothing is in its way.

@@ -60,11 +60,11 @@ impl<N: Network> Port<N> {
     }
 
     pub(super) fn context(&self, now: Moment) -> Context<'_> {
+        let (filtering, preserve_ports) = self.nat_options();
         Context {
-            now,
-            random: &*self.random,
-            attempt: 0,
-            dry_run: false,
+            filtering,
+            preserve_ports,
+            ..Context::new(now, &*self.random)
         }
     }
 
