@@ -3,6 +3,7 @@
 mod driver;
 #[path = "../json/mod.rs"]
 mod json;
+mod prompt;
 
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixListener;
