@@ -2,6 +2,7 @@
 
 #[path = "../json/mod.rs"]
 mod json;
+mod killed;
 mod lan;
 #[path = "../../../xde/tests/memory/mod.rs"]
 mod memory;
