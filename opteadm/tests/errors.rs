@@ -82,7 +82,6 @@ fn printed(socket: &Path, listener: &UnixListener, error: &OpteError) -> String 
         let output = scope.spawn(|| command.output().unwrap());
         let (mut stream, _) = listener.accept().unwrap();
         let body = postcard::to_allocvec(error).unwrap();
-        // What a port is asked for that is not there, the list of ports is asked for as well: no answer will do.
         let mut head = [0; REQUEST_HEADER_LEN];
         stream.read_exact(&mut head).unwrap();
         let request = RequestHeader::read_from_bytes(&head).unwrap();
@@ -98,7 +97,11 @@ fn printed(socket: &Path, listener: &UnixListener, error: &OpteError) -> String 
         stream
             .write_all(&[header.as_bytes(), &body].concat())
             .unwrap();
-        if matches!(error, OpteError::PortNotFound { .. }) {
+        // What there is in the place of what is not is asked for as well: no answer will do.
+        if matches!(
+            error,
+            OpteError::PortNotFound { .. } | OpteError::LayerNotFound { .. }
+        ) {
             drop(stream);
             drop(listener.accept().unwrap());
         }
