@@ -9,6 +9,8 @@
 //! traffic tcp-echo ADDRESS PORT                  echo on every connection; print the peer of each
 //! traffic tcp-talk ADDRESS PORT                  one connection, a word echoed before the next, until it ends or is ended; print each
 //! traffic udp-large ADDRESS PORT BYTES           a datagram of that many bytes until it is echoed
+//! traffic group-listen GROUP PORT                join; print who sends what to the group, until the sender ends
+//! traffic group-send GROUP PORT COUNT            send that many numbers to a group, then the end; own sockets do not hear it
 //! traffic frames LINK                            send the frames that stand on standard input, one line of hex each
 //! traffic noise LINK COUNT SEED [PREFIX]         send that many frames of random length and bytes, after PREFIX (hex)
 //! ```
@@ -64,6 +66,8 @@ fn run(words: &[&str]) -> Result<bool> {
         ["udp-large", address, port, bytes] => {
             udp_large(SocketAddr::new(ip(address)?, number(port)?), number(bytes)?)
         }
+        ["group-listen", group, port] => group_listen(ip(group)?, number(port)?),
+        ["group-send", group, port, count] => group_send(ip(group)?, number(port)?, number(count)?),
         ["frames", link] => frames(link),
         ["noise", link, count, seed] => noise(link, number(count)?, number(seed)?, &[]),
         ["noise", link, count, seed, prefix] => {
@@ -113,6 +117,46 @@ fn udp_echo(address: IpAddr, first: u16, ports: u16) -> Result<bool> {
         .into_iter()
         .for_each(|thread| drop(thread.join()));
     Ok(false)
+}
+
+/// Says what comes to a group and from whom, until the sender ends.
+fn group_listen(group: IpAddr, port: u16) -> Result<bool> {
+    // Bound to the group, the socket hears nothing else.
+    let socket = UdpSocket::bind((group, port)).map_err(failed("bind"))?;
+    match &group {
+        IpAddr::V4(v4) => socket.join_multicast_v4(v4, &[0; 4].into()),
+        IpAddr::V6(v6) => socket.join_multicast_v6(v6, 0),
+    }
+    .map_err(failed("join the group"))?;
+    println!("ready");
+    let mut buffer = [0; 2048];
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer).map_err(failed("receive"))?;
+        match buffer.get(..length) {
+            Some(b"end") | None => return Ok(true),
+            Some(text) => println!("{} {}", from.ip(), String::from_utf8_lossy(text)),
+        }
+    }
+}
+
+/// Sends numbers to a group, one after another, and the end.
+fn group_send(group: IpAddr, port: u16, count: u32) -> Result<bool> {
+    let (any, of_v4): (SocketAddr, bool) = match group {
+        IpAddr::V4(_) => (([0; 4], 0).into(), true),
+        IpAddr::V6(_) => (([0u16; 8], 0).into(), false),
+    };
+    let socket = UdpSocket::bind(any).map_err(failed("bind"))?;
+    let alone = match of_v4 {
+        true => socket.set_multicast_loop_v4(false),
+        false => socket.set_multicast_loop_v6(false),
+    };
+    alone.map_err(failed("keep the group's packets to others"))?;
+    let ended = std::iter::once("end".to_owned());
+    for text in (0..count).map(|number| number.to_string()).chain(ended) {
+        let sent = socket.send_to(text.as_bytes(), (group, port));
+        sent.map_err(failed("send"))?;
+    }
+    Ok(true)
 }
 
 /// Every flow sends its number until it is answered with it, at most five times.

@@ -15,6 +15,7 @@ mod isolation;
 mod lan;
 mod live;
 mod moved;
+mod multicast;
 mod neighbours;
 mod outside;
 mod path;
@@ -119,6 +120,18 @@ const CASES: &[Case] = &[
     Case::new(
         "moved::connections_outlive_a_restarted_driver",
         moved::connections_outlive_a_restarted_driver,
+    ),
+    Case::new(
+        "multicast::members_get_each_datagram_once",
+        multicast::members_get_each_datagram_once,
+    ),
+    Case::new(
+        "multicast::a_group_of_all_vpcs_is_heard_by_all",
+        multicast::a_group_of_all_vpcs_is_heard_by_all,
+    ),
+    Case::new(
+        "multicast::sources_that_are_filtered_and_members_that_have_left",
+        multicast::sources_that_are_filtered_and_members_that_have_left,
     ),
     Case::new(
         "isolation::another_vpc_is_out_of_reach",
