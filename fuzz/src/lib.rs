@@ -2,6 +2,7 @@
 //! hold. The targets call nothing else, so a stable compiler can run the same checks.
 #![forbid(unsafe_code)]
 
+pub mod apply_file;
 pub mod command_dispatch;
 pub mod driver_frames;
 pub mod frame_edits;

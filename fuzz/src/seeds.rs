@@ -41,6 +41,7 @@ pub fn all() -> Vec<Target> {
         ),
         ("rule_table", crate::rule_table::check, rule_table()),
         ("rule_text", crate::rule_text::check, rule_text()),
+        ("apply_file", crate::apply_file::check, apply_file()),
     ]
 }
 
@@ -466,6 +467,70 @@ fn rule_text() -> Vec<Vec<u8>> {
         "oxide.example.com",
     ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// A file with something of everything, in both formats.
+fn apply_file() -> Vec<Vec<u8>> {
+    const PORT: &str = r#"[[port]]
+name = "opte0"
+vni = 10
+guest-mac = "a8:40:25:f0:00:01"
+gateway-mac = "a8:40:25:ff:77:77"
+underlay-address = "fd00:1::1"
+netns = "guest0"
+mtu = 9000
+firewall = ["dir=in action=allow priority=100 hosts=ip=10.0.0.1,vni=7 source-port=1-9 port=22"]
+routes = ["10.0.0.0/24 sub4=10.0.0.0/24 system", "::/0 drop custom"]
+transit = ["10.5.0.0/16", "fd05::/48 in"]
+subnets = ["203.0.113.64/28 external"]
+peers = [20, 30]
+meter-in = "bits=1Gbit/s new-flows=1k/s flows=10"
+meter-out = "packets=10k/s burst=1s"
+[port.internet-gateways]
+"203.0.113.7" = ["6e1b9c7e-6a3c-4d5b-9d0e-000000000001"]
+[port.dhcp]
+hostname = "guest"
+domain-search = ["a.example"]
+dns-servers = ["192.0.2.53", "2001:db8::53"]
+[port.ipv4]
+address = "10.0.0.11"
+subnet = "10.0.0.0/24"
+gateway = "10.0.0.1"
+snat = { address = "203.0.113.1", ports = "1024-2047" }
+ephemeral = "203.0.113.7"
+[port.ipv6]
+address = "fd10::11"
+subnet = "fd10::/64"
+gateway = "fd10::1"
+floating = ["2001:db8::7"]
+"#;
+    const REST: &str = r#"[[v2p]]
+vni = 10
+address = "10.0.0.77"
+mac = "a8:40:25:f0:00:77"
+underlay-address = "fd00:2::1"
+[[v2b]]
+prefix = "0.0.0.0/0"
+vni = 98
+endpoints = ["fd00:99::3"]
+[[m2p]]
+group = "239.1.2.3"
+underlay = "ff04::1"
+[[mcast-forward]]
+underlay = "ff04::1"
+next-hop = "fd00:3::1"
+replication = "both"
+exclude = ["10.0.0.9"]
+"#;
+    const SUBSCRIBED: &str = r#"[[mcast-subscribe]]
+port = "opte0"
+group = "239.1.2.3"
+include = ["10.0.0.77"]
+"#;
+    let whole = format!("underlay = [\"u0\", \"u1\"]\n{PORT}{REST}{SUBSCRIBED}");
+    let config = opteadm::config::Config::parse(&whole).unwrap();
+    let json = config.to_text(opteadm::config::Format::Json).unwrap();
+    [whole, json].map(String::into_bytes).into()
 }
 
 fn behind(head: &[u8], frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
