@@ -168,24 +168,17 @@ pub(crate) struct FlowTo {
 impl FlowTo {
     /// A guest's outbound TCP flow to an address and port, of which there is one.
     pub(crate) fn find(host: &Host, guest: &Guest, (address, port): (IpAddr, u16)) -> Result<Self> {
-        let text = host.opteadm(&format!("dump-uft -p {} --json", guest.plan().port))?;
+        let text = host.opteadm(&format!(
+            "dump-uft -p {} --dir out --protocol tcp --address {address} --l4-port {port} --json",
+            guest.plan().port
+        ))?;
         let dump: Value =
             serde_json::from_str(&text).map_err(|e| Failure::new("read the flows", e))?;
         let flows = dump["flows"].as_array().cloned().unwrap_or_default();
-        let ours: Vec<&Value> = flows
-            .iter()
-            .filter(|flow| {
-                let id = &flow["flow"];
-                flow["dir"] == "Out"
-                    && id["protocol"] == 6
-                    && id["destination"] == address.to_string()
-                    && id["detail"]["Ports"]["destination"] == port
-            })
-            .collect();
-        let [flow] = ours[..] else {
+        let [flow] = &flows[..] else {
             return Err(Failure::new(
                 format!("find the flow to {address}"),
-                format!("there are {ours:?} of {}", flows.len()),
+                format!("there are {flows:?}"),
             ));
         };
         Ok(Self {
