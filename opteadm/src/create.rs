@@ -3,12 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use opte::api::{NoResp, OpteError};
+use opte::api::{NoResp, OpteError, Request};
 use opteadm::{Client, Error};
 use oxide_vpc::api::{
-    ClearVirt2BoundaryReq, ClearXdeUnderlayReq, CreateXdeReq, DhcpCfg, GuestLink, IpCfg, IpCidr,
-    Ipv4Cfg, Ipv4Cidr, Ipv6Cfg, Ipv6Cidr, SetVirt2BoundaryReq, SetXdeUnderlayReq, TunnelEndpoint,
-    VpcCfg,
+    BatchStep, ConfigItem, CreateXdeReq, DhcpCfg, GuestLink, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr,
+    Ipv6Cfg, Ipv6Cidr, SetVirt2BoundaryReq, SetXdeUnderlayReq, TunnelEndpoint, VpcCfg,
 };
 
 use crate::args::CreateXde;
@@ -95,62 +94,49 @@ impl Plan {
         }
     }
 
-    /// Creates the port. If that fails, what was done of the host before is undone.
+    /// Creates the port, and what the old form says of the host with it: all of it, or an error and nothing.
     pub(crate) fn run(&self, client: &mut Client) -> Result<NoResp, Error> {
         let Some(host) = &self.host else {
             return client.call(&self.request);
         };
-        let took_underlay = host.take_underlay(client)?;
-        let done = host
-            .set_boundary(client)
-            .and_then(|()| client.call(&self.request));
-        if done.is_err() {
-            host.undo(client, took_underlay);
-        }
-        done
+        let (revision, items) = client.dump_config_items()?;
+        let mut steps = host.steps(&items)?;
+        steps.push(self.request.clone().into());
+        client.run_batch(&steps, Some(revision))?;
+        Ok(NoResp {})
     }
 }
 
 impl Host {
-    /// Whether the links were taken; if they had been before, by another port of the old form, all is well.
-    fn take_underlay(&self, client: &mut Client) -> Result<bool, Error> {
-        match client.call(&self.underlay) {
-            Ok(NoResp {}) => Ok(true),
-            Err(Error::Refused {
-                error: OpteError::UnderlayExists { links },
-                ..
-            }) if self.is_underlay(&links) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn is_underlay(&self, links: &str) -> bool {
-        let wanted = [Some(self.underlay.u1.as_str()), self.underlay.u2.as_deref()];
-        links.split(',').map(|link| Some(link.trim())).eq(wanted)
-    }
-
-    fn set_boundary(&self, client: &mut Client) -> Result<(), Error> {
-        for vip in EVERYWHERE {
-            client.call(&SetVirt2BoundaryReq {
-                vip,
-                tep: vec![self.boundary],
-            })?;
-        }
-        Ok(())
-    }
-
-    /// What failed is told; what fails here is of no more use to anyone.
-    fn undo(&self, client: &mut Client, took_underlay: bool) {
-        // Links that another port uses are not let go of, and its way out stays.
-        if took_underlay {
-            for vip in EVERYWHERE {
-                let _ = client.call(&ClearVirt2BoundaryReq {
-                    vip,
-                    tep: vec![self.boundary],
+    /// What is to be done on a host where this is configured. That its links are taken already, by another port of the old form, is well.
+    fn steps(&self, items: &[ConfigItem]) -> Result<Vec<BatchStep>, Error> {
+        let links = items.iter().find_map(|item| match item {
+            ConfigItem::Underlay { links } => Some(links.as_slice()),
+            _ => None,
+        });
+        let mut steps: Vec<BatchStep> = Vec::new();
+        match links.unwrap_or_default() {
+            [] => steps.push(self.underlay.clone().into()),
+            links if self.is_underlay(links) => {}
+            links => {
+                return Err(Error::Refused {
+                    command: SetXdeUnderlayReq::COMMAND,
+                    error: OpteError::UnderlayExists {
+                        links: links.join(","),
+                    },
                 });
             }
-            let _ = client.call(&ClearXdeUnderlayReq {});
         }
+        steps.extend(EVERYWHERE.map(|vip| {
+            let tep = vec![self.boundary];
+            BatchStep::from(SetVirt2BoundaryReq { vip, tep })
+        }));
+        Ok(steps)
+    }
+
+    fn is_underlay(&self, links: &[String]) -> bool {
+        let wanted = [Some(&self.underlay.u1), self.underlay.u2.as_ref()];
+        links.iter().eq(wanted.into_iter().flatten())
     }
 }
 

@@ -7,6 +7,7 @@ mod lan;
 #[path = "../../../xde/tests/memory/mod.rs"]
 mod memory;
 mod multicast;
+mod old_form;
 
 use std::fs;
 use std::path::PathBuf;

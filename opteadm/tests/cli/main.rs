@@ -180,61 +180,6 @@ fn a_port_of_both_families_is_what_its_options_say() {
 }
 
 #[test]
-fn the_old_form_sets_up_the_host_too() {
-    let host = Host::new();
-    let old = |name: &str, mac: &str| {
-        format!(
-            "xde-create --passthrough {name} vioif0 vioif1 {mac} 10.0.0.1 A8:40:25:00:00:01 172.30.0.5 fd00:99::1 99 10 fd00:1::1"
-        )
-    };
-    assert_eq!(host.ok(&old("xde0", "A8:40:25:ff:00:01")), "");
-    // A second port finds the links taken, by the same names.
-    assert_eq!(host.ok(&old("xde1", "A8:40:25:ff:00:02")), "");
-    {
-        let state = host.driver.state();
-        assert_eq!(
-            state.underlay.as_ref().unwrap().u2.as_deref(),
-            Some("vioif1")
-        );
-        let port = &state.ports["xde0"].request;
-        assert!(port.passthrough);
-        assert_eq!(port.cfg.vni.to_string(), "10");
-        assert_eq!(port.cfg.phys_ip.to_string(), "fd00:1::1");
-        let ipv4 = port.cfg.ipv4().unwrap();
-        assert_eq!(
-            (
-                ipv4.private_ip.to_string(),
-                ipv4.vpc_subnet.to_string(),
-                ipv4.gateway_ip.to_string()
-            ),
-            ("10.0.0.1".into(), "10.0.0.0/24".into(), "172.30.0.5".into())
-        );
-    }
-    assert!(
-        host.ok("dump-v2b")
-            .contains("0.0.0.0/0        fd00:99::1   99")
-    );
-    assert_eq!(
-        host.complaint(&old("xde1", "A8:40:25:ff:00:02")),
-        "port 'xde1' exists already"
-    );
-}
-
-#[test]
-fn the_old_form_that_fails_leaves_the_host_as_it_was() {
-    let host = Host::new();
-    let complaint = host.complaint(
-        "xde-create xde0 u0 u1 A8:40:25:ff:00:01 10.0.0.1 A8:40:25:ff:00:01 10.0.0.2 fd00:99::1 99 10 fd00:1::1",
-    );
-    assert!(
-        complaint.ends_with("guest and gateway have the same MAC address A8:40:25:FF:00:01"),
-        "{complaint}"
-    );
-    assert!(host.driver.state().underlay.is_none());
-    assert_eq!(host.ok("dump-v2b").lines().count(), 3);
-}
-
-#[test]
 fn rules_from_standard_input() {
     let host = Host::with_port();
     let rules = "# web\n\ndir=in action=allow priority=10 protocol=tcp port=443,80\ndir=out action=deny priority=20\n";
