@@ -49,6 +49,8 @@ pub enum SavedError {
     Config(serde_json::Error),
     /// A page is not as it was saved.
     Page(RestoreError),
+    /// The port is on a LAN: it is moved by its addresses there, and has none on the underlay.
+    OnLan(String),
     /// The driver has no such port, or one without an engine.
     NoPort(String),
     /// The driver did not do it.
@@ -68,6 +70,10 @@ impl fmt::Display for SavedError {
             Self::Corrupt => f.write_str("the file is not as it was saved"),
             Self::Config(error) => write!(f, "the configuration cannot be read: {error}"),
             Self::Page(error) => error.fmt(f),
+            Self::OnLan(port) => write!(
+                f,
+                "port '{port}' is on a LAN and has no underlay address that could be another"
+            ),
             Self::NoPort(port) => write!(f, "port '{port}' not found"),
             Self::Client(error) => error.fmt(f),
         }
@@ -127,7 +133,7 @@ impl Client {
     ) -> Result<RestorePortResp, SavedError> {
         let mut config = SavedPort::open(file)?.check()?;
         if let Some(host) = host {
-            config.iter_mut().for_each(|item| move_to(host, item));
+            config.iter_mut().try_for_each(|item| move_to(host, item))?;
         }
         let (port_name, steps) = steps_of(config)?;
         self.run_batch(&steps, None)?;
@@ -225,10 +231,13 @@ fn is_of(item: &ConfigItem, port: &str) -> bool {
     }
 }
 
-fn move_to(host: Ipv6Addr, item: &mut ConfigItem) {
-    if let ConfigItem::Port(request) = item {
-        request.cfg.phys_ip = host;
+fn move_to(host: Ipv6Addr, item: &mut ConfigItem) -> Result<(), SavedError> {
+    match item {
+        ConfigItem::Port(request) => request.cfg.phys_ip = host,
+        ConfigItem::LanPort(request) => return Err(SavedError::OnLan(request.name.clone())),
+        _ => {}
     }
+    Ok(())
 }
 
 /// The steps that make a port as it was, paused, and its name.

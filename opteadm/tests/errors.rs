@@ -356,6 +356,7 @@ fn of_saved_ports() -> Vec<SavedError> {
         SavedError::Corrupt,
         SavedError::Config(malformed),
         SavedError::Page(opte::port::RestoreError::Corrupt { page: 3 }),
+        SavedError::OnLan("opte0".into()),
         SavedError::NoPort("opte0".into()),
         SavedError::Client(Error::Gone {
             socket: "/run/xde/xde.sock".into(),
@@ -373,6 +374,7 @@ fn name_of_saved(error: &SavedError) -> &'static str {
         SavedError::Corrupt => "Corrupt",
         SavedError::Config(_) => "Config",
         SavedError::Page(_) => "Page",
+        SavedError::OnLan(_) => "OnLan",
         SavedError::NoPort(_) => "NoPort",
         SavedError::Client(_) => "Client",
     }

@@ -43,7 +43,7 @@ use crate::platform::{Platform, PlatformError, UnderlayLink};
 use crate::switch::Switch;
 
 use lan::OpenLan;
-use managed::{EnginePort, Managed};
+use managed::{EnginePort, Kind, Managed};
 use multicast::Multicast;
 use ports::{port_info, port_stats};
 
@@ -329,6 +329,12 @@ impl<P: Platform> Control for Driver<P> {
     }
 
     fn set_meter(&self, req: SetMeterReq) -> Result<NoResp, OpteError> {
+        let management = self.management.lock();
+        if let Kind::Lan(port, _) = &management.port(&req.port_name)?.kind {
+            port.port().set_meter(req.dir, &req.limits);
+            return Ok(NoResp {});
+        }
+        drop(management);
         self.edit(&req.port_name, PortEdit::SetMeter(req.dir, req.limits))
     }
 

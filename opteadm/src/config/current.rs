@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use opte::Direction;
 use opte::api::{MeterLimits, OpteError};
 use opte::direction::PerDirection;
 use oxide_vpc::api::{
-    AttachedSubnet, ConfigItem, CreateLanPortReq, CreateXdeReq, DhcpCfg, ExternalIpCfg,
-    FirewallRule, GuestLink, GuestPhysAddr, InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr,
-    Ipv6Cfg, Ipv6Cidr, PhysNet, RouterEntry, SNatCfg, SetVirt2BoundaryReq, SetVirt2PhysReq,
-    TransitCidr, TunnelEndpoint, Vni, VpcCfg,
+    AttachedSubnet, ConfigItem, CreateXdeReq, DhcpCfg, ExternalIpCfg, FirewallRule, GuestLink,
+    GuestPhysAddr, InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr, Ipv6Cfg, Ipv6Cidr,
+    PhysNet, RouterEntry, SNatCfg, SetVirt2BoundaryReq, SetVirt2PhysReq, TransitCidr,
+    TunnelEndpoint, Vni, VpcCfg,
 };
 
+use super::lan::CurrentLanPort;
 use super::multicast::Multicast;
-use super::{Config, Dhcp, Family, LanPort, Port, Route, Snat, Text, V2b, V2p, default_mtu};
+use super::{Config, Dhcp, Family, Port, Route, Snat, Text, V2b, V2p, default_mtu};
 
 /// The configuration that a driver has, with what its commands need to change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Current {
     pub(super) revision: u64,
     pub(super) underlay: Vec<String>,
     pub(super) ports: BTreeMap<String, CurrentPort>,
-    pub(super) lan_ports: BTreeMap<String, CreateLanPortReq>,
+    pub(super) lan_ports: BTreeMap<String, CurrentLanPort>,
     pub(super) v2p: BTreeMap<(Vni, IpAddr), GuestPhysAddr>,
     pub(super) v2b: BTreeMap<IpCidr, BTreeSet<TunnelEndpoint>>,
     pub(super) multicast: Multicast,
@@ -72,7 +72,12 @@ impl Current {
                 self.ports.insert(port.request.name.clone(), port);
             }
             ConfigItem::LanPort(request) => {
-                self.lan_ports.insert(request.name.clone(), *request);
+                let name = request.name.clone();
+                let port = CurrentLanPort {
+                    request: *request,
+                    meters: PerDirection::default(),
+                };
+                self.lan_ports.insert(name, port);
             }
             ConfigItem::InternetGateways { port_name, map } => {
                 if let Some(port) = self.ports.get_mut(&port_name) {
@@ -114,6 +119,8 @@ impl Current {
                 limits,
             } => {
                 if let Some(port) = self.ports.get_mut(&port_name) {
+                    *port.meters.get_mut(dir) = limits;
+                } else if let Some(port) = self.lan_ports.get_mut(&port_name) {
                     *port.meters.get_mut(dir) = limits;
                 }
             }
@@ -163,7 +170,11 @@ impl Current {
         let mut config = Config {
             underlay: self.underlay.clone(),
             ports: self.ports.values().map(CurrentPort::to_port).collect(),
-            lan_ports: self.lan_ports.values().map(LanPort::from).collect(),
+            lan_ports: self
+                .lan_ports
+                .values()
+                .map(CurrentLanPort::to_port)
+                .collect(),
             v2p: v2p.collect(),
             v2b,
             ..Config::default()
@@ -240,18 +251,19 @@ impl CurrentPort {
     }
 }
 
-fn text_of(limits: &MeterLimits) -> Option<Text<MeterLimits>> {
+pub(super) fn text_of(limits: &MeterLimits) -> Option<Text<MeterLimits>> {
     (!limits.is_none()).then_some(Text(*limits))
 }
 
 impl Port {
-    /// How much may go one way.
-    pub(super) fn meter(&self, dir: Direction) -> MeterLimits {
-        let text = match dir {
-            Direction::In => self.meter_in,
-            Direction::Out => self.meter_out,
-        };
-        text.map_or(MeterLimits::NONE, |text| text.0)
+    /// How much may go either way.
+    pub(super) fn meters(&self) -> PerDirection<MeterLimits> {
+        let limits =
+            |text: Option<Text<MeterLimits>>| text.map_or(MeterLimits::NONE, |text| text.0);
+        PerDirection {
+            inbound: limits(self.meter_in),
+            outbound: limits(self.meter_out),
+        }
     }
 
     /// The request that creates the port, its external addresses with it.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use opte::api::Request;
+use opte::api::{MeterLimits, Request};
+use opte::direction::PerDirection;
 use oxide_vpc::api::{
     CreateLanPortReq, DeleteXdeReq, GuestLink, IpConfig, IpConfigChange, Ipv4Cidr, MacAddr,
     PortRange, SetIpConfigReq,
@@ -11,10 +12,11 @@ use oxide_vpc::api::{
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
+use super::current::text_of;
 use super::file::Fault;
 use super::locate::Step;
-use super::plan::{Operation, Plan, PlanError};
-use super::{Config, Current, default_mtu, is_default_mtu, is_false};
+use super::plan::{CurrentMeters, Operation, Plan, PlanError};
+use super::{Config, Current, Text, default_mtu, is_default_mtu, is_false};
 
 /// A guest's port on a LAN. The keys of its addresses are those of `opteadm set-ip-config`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
@@ -44,6 +46,12 @@ pub struct LanPort {
     pub gw_mac: MacAddr,
     /// The address of the LAN's gateway.
     pub gw_ip: Ipv4Addr,
+    /// How much the guest may be sent, as `packets=10k/s bits=1Gbit/s new-flows=1k/s flows=100000 burst=100ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter_in: Option<Text<MeterLimits>>,
+    /// How much the guest may send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter_out: Option<Text<MeterLimits>>,
     /// The guest's MTU in octets.
     #[serde(default = "default_mtu", skip_serializing_if = "is_default_mtu")]
     pub mtu: u16,
@@ -92,7 +100,21 @@ impl LanPort {
         })
     }
 
+    /// How much may go either way.
+    fn meters(&self) -> CurrentMeters {
+        let limits =
+            |text: Option<Text<MeterLimits>>| text.map_or(MeterLimits::NONE, |text| text.0);
+        PerDirection {
+            inbound: limits(self.meter_in),
+            outbound: limits(self.meter_out),
+        }
+    }
+
     fn check(&self) -> Result<CreateLanPortReq, Fault> {
+        for (key, meter) in [("meter-in", &self.meter_in), ("meter-out", &self.meter_out)] {
+            let valid = meter.map_or(Ok(()), |meter| meter.0.validate());
+            valid.map_err(|error| Fault::new(&[Step::Key(key)], error))?;
+        }
         if self.tap && self.netns.is_some() {
             let message = "a TAP is in no namespace: either tap or netns";
             return Err(Fault::new(&[Step::Key("netns")], message));
@@ -125,6 +147,23 @@ const ADDRESSES: [&str; 7] = [
     "vpc-sub4",
 ];
 
+/// A port on a LAN that a driver has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CurrentLanPort {
+    pub(super) request: CreateLanPortReq,
+    pub(super) meters: CurrentMeters,
+}
+
+impl CurrentLanPort {
+    pub(super) fn to_port(&self) -> LanPort {
+        LanPort {
+            meter_in: text_of(&self.meters.inbound),
+            meter_out: text_of(&self.meters.outbound),
+            ..LanPort::from(&self.request)
+        }
+    }
+}
+
 impl From<&CreateLanPortReq> for LanPort {
     fn from(request: &CreateLanPortReq) -> Self {
         let CreateLanPortReq {
@@ -151,6 +190,8 @@ impl From<&CreateLanPortReq> for LanPort {
             vpc_sub4: cfg.subnet,
             gw_mac: cfg.gateway_mac,
             gw_ip: cfg.gateway_ip,
+            meter_in: None,
+            meter_out: None,
             mtu: mtu.unwrap_or(default_mtu()),
             netns,
             tap,
@@ -208,8 +249,11 @@ impl Plan {
             let Ok(then) = port.request() else { continue };
             let Some(now) = current.lan_ports.get(name) else {
                 self.add(Operation::Add, None, "port", name, then);
+                self.meters(name, &CurrentMeters::default(), &port.meters());
                 continue;
             };
+            self.meters(name, &now.meters, &port.meters());
+            let now = &now.request;
             let parts = fixed_differences(now, &then);
             if !parts.is_empty() {
                 let port = name.clone();

@@ -240,7 +240,7 @@ impl Plan {
         if !port.peers.is_empty() {
             self.peers(port, Operation::Add);
         }
-        self.meters(&CurrentMeters::default(), port);
+        self.meters(&port.name, &CurrentMeters::default(), &port.meters());
         self.prefixes(&[], &[], port);
         Ok(())
     }
@@ -269,7 +269,7 @@ impl Plan {
         if there.peers != wanted.peers {
             self.peers(wanted, Operation::Change);
         }
-        self.meters(&there.meters, wanted);
+        self.meters(&wanted.name, &there.meters, &wanted.meters());
         self.prefixes(&there.transit, &there.subnets, wanted);
         Ok(())
     }
@@ -327,9 +327,9 @@ impl Plan {
         self.add(operation, Some(name), "peers", which.join(", "), req);
     }
 
-    fn meters(&mut self, there: &CurrentMeters, wanted: &Port) {
+    pub(super) fn meters(&mut self, name: &str, there: &CurrentMeters, wanted: &CurrentMeters) {
         for (dir, what) in [(Direction::In, "meter in"), (Direction::Out, "meter out")] {
-            let (before, limits) = (there.get(dir), wanted.meter(dir));
+            let (before, limits) = (there.get(dir), *wanted.get(dir));
             if *before == limits || before.is_none() && limits.is_none() {
                 continue;
             }
@@ -338,13 +338,13 @@ impl Plan {
                 (_, true) => (Operation::Remove, *before),
                 _ => (Operation::Change, limits),
             };
-            let port_name = wanted.name.clone();
+            let port_name = name.into();
             let req = SetMeterReq {
                 port_name,
                 dir,
                 limits,
             };
-            self.add(operation, Some(&wanted.name), what, which, req);
+            self.add(operation, Some(name), what, which, req);
         }
     }
 
@@ -468,7 +468,7 @@ impl Plan {
     }
 }
 
-type CurrentMeters = PerDirection<MeterLimits>;
+pub(super) type CurrentMeters = PerDirection<MeterLimits>;
 
 /// So many rules are far from the most octets of a request.
 const RULES_OF_A_STEP: usize = 4096;

@@ -183,6 +183,34 @@ fn a_file_has_what_commands_have_made_and_makes_it_again() {
 }
 
 #[test]
+fn meters_are_as_those_of_other_ports() {
+    let host = Host::new();
+    host.says(CREATE);
+    host.says("set-meter -p lan0n1 --dir out --packets 10k/s");
+    assert!(host.says("show-meters").contains("lan0n1"));
+    let metered = FILE.replace("netns", "meter-out = \"packets=10k/s burst=100ms\"\nnetns");
+    assert_eq!(host.says("export"), metered);
+    assert_eq!(host.apply(&metered), "");
+    let both = metered.replace("netns", "meter-in = \"flows=5 burst=100ms\"\nnetns");
+    assert_eq!(
+        host.apply(&both),
+        "+ lan0n1: meter in flows=5 burst=100ms\n"
+    );
+    let file = host.directory.join("port").display().to_string();
+    host.says(&format!("save-port -p lan0n1 {file}"));
+    host.says("-y delete-xde lan0n1");
+    host.says(&format!("restore-port {file}"));
+    assert_eq!(host.apply(&both), "");
+    assert_eq!(host.apply(FILE).lines().count(), 2);
+    host.apply(&both);
+    host.says("clear-meter -p lan0n1");
+    assert_eq!(host.says("export"), FILE);
+    let wrong = FILE.replace("netns", "meter-in = \"flows\"\nnetns");
+    let (_, err) = host.run(&["apply", &host.file(&wrong)]);
+    assert!(err.contains("host.conf:11: "), "{err}");
+}
+
+#[test]
 fn what_is_wrong_in_a_file_is_told_with_its_line() {
     let host = Host::new();
     let twice = format!("{FILE}\n{}", FILE.replace("lan0n1", "lan0n2"));
@@ -253,6 +281,12 @@ fn a_port_outlives_its_driver_in_a_file() {
     let file = host.directory.join("port").display().to_string();
     host.says(&format!("save-port -p lan0n1 {file}"));
     host.says("-y delete-xde lan0n1");
+    assert_eq!(
+        host.complains(&format!("restore-port {file} --src-underlay-addr fd00::1")),
+        format!(
+            "{file}: port 'lan0n1' is on a LAN and has no underlay address that could be another"
+        )
+    );
     assert_eq!(
         host.says(&format!("restore-port {file}")),
         "0 flows restored\n"

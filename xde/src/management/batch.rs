@@ -10,8 +10,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use lan_nat::IpConfig;
-use opte::api::{OpteCmd, OpteError};
+use lan_nat::{IpConfig, LanPort};
+use opte::Direction;
+use opte::api::{MeterLimits, OpteCmd, OpteError, SetMeterReq};
 use opte_headers::{MacAddr, Vni};
 use oxide_vpc::api::{
     BatchStep, CreateLanPortReq, CreateXdeReq, GuestPhysAddr, IpCidr, SetIpConfigReq,
@@ -78,6 +79,9 @@ impl<P: Platform> Driver<P> {
             let edits = edits.into_iter().map(|(_, edit)| edit).collect();
             // Each was found possible under this very lock.
             management.vpc(&name)?.edit(edits)?;
+        }
+        for (port, dir, limits) in plan.lan_meters {
+            port.port().set_meter(dir, &limits);
         }
         for (name, (step, cfg)) in plan.lan_changes {
             let changed = self.change_lan_port(management, &name, &cfg);
@@ -249,6 +253,7 @@ struct Plan {
     mappings: Vec<Mapping>,
     /// What ports on LANs that stay become.
     lan_changes: BTreeMap<String, (Step, IpConfig)>,
+    lan_meters: Vec<(Arc<LanPort>, Direction, MeterLimits)>,
     /// What multicast becomes, if it changes.
     multicast: Option<Multicast>,
     /// Ports that are new.
@@ -367,9 +372,7 @@ impl<'a, P: Platform> Draft<'a, P> {
             }
             BatchStep::CreateLanPort(req) => self.create_lan(*req),
             BatchStep::SetIpConfig(req) => self.set_ip_config(&req),
-            BatchStep::SetMeter(req) => {
-                self.edit(&req.port_name, PortEdit::SetMeter(req.dir, req.limits))
-            }
+            BatchStep::SetMeter(req) => self.set_meter(req),
             BatchStep::SetVirt2Phys(req) => {
                 let (vni, phys) = (req.phys.vni, GuestPhysAddr::from(req.phys));
                 self.v2p.insert((vni, req.vip), Some(phys));
@@ -431,6 +434,24 @@ impl<'a, P: Platform> Draft<'a, P> {
         let kind = self.driver.xde_kind(&req)?;
         self.addresses.insert((vni, mac), req.name);
         self.make(kind);
+        Ok(())
+    }
+
+    fn set_meter(&mut self, req: SetMeterReq) -> Result<(), OpteError> {
+        let SetMeterReq {
+            port_name,
+            dir,
+            limits,
+        } = req;
+        let Ok(port) = self.kind(&port_name)?.lan(&port_name).cloned() else {
+            return self.edit(&port_name, PortEdit::SetMeter(dir, limits));
+        };
+        if self.created.contains_key(&port_name) {
+            // Nobody sees it before all is done.
+            port.port().set_meter(dir, &limits);
+        } else {
+            self.plan.lan_meters.push((port, dir, limits));
+        }
         Ok(())
     }
 

@@ -114,17 +114,22 @@ fn count_of_port<L>(port: &Managed<L>) -> usize {
         let prefixes = vpc.transit_cidrs().len() + vpc.attached_subnets().len();
         let lists = [vpc.internet_gateways().is_empty(), vpc.peers().is_empty()];
         let lists = lists.iter().filter(|empty| !**empty).count();
-        rules + routes + prefixes + lists + set_meters(vpc).count()
+        rules + routes + prefixes + lists
     };
-    1 + port.vpc().map_or(0, |vpc| of(vpc))
+    1 + port.vpc().map_or(0, |vpc| of(vpc)) + set_meters(port).count()
 }
 
 fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
+    let name = || port.switch.name.clone();
     let mut items = Vec::from([request_of_now(&port.kind)]);
+    items.extend(set_meters(port).map(|(dir, limits)| ConfigItem::Meter {
+        port_name: name(),
+        dir,
+        limits,
+    }));
     let Ok(vpc) = port.vpc() else {
         return items;
     };
-    let name = || port.switch.name.clone();
     let map = vpc.internet_gateways();
     if !map.is_empty() {
         let port_name = name();
@@ -135,11 +140,6 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
         let port_name = name();
         items.push(ConfigItem::Peers { port_name, peers });
     }
-    items.extend(set_meters(vpc).map(|(dir, limits)| ConfigItem::Meter {
-        port_name: name(),
-        dir,
-        limits,
-    }));
     let rules = vpc.firewall_rules().into_iter();
     items.extend(rules.map(|(id, rule)| ConfigItem::FwRule {
         port_name: name(),
@@ -165,8 +165,9 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
 }
 
 /// The directions that are limited.
-fn set_meters(vpc: &VpcPort) -> impl Iterator<Item = (Direction, MeterLimits)> {
-    let meters = vpc.meters();
+fn set_meters<L>(port: &Managed<L>) -> impl Iterator<Item = (Direction, MeterLimits)> {
+    let meters = port.engine().map(|engine| engine.meters());
+    let meters = meters.unwrap_or_default();
     let each = Direction::BOTH.into_iter();
     let each = each.map(move |dir| (dir, *meters.get(dir)));
     each.filter(|(_, limits)| !limits.is_none())

@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 
 use lan_nat::{LanNat, LanPort};
 use opte::api::{
-    DumpLayerResp, DumpTcpFlowsResp, DumpUftResp, FlowFilter, ListLayersResp, OpteError, Page,
+    DumpLayerResp, DumpTcpFlowsResp, DumpUftResp, FlowFilter, ListLayersResp, MeterLimits,
+    OpteError, Page,
 };
+use opte::direction::PerDirection;
 use opte::flow::Expired;
 use opte::nat::NatPoolUsage;
 use opte::network::Network;
@@ -175,6 +177,7 @@ pub(super) trait EnginePort: Engine {
     fn restore(&self, now: Moment, page: &[u8]) -> Result<Restored, RestoreError>;
     fn counters(&self) -> PortCounters;
     fn nat_usage(&self) -> [(&'static str, NatPoolUsage); 3];
+    fn meters(&self) -> PerDirection<MeterLimits>;
     fn list_layers(&self) -> ListLayersResp;
     fn dump_layer(
         &self,
@@ -304,6 +307,10 @@ impl<T: OfNetwork> EnginePort for T {
 
     fn nat_usage(&self) -> [(&'static str, NatPoolUsage); 3] {
         self.usage()
+    }
+
+    fn meters(&self) -> PerDirection<MeterLimits> {
+        self.engine().meters()
     }
 
     fn list_layers(&self) -> ListLayersResp {

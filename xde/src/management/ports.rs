@@ -176,7 +176,8 @@ fn not_created(port: &str, error: &PlatformError) -> OpteError {
 pub(super) fn port_info<L>(name: &str, port: &Managed<L>) -> PortInfo {
     let state = port.engine().map(|engine| engine.state().to_string());
     let vpc = port.vpc().ok();
-    let meters = vpc.as_ref().map(|vpc| vpc.meters()).unwrap_or_default();
+    let meters = port.engine().map(|engine| engine.meters());
+    let meters = meters.unwrap_or_default();
     let v4 = vpc.map(|vpc| vpc.external_ips_v4());
     let v6 = vpc.map(|vpc| vpc.external_ips_v6());
     let cfg = port.kind.xde().map(|request| &request.cfg);
