@@ -169,7 +169,7 @@ fn first_packet_tcp(meter: &mut Meter) {
         let there = SocketAddrV4::new(FAR, 80);
         frames::tcp(frames::from_guest(), here, there, TcpFlags::SYN)
     };
-    firsts(meter, frame);
+    firsts(meter, &Reference::new(100_000), frame);
 }
 
 /// First packets of datagrams over IPv6.
@@ -179,12 +179,17 @@ fn first_packet_ipv6(meter: &mut Meter) {
         let here = SocketAddrV6::new(GUEST_V6, 20_000 + number as u16, 0, 0);
         frames::udp6(frames::from_guest(), here, SocketAddrV6::new(far, 53, 0, 0))
     };
-    firsts(meter, frame);
+    firsts(meter, &Reference::new(100_000), frame);
 }
 
-fn firsts(meter: &mut Meter, frame: impl Fn(usize) -> Vec<u8>) {
+/// First packets that come to have a port of a shared address.
+pub(crate) fn first_packet_snat(meter: &mut Meter) {
+    let frame = |number: usize| udp(20_000 + number, 0);
+    firsts(meter, &Reference::sharing(100_000), frame);
+}
+
+fn firsts(meter: &mut Meter, reference: &Reference, frame: impl Fn(usize) -> Vec<u8>) {
     const FLOWS: usize = 2_000;
-    let reference = Reference::new(100_000);
     reference.flows(10_000);
     let mut bufs: Vec<_> = (0..FLOWS).map(|n| buffer(&frame(n))).collect();
     meter.each(FLOWS, |at| {

@@ -38,6 +38,20 @@ pub(crate) struct Reference {
 
 impl Reference {
     pub(crate) fn new(flows: u32) -> Self {
+        Self::of(flows, &config())
+    }
+
+    /// Without ephemeral addresses: what the guest sends comes from ports of the shares.
+    pub(crate) fn sharing(flows: u32) -> Self {
+        let mut config = config();
+        if let IpCfg::DualStack { ipv4, ipv6 } = &mut config.ip_cfg {
+            ipv4.external_ips.ephemeral_ip = None;
+            ipv6.external_ips.ephemeral_ip = None;
+        }
+        Self::of(flows, &config)
+    }
+
+    fn of(flows: u32, config: &VpcCfg) -> Self {
         let host = Host {
             mappings: Mappings::default(),
             random: Arc::new(SeededRandom::new(1)),
@@ -47,7 +61,7 @@ impl Reference {
                 ..Limits::default()
             },
         };
-        let vpc = VpcPort::new("opte0", config(), 1500, &[], &host)
+        let vpc = VpcPort::new("opte0", config.clone(), 1500, &[], &host)
             .expect("the reference configuration is valid");
         for dest in ["0.0.0.0/0", "::/0"] {
             let dest = dest.parse().expect("a prefix");

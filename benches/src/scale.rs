@@ -39,6 +39,7 @@ rows! {
     "stop_by_boundary" Microseconds 50.0, |meter| stop(meter, boundary);
     "stop_by_dump_uft" Microseconds 50.0, |meter| stop(meter, dump);
     "stop_by_expiry" Microseconds 50.0, |meter| stop(meter, expire);
+    "first_packet_snat" Instructions NONE, crate::engine::first_packet_snat;
     "route_lookup_1000000_prefixes" Instructions NONE, |meter| route_lookup(meter, 1_000_000);
     "route_lookup_1000000_prefixes_time" Nanoseconds NONE, |meter| route_lookup(meter, 1_000_000);
     "rule_changes_10000" Microseconds 1_000_000.0, rule_changes;

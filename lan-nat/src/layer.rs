@@ -291,6 +291,10 @@ impl Descriptor<LanNat> for SnatFlow {
         }?)
     }
 
+    fn show(&self, dir: Direction, taker: &mut dyn FnMut(Shown<'_>)) -> Result<(), ActionError> {
+        self.share.show(dir, &self.mapping, self.transport, taker)
+    }
+
     fn is_valid(&self) -> bool {
         self.present.has(&self.share) && self.share.ports().contains(self.mapping.port())
     }

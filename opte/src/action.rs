@@ -217,6 +217,11 @@ pub trait StatefulAction<N: Network>: fmt::Display + Send + Sync {
         context: Context<'_>,
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<N>>>, ActionError>;
 
+    /// Whether the descriptor that is asked for so takes memory: then it is not asked for without any. Most do.
+    fn takes_memory(&self, _context: Context<'_>) -> bool {
+        true
+    }
+
     /// The descriptor again that another of this network's ports had for the same flow, and [saved](Descriptor::save). It is
     /// to do to packets what that one did, or else not to be had.
     fn restore(

@@ -262,14 +262,19 @@ impl Program {
     /// than the innermost three, are their own template.
     #[must_use]
     pub fn bind(&self, key: &FlowKey, l3_index: u8) -> (Template, Translation) {
-        let mut template = Template {
-            program: *self,
-            l3: NONE,
-            stack: Innermost::default(),
-            reserved: [0; 6],
-        };
-        let translation = template.take_out(key, l3_index).unwrap_or_default();
-        (template, translation)
+        // Made where it is given back: a template is large.
+        let mut bound = (
+            Template {
+                program: *self,
+                l3: NONE,
+                stack: Innermost::default(),
+                reserved: [0; 6],
+            },
+            Translation::default(),
+        );
+        let (template, translation) = &mut bound;
+        *translation = template.take_out(key, l3_index).unwrap_or_default();
+        bound
     }
 
     /// What is the flow's own. None if that cannot be told.
@@ -500,7 +505,7 @@ impl Rewrite {
     }
 
     /// Sets the data of what is written to the IP header and behind it.
-    fn fill_from(&mut self, l2: u8, stack: Innermost, headers: &Headers) {
+    pub(super) fn fill_from(&mut self, l2: u8, stack: Innermost, headers: &Headers) {
         let count = usize::from(self.window_count);
         for (window, data) in self.windows.iter().zip(&mut self.data).take(count) {
             let place = place_of(l2, stack, window.header, window.offset);

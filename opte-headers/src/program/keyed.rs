@@ -214,6 +214,19 @@ impl Keyed {
     }
 }
 
+impl super::Program {
+    /// The same with the addresses and ports of `key` in the place of those it writes to the innermost headers, of which the IP header
+    /// stands at position `l3_index`. A key that says too little of its frames' headers changes nothing.
+    #[must_use]
+    pub fn with_ends(&self, key: &FlowKey, l3_index: u8) -> Self {
+        let mut program = *self;
+        if let (Some(stack), Some(l2)) = (Innermost::of(key), l3_index.checked_sub(1)) {
+            program.rewrite.fill_from(l2, stack, &stack.headers(key));
+        }
+        program
+    }
+}
+
 impl FlowKey {
     /// The kind of innermost headers that frames of its flow have, a number below 8: of frames of one kind keys know the same,
     /// so that what one program is bound to is the same for all of them. None where keys say too little.

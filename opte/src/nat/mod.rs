@@ -10,6 +10,7 @@
 //! - A port that no flow uses any more rests for a while before another endpoint gets it, so that late segments of the old
 //!   flows do not reach the new ones. Only when no other is left does the one that has rested longest go out early.
 
+mod forms;
 mod pool;
 mod rewrite;
 mod share;

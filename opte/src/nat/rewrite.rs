@@ -38,6 +38,17 @@ impl Transport {
     /// Every kind.
     pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmp6, Self::Opaque];
 
+    /// Its protocol; of [`Transport::Opaque`] one without ports.
+    pub(super) const fn protocol(self) -> IpProtocol {
+        match self {
+            Self::Tcp => IpProtocol::TCP,
+            Self::Udp => IpProtocol::UDP,
+            Self::Icmp => IpProtocol::ICMP,
+            Self::Icmp6 => IpProtocol::ICMPV6,
+            Self::Opaque => IpProtocol::GRE,
+        }
+    }
+
     /// What packets with this key carry.
     pub fn of(key: &FlowKey) -> Self {
         match key.ip_protocol() {

@@ -11,9 +11,10 @@ use opte_headers::{FlowKey, IpProtocol};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
+use super::forms::Forms;
 use super::pool::{HOLD_DOWN, NatLease, NatPool};
-use super::rewrite::End;
-use crate::action::{ActionError, AllowOrDeny, Context};
+use super::rewrite::{End, Transport};
+use crate::action::{ActionError, AllowOrDeny, Context, Shown};
 use crate::api::PortRange;
 use crate::saved::Saved;
 use crate::sync::KMutex;
@@ -29,6 +30,7 @@ pub struct Share {
     udp: Arc<NatPool>,
     echo: Arc<NatPool>,
     behaviour: NatBehaviour,
+    forms: Forms,
 }
 
 /// What RFC 4787 leaves to whoever configures a NAT.
@@ -94,6 +96,7 @@ impl Share {
             address,
             ports: KMutex::new(ports),
             behaviour,
+            forms: Forms::new(address),
             tcp: pool()?,
             udp: pool()?,
             echo: pool()?,
@@ -103,6 +106,25 @@ impl Share {
     /// The address.
     pub fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Shows `taker` what is done to packets of a mapping that go `dir`: going out they come from the mapping's port of the
+    /// address, coming in they go to the private end.
+    ///
+    /// # Errors
+    /// As [`set_source`](super::set_source).
+    pub fn show(
+        &self,
+        dir: Direction,
+        mapping: &NatMapping,
+        transport: Transport,
+        taker: &mut dyn FnMut(Shown<'_>),
+    ) -> Result<(), ActionError> {
+        let end = match dir {
+            Direction::Out => End::port(self.address, mapping.port()),
+            Direction::In => mapping.private(),
+        };
+        Ok(self.forms.show(dir, end, transport, taker)?)
     }
 
     /// The ports.

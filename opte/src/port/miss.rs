@@ -22,20 +22,23 @@ pub(super) const ATTEMPTS: u8 = 8;
 
 /// The other direction of a flow.
 pub(super) struct Back<N: Network> {
-    /// The key of its packets, and where their innermost IP header stands.
-    pub(super) key: N::Key,
     pub(super) hash: u32,
-    l3: u8,
-    /// The walk of the first of them.
+    /// The walk of the first of its packets.
     pub(super) walk: Walk<N>,
 }
 
 impl<N: Network> Back<N> {
+    /// The key of its packets.
+    pub(super) fn key(&self) -> &N::Key {
+        &self.walk.stand.came.0
+    }
+
     pub(super) fn side(&self) -> NewSide<'_, N::Key> {
+        let (key, l3) = &self.walk.stand.came;
         NewSide {
-            key: &self.key,
+            key,
             hash: self.hash,
-            l3: self.l3,
+            l3: *l3,
             made: self.walk.made(),
         }
     }
@@ -400,7 +403,7 @@ impl<N: Network> Inner<N> {
             }
             self.back_of(port, walk, back);
             match back {
-                Some(back) if self.is_taken(dir.opposite(), back.hash, &back.key, now) => {}
+                Some(back) if self.is_taken(dir.opposite(), back.hash, back.key(), now) => {}
                 _ => return Ok(()),
             }
         }
@@ -449,15 +452,15 @@ impl<N: Network> Port<N> {
         place: &mut Option<Back<N>>,
     ) {
         *place = None;
-        let key = self.network.return_key(walk.dir, &walk.key, &walk.meta);
+        let key = self
+            .network
+            .return_key(walk.stand.dir, &walk.stand.key, &walk.meta);
         if !key.is_flow() {
             return;
         }
         let back = place.insert(Back {
-            key,
             hash: self.flows.hash(key.words()),
-            l3: walk.l3,
-            walk: Walk::new(walk.dir.opposite(), key, walk.l3, trails),
+            walk: Walk::new(walk.stand.dir.opposite(), key, walk.stand.l3, trails),
         });
         if back.walk.back(layers, &walk.decisions, trails).is_none() {
             *place = None;

@@ -267,7 +267,7 @@ impl<N: Network> Inner<N> {
             }
             let other = back.and_then(|back| {
                 let dir = arrival.dir.opposite();
-                self.occupant(dir, back.hash, &back.key, arrival.now)
+                self.occupant(dir, back.hash, back.key(), arrival.now)
             });
             // Of the flow that was found it is known what becomes of it; it may have been revoked until now.
             let leaves = |(id, over)| if Some(id) == found { !stays } else { over };
@@ -394,7 +394,7 @@ impl<N: Network> Inner<N> {
                     *stays = true;
                     let mut back = None;
                     port.back_of(&self.layers, &walk, &mut none, &mut back);
-                    let back = back.filter(|back| back.key == *arrival.key)?;
+                    let back = back.filter(|back| back.key() == arrival.key)?;
                     program = back.walk.program(&none).ok()?;
                 }
                 End::Drop(_) => return Some(Err(DropReason::FlowRevoked)),

@@ -22,23 +22,28 @@ use crate::{Direction, DropReason};
 
 /// A packet on its way through the layers.
 pub(super) struct Walk<N: Network> {
-    pub(super) dir: Direction,
-    /// Its key as it stands.
-    pub(super) key: N::Key,
-    /// Where its innermost IP header stands.
-    pub(super) l3: u8,
+    pub(super) stand: Stand<N::Key>,
     pub(super) meta: N::Meta,
-    /// Its key and where its innermost IP header stood when it came.
-    came: (N::Key, u8),
-    way: Way,
     /// What the layers decided over its flow.
     pub(super) decisions: Decisions<N>,
     /// Whether what was done follows from the key alone, so that it holds for the flow.
     pub(super) of_flow: bool,
-    /// The same for rules to be asked about, as soon as one is.
-    glance: Option<Glance>,
     counts: bool,
     special: Option<Box<Special>>,
+}
+
+/// How a packet stands on its way: what transformations change.
+pub(super) struct Stand<K> {
+    pub(super) dir: Direction,
+    /// Its key as it stands.
+    pub(super) key: K,
+    /// Where its innermost IP header stands.
+    pub(super) l3: u8,
+    /// Its key and where its innermost IP header stood when it came.
+    pub(super) came: (K, u8),
+    /// The key for rules to be asked about, as soon as one is.
+    glance: Option<Glance>,
+    way: Way,
 }
 
 /// What most walks have not.
@@ -115,15 +120,17 @@ impl<N: Network> Walk<N> {
             None => Way::alone(dir, trails),
         };
         Self {
-            dir,
-            key,
-            l3,
+            stand: Stand {
+                dir,
+                key,
+                l3,
+                came: (key, l3),
+                glance: None,
+                way,
+            },
             meta: N::Meta::default(),
-            came: (key, l3),
-            way,
             decisions: Decisions::new(),
             of_flow: true,
-            glance: None,
             counts: true,
             special: None,
         }
@@ -163,7 +170,7 @@ impl<N: Network> Walk<N> {
     pub(super) fn record(&mut self, trails: &mut Trails) {
         self.special.get_or_insert_default().steps = Some(Vec::new());
         // Each layer's own doing is to be told from that of others.
-        self.way = Way::alone(self.dir, trails);
+        self.stand.way = Way::alone(self.stand.dir, trails);
     }
 
     /// The steps recorded so far.
@@ -175,22 +182,22 @@ impl<N: Network> Walk<N> {
 
     /// All that was done to the packet.
     pub(super) fn made(&self) -> Made<'_, N::Key> {
-        match &self.way {
+        match &self.stand.way {
             Way::Trail(to) => Made::Trail {
                 to: *to,
-                after: &self.key,
+                after: &self.stand.key,
             },
-            Way::Alone => Made::Alone(self.dir),
+            Way::Alone => Made::Alone(self.stand.dir),
         }
     }
 
     /// The same as a program.
     pub(super) fn program(&self, trails: &Trails) -> Result<Program, DropReason> {
-        match &self.way {
+        match &self.stand.way {
             Way::Trail(at) => trails
-                .program(*at, &self.came.0, &self.key)
+                .program(*at, &self.stand.came.0, &self.stand.key)
                 .ok_or(DropReason::ProgramApply),
-            Way::Alone => Ok(*trails.alone(self.dir)),
+            Way::Alone => Ok(*trails.alone(self.stand.dir)),
         }
     }
 
@@ -206,7 +213,7 @@ impl<N: Network> Walk<N> {
         let special = self.special.as_ref();
         let observed = special.is_some_and(|special| special.steps.is_some());
         for step in 0..layers.len() {
-            let at = place(self.dir, step, layers.len());
+            let at = place(self.stand.dir, step, layers.len());
             let Some(layer) = layers.get_mut(at) else {
                 continue;
             };
@@ -221,7 +228,7 @@ impl<N: Network> Walk<N> {
                 Err(Stop::Reply(len)) => return End::Reply(len),
                 Err(Stop::Drop(reason)) => {
                     if self.counts {
-                        layer.counters_mut(self.dir).deny += 1;
+                        layer.counters_mut(self.stand.dir).deny += 1;
                     }
                     return End::Drop(reason);
                 }
@@ -240,12 +247,12 @@ impl<N: Network> Walk<N> {
         trails: &mut Trails,
     ) -> Option<()> {
         for step in 0..layers.len() {
-            let at = place(self.dir, step, layers.len());
+            let at = place(self.stand.dir, step, layers.len());
             let layer = layers.get(at)?;
             match decisions.get(at) {
                 Decision::Allow => {}
                 Decision::Descriptor(descriptor) => {
-                    descriptor.mark(self.dir, &mut self.meta);
+                    descriptor.mark(self.stand.dir, &mut self.meta);
                     self.transform_by(&**descriptor, trails).ok()?;
                 }
                 Decision::None => self.answer(layer, trails)?,
@@ -255,17 +262,19 @@ impl<N: Network> Walk<N> {
     }
 
     fn answer(&mut self, layer: &Layer<N>, trails: &mut Trails) -> Option<()> {
-        let rules = layer.rules(self.dir);
+        let rules = layer.rules(self.stand.dir);
         let Match::Rule(place) = self.matching(rules, None) else {
             return (rules.default_action() != DefaultAction::Deny).then_some(());
         };
         match rules.entry(place)?.rule.action() {
             // State is made by the first packet of a flow: where that one made none, its answer passes as it is.
             Action::Allow | Action::StatefulAllow | Action::Stateful(_) => Some(()),
-            Action::Meta(action) => match action.modify(self.dir, &self.key, &mut self.meta) {
-                Ok(AllowOrDeny::Allow(())) => Some(()),
-                _ => None,
-            },
+            Action::Meta(action) => {
+                match action.modify(self.stand.dir, &self.stand.key, &mut self.meta) {
+                    Ok(AllowOrDeny::Allow(())) => Some(()),
+                    _ => None,
+                }
+            }
             Action::Static(action) => self.transform(&**action, trails).ok(),
             Action::Deny | Action::Reject | Action::Hairpin(_) | Action::HandlePacket => None,
         }
@@ -280,7 +289,7 @@ impl<N: Network> Walk<N> {
         held: &impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
         mut frame: Option<&mut Frame<'_>>,
     ) -> Result<(), Stop> {
-        let dir = self.dir;
+        let dir = self.stand.dir;
         let mut after = None;
         loop {
             let before = OBSERVED.then(|| self.set_out(setting.trails));
@@ -331,8 +340,8 @@ impl<N: Network> Walk<N> {
     /// Stands apart, so that tables that ask nothing need no call.
     #[inline(never)]
     fn find(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
-        let key = &self.key;
-        let glance = match &mut self.glance {
+        let key = &self.stand.key;
+        let glance = match &mut self.stand.glance {
             Some(glance) => glance,
             // Stands apart, too.
             none => none.insert(key.glance()),
@@ -351,13 +360,13 @@ impl<N: Network> Walk<N> {
 
     /// Before a layer whose own doing is recorded: the key, and what was done so far, which is put aside.
     fn set_out(&self, trails: &mut Trails) -> (N::Key, Program) {
-        let so_far = core::mem::replace(trails.alone_mut(self.dir), Program::IDENTITY);
-        (self.key, so_far)
+        let so_far = core::mem::replace(trails.alone_mut(self.stand.dir), Program::IDENTITY);
+        (self.stand.key, so_far)
     }
 
     /// Behind it: what the layer has done, which is added to what was done before.
     fn arrive(&self, so_far: Program, trails: &mut Trails) -> Result<Program, Stop> {
-        let all = trails.alone_mut(self.dir);
+        let all = trails.alone_mut(self.stand.dir);
         let own = core::mem::replace(all, so_far);
         all.append(&own)
             .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))?;
@@ -376,7 +385,7 @@ impl<N: Network> Walk<N> {
         let special = self.special.as_mut();
         let steps = special.and_then(|special| special.steps.as_mut());
         let Some(steps) = steps else { return };
-        let rules = layer.rules(self.dir);
+        let rules = layer.rules(self.stand.dir);
         let entry = match matched {
             Match::Rule(place) => rules.entry(place),
             Match::Default => None,
@@ -389,9 +398,9 @@ impl<N: Network> Walk<N> {
                 |entry| entry.rule.action().to_string(),
             ),
             before: before.id(),
-            after: self.key.id(),
+            after: self.stand.key.id(),
             transformation: before.text_of(own),
-            so_far: *trails.alone(self.dir),
+            so_far: *trails.alone(self.stand.dir),
         });
     }
 
@@ -404,26 +413,37 @@ impl<N: Network> Walk<N> {
         held: &impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
         frame: Option<&mut Frame<'_>>,
     ) -> Result<Done, Stop> {
-        let (dir, context) = (self.dir, setting.context);
+        let dir = self.stand.dir;
         match action {
             Action::Allow => {}
             Action::StatefulAllow => self.decisions.allow(at),
             Action::Deny => return Err(Stop::Drop(DropReason::LayerRuleDeny)),
             Action::Reject => return Err(Stop::Drop(DropReason::LayerRuleReject)),
-            Action::Meta(action) => allowed(action.modify(dir, &self.key, &mut self.meta)?)?,
+            Action::Meta(action) => {
+                allowed(action.modify(dir, &self.stand.key, &mut self.meta)?)?
+            }
             Action::Static(action) => self.transform(&**action, setting.trails)?,
             Action::Stateful(action) => {
                 let descriptor = match held(at) {
-                    Some(held) if action.retains(dir, &self.key, &self.meta, &*held) => held,
+                    Some(held) if action.retains(dir, &self.stand.key, &self.meta, &*held) => held,
                     // What holds the state of a flow is made where it must not fail.
-                    _ if !memory::is_at_hand() => {
+                    _ if action.takes_memory(setting.context) && !memory::is_at_hand() => {
                         return Err(Stop::Drop(DropReason::OutOfMemory));
                     }
                     _ => allowed(match self.saved_at(at) {
-                        Some(saved) => {
-                            action.restore(dir, &self.key, &mut self.meta, &saved, context)?
-                        }
-                        None => action.descriptor(dir, &self.key, &mut self.meta, context)?,
+                        Some(saved) => action.restore(
+                            dir,
+                            &self.stand.key,
+                            &mut self.meta,
+                            &saved,
+                            setting.context,
+                        )?,
+                        None => action.descriptor(
+                            dir,
+                            &self.stand.key,
+                            &mut self.meta,
+                            setting.context,
+                        )?,
                     })?,
                 };
                 descriptor.mark(dir, &mut self.meta);
@@ -472,10 +492,13 @@ impl<N: Network> Walk<N> {
 
     /// Transforms the packet by a static action.
     fn transform(&mut self, action: &dyn StaticAction<N>, trails: &mut Trails) -> Result<(), Stop> {
-        let (dir, key) = (self.dir, self.key);
-        let (mut packet, meta) = self.packet(trails);
+        let (dir, key) = (self.stand.dir, self.stand.key);
+        let stand = &mut self.stand;
+        let mut packet = OnItsWay { stand, trails };
         let mut done = Ok(());
-        let shown = action.show(dir, &key, meta, &mut |shown| done = packet.then(shown));
+        let shown = action.show(dir, &key, &mut self.meta, &mut |shown| {
+            done = packet.then(shown)
+        });
         allowed(shown?)?;
         done
     }
@@ -486,35 +509,18 @@ impl<N: Network> Walk<N> {
         descriptor: &dyn Descriptor<N>,
         trails: &mut Trails,
     ) -> Result<(), Stop> {
-        let dir = self.dir;
-        let (mut packet, _) = self.packet(trails);
+        let dir = self.stand.dir;
+        let stand = &mut self.stand;
+        let mut packet = OnItsWay { stand, trails };
         let mut done = Ok(());
         descriptor.show(dir, &mut |shown| done = packet.then(shown))?;
         done
     }
-
-    fn packet<'a>(&'a mut self, trails: &'a mut Trails) -> (OnItsWay<'a, N::Key>, &'a mut N::Meta) {
-        let packet = OnItsWay {
-            key: &mut self.key,
-            glance: &mut self.glance,
-            l3: &mut self.l3,
-            came: &self.came,
-            dir: self.dir,
-            way: &mut self.way,
-            trails,
-        };
-        (packet, &mut self.meta)
-    }
 }
 
-/// What of a walk the transformations change.
+/// A packet that is transformed.
 struct OnItsWay<'a, K> {
-    key: &'a mut K,
-    glance: &'a mut Option<Glance>,
-    l3: &'a mut u8,
-    came: &'a (K, u8),
-    dir: Direction,
-    way: &'a mut Way,
+    stand: &'a mut Stand<K>,
     trails: &'a mut Trails,
 }
 
@@ -522,15 +528,15 @@ impl<K: Key> OnItsWay<'_, K> {
     /// Adds a layer's transformation to what was done before.
     #[inline]
     fn then(&mut self, shown: Shown<'_>) -> Result<(), Stop> {
-        if let Way::Trail(at) = *self.way
+        if let Way::Trail(at) = self.stand.way
             && let Shown::Kept(program) = shown
             && let Some((to, effect)) = self.trails.again(at, program)
         {
-            if effect.rewrite(self.key) {
-                *self.glance = None;
+            if effect.rewrite(&mut self.stand.key) {
+                self.stand.glance = None;
             }
-            *self.l3 = effect.position(*self.l3);
-            *self.way = Way::Trail(to);
+            self.stand.l3 = effect.position(self.stand.l3);
+            self.stand.way = Way::Trail(to);
             return Ok(());
         }
         self.then_any(shown)
@@ -543,30 +549,30 @@ impl<K: Key> OnItsWay<'_, K> {
         if program.is_identity() {
             return Ok(());
         }
-        let before = *self.key;
+        let before = self.stand.key;
         if !program.rewrite.is_empty() {
-            let key = self.key.rewritten(program, *self.l3);
+            let key = self.stand.key.rewritten(program, self.stand.l3);
             if key != before {
-                *self.key = key;
-                *self.glance = None;
+                self.stand.key = key;
+                self.stand.glance = None;
             }
         }
-        let l3_before = *self.l3;
+        let l3_before = self.stand.l3;
         let l3 = usize::from(l3_before) + program.prefix.pushed();
         // A program that takes the IP header itself off leaves nothing that it could be applied to.
         let l3 = l3
             .checked_sub(program.prefix.popped())
             .ok_or(Stop::Drop(DropReason::ProgramApply))?;
-        *self.l3 = l3 as u8;
-        if let Way::Trail(at) = *self.way
+        self.stand.l3 = l3 as u8;
+        if let Way::Trail(at) = self.stand.way
             && let Some(form) = shown.form()
         {
-            let (came, l3) = self.came;
+            let (came, l3) = &self.stand.came;
             let step = self
                 .trails
                 .step(at, (form, program), (came, *l3), (&before, l3_before));
             if let Some(to) = step {
-                *self.way = Way::Trail(to);
+                self.stand.way = Way::Trail(to);
                 return Ok(());
             }
         }
@@ -576,13 +582,13 @@ impl<K: Key> OnItsWay<'_, K> {
     /// The same beside all trails.
     #[inline(never)]
     fn go_alone(&mut self, program: &Program, before: &K) -> Result<(), Stop> {
-        if let Way::Trail(at) = *self.way {
-            let so_far = self.trails.program(at, &self.came.0, before);
+        if let Way::Trail(at) = self.stand.way {
+            let so_far = self.trails.program(at, &self.stand.came.0, before);
             let so_far = so_far.ok_or(Stop::Drop(DropReason::ProgramApply))?;
-            *self.trails.alone_mut(self.dir) = so_far;
-            *self.way = Way::Alone;
+            *self.trails.alone_mut(self.stand.dir) = so_far;
+            self.stand.way = Way::Alone;
         }
-        let all = self.trails.alone_mut(self.dir);
+        let all = self.trails.alone_mut(self.stand.dir);
         all.append(program)
             .map_err(|_| Stop::Drop(DropReason::ProgramCapacity))
     }

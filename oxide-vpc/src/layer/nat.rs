@@ -328,6 +328,11 @@ impl StatefulAction<VpcNetwork> for OneToOne {
         Ok(AllowOrDeny::Allow(Arc::<OneToOneFlow>::clone(flow)))
     }
 
+    /// All flows of an address share a descriptor, but those that are disguised.
+    fn takes_memory(&self, context: Context<'_>) -> bool {
+        context.attempt != 0
+    }
+
     fn restore(
         &self,
         dir: Direction,
@@ -548,6 +553,10 @@ impl Descriptor<VpcNetwork> for SnatFlow {
             ),
             Direction::In => set_destination(self.mapping.private(), self.transport),
         }?)
+    }
+
+    fn show(&self, dir: Direction, taker: &mut dyn FnMut(Shown<'_>)) -> Result<(), ActionError> {
+        self.share.show(dir, &self.mapping, self.transport, taker)
     }
 
     fn mark(&self, dir: Direction, meta: &mut Meta) {
