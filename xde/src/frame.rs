@@ -137,8 +137,14 @@ impl Frame {
     /// Its headers.
     pub(crate) fn headers(&self) -> Headers {
         let mut bytes = [0; Headers::MAX];
-        for (to, from) in bytes.iter_mut().zip(self.bytes()) {
-            *to = *from;
+        let frame = self.bytes();
+        match frame.first_chunk() {
+            Some(head) => bytes = *head,
+            None => {
+                if let Some(place) = bytes.get_mut(..frame.len()) {
+                    place.copy_from_slice(frame);
+                }
+            }
         }
         Headers {
             start: self.start,
@@ -152,8 +158,14 @@ impl Frame {
     pub(crate) fn set_headers(&mut self, headers: &Headers) {
         (self.start, self.end) = (headers.start, headers.end);
         self.offload = headers.offload;
-        for (to, from) in self.bytes_mut().iter_mut().zip(headers.bytes) {
-            *to = from;
+        let frame = self.bytes_mut();
+        match frame.first_chunk_mut() {
+            Some(head) => *head = headers.bytes,
+            None => {
+                if let Some(bytes) = headers.bytes.get(..frame.len()) {
+                    frame.copy_from_slice(bytes);
+                }
+            }
         }
     }
 }
