@@ -2,11 +2,14 @@
 
 mod sim;
 
+use std::net::Ipv4Addr;
+
 use opte::DropReason;
 use opte::api::OpteError;
 use oxide_vpc::api::RouterClass::{Custom, System};
 use oxide_vpc::api::{IpCidr, RouterClass, RouterEntry};
 use oxide_vpc::network::{BOUNDARY_VNI, GATEWAY_MAC};
+use oxide_vpc::port::PortEdit;
 use proptest::prelude::*;
 use sim::{At, Frame, Sent, World, floating, guest, ip, route, udp, via_gateway};
 
@@ -175,6 +178,49 @@ fn a_route_is_removed_by_all_that_it_is() {
     );
     assert_eq!(way(&world, a, "198.51.100.2"), NO_ROUTE);
     assert!(world.vpc(a).remove_router_entry(&gateway).is_err());
+}
+
+/// Many routes at once, and each is found by its own prefix; then they go, all but a few.
+#[test]
+fn ten_thousand_routes_are_one_change() {
+    let (world, a, b) = world();
+    let entry = |number: u32, length: u8, target: &str| {
+        let address = Ipv4Addr::from_bits(0x0b00_0000 | number << 8);
+        route(&format!("{address}/{length}"), target, System)
+    };
+    let private = format!("ip4={}", world.v4(b).1);
+    // Two of three lead to the other guest, the third nowhere; every hundredth has a longer one in it that leads outside.
+    let mut routes: Vec<RouterEntry> = (0..10_000)
+        .map(|number| match number % 3 {
+            0 => entry(number, 24, "drop"),
+            _ => entry(number, 24, &private),
+        })
+        .collect();
+    routes.extend((0..100).map(|number| entry(number * 100, 25, "ig")));
+    let add = |entry: &RouterEntry| PortEdit::AddRouterEntry(*entry);
+    world.vpc(a).edit(routes.iter().map(add).collect()).unwrap();
+    assert_eq!(world.vpc(a).router_entries().len(), routes.len());
+    let ask = |number: u32, host: u32| {
+        let address = Ipv4Addr::from_bits(0x0b00_0000 | number << 8 | host);
+        way(&world, a, &address.to_string())
+    };
+    for number in (0..10_000).step_by(77) {
+        let expected = if number % 3 == 0 { RULE } else { Guest };
+        assert_eq!(ask(number, 200), expected, "{number}");
+    }
+    for number in (0..10_000).step_by(700) {
+        assert_eq!(ask(number, 100), Outside, "{number}");
+    }
+    assert_eq!(ask(10_000, 1), NO_ROUTE);
+    let twice = world.vpc(a).edit(vec![add(&routes[5_000])]);
+    assert!(matches!(twice, Err(OpteError::RouterEntryExists { .. })));
+    let gone = routes
+        .iter()
+        .skip(10)
+        .map(|entry| PortEdit::DelRouterEntry(*entry));
+    world.vpc(a).edit(gone.collect()).unwrap();
+    assert_eq!(world.vpc(a).router_entries().len(), 10);
+    assert_eq!((ask(4, 200), ask(11, 200)), (Guest, NO_ROUTE));
 }
 
 #[test]

@@ -108,6 +108,8 @@ pub(super) struct Draft {
     /// No rule of before stays.
     rules_replaced: bool,
     removed_routes: BTreeSet<RoutePlace>,
+    /// Where the routes in `added` lead.
+    added_routes: BTreeMap<RoutePlace, RouterTarget>,
     external: Option<NewExternal>,
     prefixes: Option<Prefixes>,
     peers: Option<BTreeSet<Vni>>,
@@ -294,6 +296,8 @@ impl Draft {
             dir: Direction::Out,
             rule: router::rule(&entry),
         });
+        self.added_routes
+            .insert((entry.dest, entry.class), entry.target);
         self.added.push(Added::Route(entry));
         Ok(())
     }
@@ -311,7 +315,9 @@ impl Draft {
             });
         }
         let place = (entry.dest, entry.class);
-        if let Some(at) = self.added_route(entry) {
+        if self.added_routes.remove(&place).is_some()
+            && let Some(at) = self.added_route(entry)
+        {
             // Added by these changes: it never comes to be.
             let mut adds = 0;
             self.added.remove(at);
@@ -336,9 +342,8 @@ impl Draft {
     /// Where the route to this destination and of this class leads, after the changes so far.
     fn target_of(&self, programmed: &Programmed, entry: &RouterEntry) -> Option<RouterTarget> {
         let place = (entry.dest, entry.class);
-        let added = self.added_route(entry).and_then(|at| self.added.get(at));
-        if let Some(Added::Route(added)) = added {
-            return Some(added.target);
+        if let Some(target) = self.added_routes.get(&place) {
+            return Some(*target);
         }
         if self.removed_routes.contains(&place) {
             return None;
