@@ -262,19 +262,14 @@ impl Program {
     /// than the innermost three, are their own template.
     #[must_use]
     pub fn bind(&self, key: &FlowKey, l3_index: u8) -> (Template, Translation) {
-        // Made where it is given back: a template is large.
-        let mut bound = (
-            Template {
-                program: *self,
-                l3: NONE,
-                stack: Innermost::default(),
-                reserved: [0; 6],
-            },
-            Translation::default(),
-        );
-        let (template, translation) = &mut bound;
-        *translation = template.take_out(key, l3_index).unwrap_or_default();
-        bound
+        let mut template = Template {
+            program: *self,
+            l3: NONE,
+            stack: Innermost::default(),
+            reserved: [0; 6],
+        };
+        let translation = template.take_out(key, l3_index).unwrap_or_default();
+        (template, translation)
     }
 
     /// What is the flow's own. None if that cannot be told.
