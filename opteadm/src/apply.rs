@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::args::Apply;
 use crate::columns::Paint;
 use crate::confirm::confirmed;
-use crate::run::Failure;
+use crate::failure::Failure;
 
 /// What was done, in print.
 #[derive(Serialize, Schema)]

@@ -14,8 +14,8 @@ use oxide_vpc::api::ConfigItem;
 use serde::Serialize;
 
 use crate::columns::Paint;
+use crate::failure::Failure;
 use crate::meter::{self, Meter};
-use crate::run::Failure;
 use crate::table::{self, Screen};
 
 /// What is to be listed.

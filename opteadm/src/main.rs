@@ -7,6 +7,7 @@ mod columns;
 mod confirm;
 mod create;
 mod external;
+mod failure;
 mod lan;
 mod listing;
 mod manual;
@@ -32,11 +33,11 @@ fn main() -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let outcome = run::run(args, &mut out);
     // What was listed before something went wrong is worth seeing too.
-    let outcome = outcome.and(out.flush().map_err(run::Failure::Output));
+    let outcome = outcome.and(out.flush().map_err(failure::Failure::Output));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read has seen enough, as in `opteadm dump-uft -p opte0 | head`.
-        Err(run::Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+        Err(failure::Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error.to_string(), ExitCode::FAILURE),

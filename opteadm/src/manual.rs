@@ -9,7 +9,7 @@ use clap_mangen::Man;
 use opte::api::OpteError;
 
 use crate::args::Cli;
-use crate::run::Failure;
+use crate::failure::Failure;
 use crate::schema;
 
 /// What makes a shell complete the commands.

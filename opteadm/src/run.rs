@@ -1,6 +1,5 @@
 //! Each command: the request it makes, and what is printed of the answer.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -11,7 +10,7 @@ use opte::api::{
     PausePortReq, Request, StartPortReq,
 };
 use opte::port::By;
-use opteadm::config::{ConfigError, Format, PlanError};
+use opteadm::config::Format;
 use opteadm::saved::SavedError;
 use opteadm::{Client, Error};
 use oxide_vpc::api::{
@@ -19,9 +18,9 @@ use oxide_vpc::api::{
     ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq, ClearVirt2PhysReq,
     ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, FirewallRule,
     InternetGatewayMap, McastNextHop, McastSubscribeReq, McastUnsubscribeAllReq,
-    McastUnsubscribeReq, PhysNet, RemFwRuleReq, RemoveCidrReq, RouterEntry, RuleFileError,
-    RuleFilters, SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq,
-    SetMeterReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
+    McastUnsubscribeReq, PhysNet, RemFwRuleReq, RemoveCidrReq, RouterEntry, RuleFilters,
+    SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetMeterReq,
+    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
     TunnelEndpoint, parse_rules,
 };
 use oxide_vpc::network::{BOUNDARY_VNI, MULTICAST_VNI};
@@ -32,6 +31,7 @@ use crate::columns::Paint;
 use crate::confirm::confirmed;
 use crate::create::Plan;
 use crate::external::Families;
+use crate::failure::Failure;
 use crate::lan;
 use crate::listing::Listing;
 use crate::{manual, table, watch};
@@ -139,130 +139,6 @@ fn with_what_there_is(failure: Failure, client: &mut Client) -> Failure {
     };
     Failure::Among { error, there }
 }
-
-/// Why the command was not done.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// An argument is wrong.
-    Argument(OpteError),
-    /// A rule on standard input is wrong.
-    Rules(RuleFileError),
-    /// Standard input could not be read.
-    Input(io::Error),
-    /// The driver did not do it.
-    Client(Error),
-    /// It cannot be done; something else there is could be meant.
-    Among {
-        /// Why not.
-        error: OpteError,
-        /// What there is.
-        there: Vec<String>,
-    },
-    /// The driver has no ports, this one as little as any other.
-    NoPorts(String),
-    /// A file could not be read or written.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file is no configuration.
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong in it, and where.
-        error: ConfigError,
-    },
-    /// A port could not be saved in a file, or restored of it.
-    Saved {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: SavedError,
-    },
-    /// The configuration there is cannot become that of a file.
-    Plan {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: PlanError,
-    },
-    /// The user was asked and did not want it.
-    Declined,
-    /// The answer could not be printed as JSON.
-    Json(serde_json::Error),
-    /// The configuration could not be written.
-    Export(String),
-    /// Standard output could not be written, or signals not be waited for.
-    Output(io::Error),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Argument(error) => error.fmt(f),
-            Self::Rules(error) => write!(f, "rules, {error}"),
-            Self::Input(error) => write!(f, "cannot read rules: {error}"),
-            Self::Client(error) => error.fmt(f),
-            Self::Among { error, there } => {
-                error.fmt(f)?;
-                let (shown, more) = there.split_at(there.len().min(SHOWN));
-                match (shown.is_empty(), more.len()) {
-                    (true, _) => Ok(()),
-                    (false, 0) => write!(f, " (there is: {})", shown.join(", ")),
-                    (false, more) => {
-                        write!(f, " (there is: {} and {more} more)", shown.join(", "))
-                    }
-                }
-            }
-            Self::NoPorts(port) => write!(
-                f,
-                "port '{port}' not found: xde has no ports; it was restarted, or none was created yet"
-            ),
-            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Config { path, error } => {
-                write!(f, "{}:{}: {}", path.display(), error.line, error.message)
-            }
-            Self::Saved { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Plan { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Declined => f.write_str("nothing was done"),
-            Self::Json(error) => write!(f, "cannot print the answer: {error}"),
-            Self::Export(reason) => write!(f, "cannot print the answer: {reason}"),
-            Self::Output(error) => write!(f, "cannot write: {error}"),
-        }
-    }
-}
-
-impl From<OpteError> for Failure {
-    fn from(error: OpteError) -> Self {
-        Self::Argument(error)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Client(error)
-    }
-}
-
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Self {
-        match error.io_error_kind() {
-            Some(kind) => Self::Output(kind.into()),
-            None => Self::Json(error),
-        }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-/// How much of what there is is said.
-const SHOWN: usize = 8;
 
 /// A command with its arguments understood.
 enum Action {
@@ -615,6 +491,3 @@ impl Route {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

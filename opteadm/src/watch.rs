@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::run::Failure;
+use crate::failure::Failure;
 
 /// Lists until interrupted, which ends it after the listing that is being written; interrupted again, at once.
 ///

@@ -1,5 +1,7 @@
 use std::io::ErrorKind;
 
+use oxide_vpc::api::parse_rules;
+
 use super::*;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/failures.txt");
