@@ -4,6 +4,8 @@
 //! and the underlay, and undone if it does refuse. What is in memory alone comes after that, and what cannot be undone, links that
 //! go, comes last.
 
+mod lan;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -12,15 +14,11 @@ use core::net::IpAddr;
 
 use lan_nat::{IpConfig, LanPort};
 use opte::Direction;
-use opte::api::{MeterLimits, OpteCmd, OpteError, SetMeterReq};
+use opte::api::{MeterLimits, OpteCmd, OpteError};
 use opte_headers::{MacAddr, Vni};
-use oxide_vpc::api::{
-    BatchStep, CreateLanPortReq, CreateXdeReq, GuestPhysAddr, IpCidr, SetIpConfigReq,
-    TunnelEndpoint,
-};
+use oxide_vpc::api::{BatchStep, CreateXdeReq, GuestPhysAddr, IpCidr, TunnelEndpoint};
 use oxide_vpc::port::{ExternalIps, PortEdit, VpcPort};
 
-use super::lan::Stations;
 use super::managed::{Kind, Managed};
 use super::multicast::Multicast;
 use super::{Management, system};
@@ -437,34 +435,6 @@ impl<'a, P: Platform> Draft<'a, P> {
         Ok(())
     }
 
-    fn set_meter(&mut self, req: SetMeterReq) -> Result<(), OpteError> {
-        let SetMeterReq {
-            port_name,
-            dir,
-            limits,
-        } = req;
-        let Ok(port) = self.kind(&port_name)?.lan(&port_name).cloned() else {
-            return self.edit(&port_name, PortEdit::SetMeter(dir, limits));
-        };
-        if self.created.contains_key(&port_name) {
-            // Nobody sees it before all is done.
-            port.port().set_meter(dir, &limits);
-        } else {
-            self.plan.lan_meters.push((port, dir, limits));
-        }
-        Ok(())
-    }
-
-    fn create_lan(&mut self, req: CreateLanPortReq) -> Result<(), OpteError> {
-        self.name_must_be_new(&req.name)?;
-        let station = (self.at, req.lan.clone(), req.cfg);
-        let name = req.name.clone();
-        let kind = self.driver.lan_kind(req)?;
-        self.lan.insert(name, station);
-        self.make(kind);
-        Ok(())
-    }
-
     fn make(&mut self, kind: Kind) {
         let name = String::from(kind.name());
         self.created.insert(name.clone(), self.plan.created.len());
@@ -488,34 +458,6 @@ impl<'a, P: Platform> Draft<'a, P> {
             return Err(OpteError::PortExists { port: name.into() });
         }
         self.management.name_must_be_new(name)
-    }
-
-    fn set_ip_config(&mut self, req: &SetIpConfigReq) -> Result<(), OpteError> {
-        let (at, name) = (self.at, &req.port_name);
-        let port = Arc::clone(self.kind(name)?.lan(name)?);
-        let Some((step, _, station)) = self.lan.get_mut(name) else {
-            return Ok(());
-        };
-        let cfg = req.change.change(station)?;
-        port.check(&cfg)?;
-        (*step, *station) = (at, cfg);
-        if self.created.contains_key(name) {
-            // Nobody sees it before all is done.
-            return port.set(&cfg);
-        }
-        self.plan.lan_changes.insert(name.clone(), (at, cfg));
-        Ok(())
-    }
-
-    /// Whether no two ports are one station, those of before first: the later step is at fault.
-    fn check_stations(&self) -> Result<(), OpteError> {
-        let mut all: Vec<_> = self.lan.iter().collect();
-        all.sort_by_key(|(_, (step, ..))| (step.command != OpteCmd::RunBatch, step.at));
-        let mut stations = Stations::default();
-        all.into_iter().try_for_each(|(name, (step, link, cfg))| {
-            let added = stations.add(link, cfg, name);
-            added.map_err(|error| step.failed(&error))
-        })
     }
 
     fn pause(&mut self, name: String) -> Result<(), OpteError> {
