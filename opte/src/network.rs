@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 
 use opte_headers::ParseError;
-use opte_headers::frame::Parsed;
+use opte_headers::frame::{Parsed, Then};
 
 use crate::Direction;
 use crate::flow::Key;
@@ -30,6 +30,16 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// Parses a frame that goes `dir` through a port.
     fn parse(&self, dir: Direction, frame: &[u8]) -> Result<Parsed, ParseError>;
+
+    /// [`Network::parse`], and what is done then. Its parser may have a form that does both
+    /// ([`parse_guest_then`](opte_headers::frame::parse_guest_then)).
+    #[inline(always)]
+    fn parse_then<T: Then>(&self, dir: Direction, then: T) -> T::Output {
+        match self.parse(dir, then.frame()) {
+            Ok(parsed) => then.parsed(parsed),
+            Err(error) => then.malformed(error),
+        }
+    }
 
     /// That the network takes frames of this shape. Asked of the first packet of a flow only: later ones are of its shape, or
     /// are dropped.

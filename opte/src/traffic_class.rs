@@ -44,11 +44,13 @@ pub(crate) fn encapsulated(model: DscpModel, inner: u8, packet: &mut Packet<'_>)
     }
 }
 
-/// Whether [`decapsulated`] has nothing to do.
+/// Whether [`decapsulated`] has nothing to do, of a packet that is in no tunnel or in one over IPv6; else no.
 #[inline(always)]
 pub(crate) fn is_unmarked(model: DscpModel, parsed: &Parsed, frame: &[u8]) -> bool {
-    !parsed.is_tunnelled()
-        || model == DscpModel::Pipe && of_ip(frame.get(ETHERNET..ETHERNET + 2)) == 0
+    const CLASS_AND_VERSION: u16 = 0xfff0;
+    let start = frame.get(ETHERNET..).and_then(<[u8]>::first_chunk);
+    let start = start.map_or(0, |start| u16::from_be_bytes(*start));
+    !parsed.is_tunnelled() || model == DscpModel::Pipe && start & CLASS_AND_VERSION == 6 << 12
 }
 
 /// Lets the inner header of a tunnelled packet take what its outer header says happened on the way.

@@ -8,7 +8,9 @@ use opte::Direction;
 use opte::api::{Ipv4Cidr, Ipv6Cidr};
 use opte::network::{Handled, Network};
 use opte::port::Router;
-use opte_headers::frame::{Parsed, TunnelOptions, parse_geneve, parse_guest};
+use opte_headers::frame::{
+    Parsed, Then, TunnelOptions, parse_geneve, parse_geneve_then, parse_guest, parse_guest_then,
+};
 use opte_headers::{
     Ethernet, EthernetGet, Ethertype, FlowKey, Geneve, GeneveGet, Header, IpProtocol, Ipv6,
     Ipv6Get, MacAddr, ParseError, Udp, UdpGet, Vni,
@@ -59,6 +61,8 @@ pub(crate) mod meta_value {
 pub struct VpcNetwork {
     vni: Vni,
     guest_mac: MacAddr,
+    /// As [`first_six`] gives it.
+    guest_mac_word: u64,
     router_mac: MacAddr,
     link_v4: Option<(Ipv4Cidr, Ipv4Addr)>,
     link_v6: Option<(Ipv6Cidr, Ipv6Addr)>,
@@ -97,10 +101,24 @@ impl VpcNetwork {
         Self {
             vni: cfg.vni,
             guest_mac: cfg.guest_mac,
+            guest_mac_word: mac_word(cfg.guest_mac),
             router_mac: cfg.gateway_mac,
             link_v4: cfg.ipv4().map(|v4| (v4.vpc_subnet, v4.gateway_ip)),
             link_v6: cfg.ipv6().map(|v6| (v6.vpc_subnet, v6.gateway_ip)),
         }
+    }
+
+    /// What the innermost Ethernet header says.
+    #[inline(always)]
+    fn flags_of(&self, dir: Direction, ethernet: &[u8; Ethernet::MIN_LEN]) -> u8 {
+        let guest_side = match dir {
+            Direction::Out => first_six(ethernet.last_chunk()),
+            Direction::In => first_six(ethernet.first_chunk()),
+        };
+        let [first, ..] = ethernet;
+        let of_guest = u8::from(guest_side == self.guest_mac_word);
+        const { assert!(flag::GUEST_MAC == 1 && flag::GROUP_MAC == 2) }
+        of_guest | (first & 1) << 1
     }
 
     /// The VPC's identifier.
@@ -112,6 +130,18 @@ impl VpcNetwork {
     pub const fn guest_mac(&self) -> MacAddr {
         self.guest_mac
     }
+}
+
+/// Of eight bytes the first six, a MAC address, as one number.
+#[inline(always)]
+fn first_six(bytes: Option<&[u8; 8]>) -> u64 {
+    const SIX: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+    bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes) & SIX)
+}
+
+fn mac_word(mac: MacAddr) -> u64 {
+    let MacAddr([a, b, c, d, e, f]) = mac;
+    first_six(Some(&[a, b, c, d, e, f, 0, 0]))
 }
 
 impl Network for VpcNetwork {
@@ -135,31 +165,26 @@ impl Network for VpcNetwork {
         }
     }
 
+    #[inline(always)]
+    fn parse_then<T: Then>(&self, dir: Direction, then: T) -> T::Output {
+        match dir {
+            Direction::Out => parse_guest_then(then),
+            Direction::In => parse_geneve_then(then),
+        }
+    }
+
     fn admits(&self, parsed: &Parsed) -> Result<(), ParseError> {
         parsed.untagged()
     }
 
     #[inline(always)]
     fn key(&self, dir: Direction, parsed: &Parsed, frame: &[u8]) -> FlowKey {
-        let mut flags = 0;
         let l2 = parsed.l2();
         let ethernet = frame.get(l2..l2 + Ethernet::MIN_LEN);
-        if let Some((ethernet, _)) = ethernet.and_then(|bytes| Ethernet::parse(bytes).ok()) {
-            let guest_side = match dir {
-                Direction::Out => ethernet.source(),
-                Direction::In => ethernet.destination(),
-            };
-            flags |= if guest_side == self.guest_mac {
-                flag::GUEST_MAC
-            } else {
-                0
-            };
-            flags |= if ethernet.destination().is_multicast() {
-                flag::GROUP_MAC
-            } else {
-                0
-            };
-        }
+        let mut flags = match ethernet.and_then(<[u8]>::first_chunk) {
+            Some(ethernet) => self.flags_of(dir, ethernet),
+            None => 0,
+        };
         if dir == Direction::Out {
             return parsed.key.with_flags(flags);
         }

@@ -22,8 +22,8 @@ pub use kind::HeaderKind;
 pub use offsets::{MAX_HEADERS, Offsets, Shape};
 pub use parsed::{Fragment, Parsed, TunnelOptions};
 pub use parsers::{
-    parse_any_geneve, parse_any_guest, parse_geneve, parse_geneve_head, parse_guest,
-    parse_guest_head,
+    Then, parse_any_geneve, parse_any_guest, parse_geneve, parse_geneve_head, parse_geneve_then,
+    parse_guest, parse_guest_head, parse_guest_then,
 };
 pub use segments::{HeadError, SegmentError, Segmented, Segments, parse_segments, pull_up};
 pub use stack::{Control, Holds, ParsedStack};

@@ -91,7 +91,7 @@ impl Offsets {
 
     /// [`Offsets::start_of`], where the index will turn out to be a constant.
     #[inline(always)]
-    fn start_of_constant(&self, index: u8) -> u16 {
+    pub(crate) fn start_of_constant(&self, index: u8) -> u16 {
         (self.bits() >> Self::shift(index & (MAX_HEADERS as u8 - 1))) as u16
     }
 

@@ -81,7 +81,7 @@ impl Parsed {
     /// Byte at which the innermost Ethernet header starts.
     #[inline]
     pub fn l2(&self) -> usize {
-        self.offsets.start_of(self.inner)
+        usize::from(self.offsets.start_of_constant(self.inner))
     }
 
     /// Byte at which the innermost network-layer header starts.
@@ -99,13 +99,13 @@ impl Parsed {
     /// Byte at which the innermost network-layer header starts, if there is one; else anything. For what every packet is asked.
     #[inline(always)]
     pub fn l3_start(&self) -> usize {
-        self.offsets.start_of(self.l3)
+        usize::from(self.offsets.start_of_constant(self.l3))
     }
 
     /// Byte at which the header behind the innermost IP header starts, if there is one; else anything.
     #[inline(always)]
     pub fn l4_start(&self) -> usize {
-        self.offsets.start_of(self.l4)
+        usize::from(self.offsets.start_of_constant(self.l4))
     }
 
     /// Position of the innermost network-layer header.

@@ -30,6 +30,38 @@ pub fn parse_geneve(bytes: &[u8]) -> Result<Parsed, ParseError> {
     }
 }
 
+/// What is done with a frame once it is parsed.
+pub trait Then {
+    /// What that comes to.
+    type Output;
+
+    /// The frame.
+    fn frame(&self) -> &[u8];
+
+    /// Does it.
+    fn parsed(self, parsed: Parsed) -> Self::Output;
+
+    /// Does what is done with a frame that is none.
+    fn malformed(self, error: ParseError) -> Self::Output;
+}
+
+/// [`parse_guest`], and what is done then, in code of its own for each of the stacks that most frames have: what is the same for
+/// all frames of a stack is a constant in it.
+#[inline(always)]
+pub fn parse_guest_then<T: Then>(then: T) -> T::Output {
+    plain::parse_then::<plain::Nothing, T>(then)
+}
+
+/// [`parse_geneve`], as [`parse_guest_then`] does it.
+#[inline(always)]
+pub fn parse_geneve_then<T: Then>(then: T) -> T::Output {
+    if plain::has_options(then.frame()) {
+        plain::parse_then::<plain::Tunnel<true>, T>(then)
+    } else {
+        plain::parse_then::<plain::Tunnel<false>, T>(then)
+    }
+}
+
 crate::stack_parser! {
     #[header(crate = crate, head = parse_guest_head)]
     /// [`parse_guest`] without the short way that it has for plain frames: what decides, and what that is held against.

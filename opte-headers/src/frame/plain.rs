@@ -6,7 +6,7 @@ use super::HeaderKind;
 use super::key::FlowKey;
 use super::offsets::{Offsets, Shape};
 use super::parsed::{Fragment, Parsed, TunnelOptions};
-use super::parsers::{parse_any_geneve, parse_any_guest};
+use super::parsers::{Then, parse_any_geneve, parse_any_guest};
 use crate::error::ParseError;
 use crate::ethertype::Ethertype;
 use crate::header::{Field, Header};
@@ -24,6 +24,12 @@ const fn at<F: Field>() -> usize {
 const L3: usize = Ethernet::MIN_LEN;
 const L4_OF_V4: usize = L3 + Ipv4::MIN_LEN;
 const L4_OF_V6: usize = L3 + Ipv6::MIN_LEN;
+
+/// Where the fixed parts of the headers end.
+const TCP_END_OF_V4: usize = L4_OF_V4 + Tcp::MIN_LEN;
+const UDP_END_OF_V4: usize = L4_OF_V4 + Udp::MIN_LEN;
+const TCP_END_OF_V6: usize = L4_OF_V6 + Tcp::MIN_LEN;
+const UDP_END_OF_V6: usize = L4_OF_V6 + Udp::MIN_LEN;
 
 /// Where the header of Geneve begins, and its options.
 const GENEVE: usize = L4_OF_V6 + Udp::MIN_LEN;
@@ -121,32 +127,92 @@ impl<const EXTERNAL: bool> Around for Tunnel<EXTERNAL> {
     }
 }
 
+/// The stacks that are told.
+#[derive(Clone, Copy)]
+enum Told {
+    TcpOverV4,
+    UdpOverV4,
+    TcpOverV6,
+    UdpOverV6,
+    Other,
+}
+
+impl Told {
+    #[inline(always)]
+    fn of<A: Around>(bytes: &[u8]) -> Self {
+        if let Some((around, inner)) = bytes.split_at_checked(A::LEN)
+            && let Some(frame) = inner.first_chunk::<UDP_END_OF_V4>()
+            && A::is_plain(around)
+        {
+            let start = Word::of(frame, V4.at);
+            if start.is(V4) {
+                let transport = Word::of(frame, TCP_OVER_V4.at);
+                if transport.is(TCP_OVER_V4) {
+                    return Self::TcpOverV4;
+                }
+                if transport.is(UDP_OVER_V4) {
+                    return Self::UdpOverV4;
+                }
+            } else if start.is(V6) {
+                match frame.get(L3 + at::<ipv6::NextHeader>()) {
+                    Some(&TCP) => return Self::TcpOverV6,
+                    Some(&UDP) => return Self::UdpOverV6,
+                    _ => {}
+                }
+            }
+        }
+        Self::Other
+    }
+}
+
 /// Parses a frame: a plain one here, any other by the parser of its stack.
 #[inline]
 pub(super) fn parse<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
     // Each stack has a function of its own, which writes its result, most of it constant, to where it is to be.
-    if let Some((around, inner)) = bytes.split_at_checked(A::LEN)
-        && let Some(frame) = inner.first_chunk::<{ L4_OF_V4 + Tcp::MIN_LEN }>()
-        && A::is_plain(around)
-    {
-        let start = Word::of(frame, V4.at);
-        if start.is(V4) {
-            let transport = Word::of(frame, TCP_OVER_V4.at);
-            if transport.is(TCP_OVER_V4) {
-                return tcp_over_v4::<A>(bytes);
-            }
-            if transport.is(UDP_OVER_V4) {
-                return udp_over_v4::<A>(bytes);
-            }
-        } else if start.is(V6) {
-            match frame.get(L3 + at::<ipv6::NextHeader>()) {
-                Some(&TCP) => return tcp_over_v6::<A>(bytes),
-                Some(&UDP) => return udp_over_v6::<A>(bytes),
-                _ => {}
+    match Told::of::<A>(bytes) {
+        Told::TcpOverV4 => tcp_over_v4::<A>(bytes),
+        Told::UdpOverV4 => udp_over_v4::<A>(bytes),
+        Told::TcpOverV6 => tcp_over_v6::<A>(bytes),
+        Told::UdpOverV6 => udp_over_v6::<A>(bytes),
+        Told::Other => any::<A>(bytes),
+    }
+}
+
+/// As [`parse`], with what is then done in the function of each stack.
+#[inline(always)]
+pub(super) fn parse_then<A: Around, T: Then>(then: T) -> T::Output {
+    let bytes = then.frame();
+    match Told::of::<A>(bytes) {
+        Told::TcpOverV4 => {
+            if let Some(frame) = V4Frame::<TCP_END_OF_V4>::measured::<A>(bytes, tcp_payload) {
+                let parsed = frame.within::<A>(bytes, const { of_v4::<A>(TCP) });
+                return then.parsed(parsed);
             }
         }
+        Told::UdpOverV4 => {
+            if let Some(frame) = V4Frame::<UDP_END_OF_V4>::measured::<A>(bytes, udp_payload) {
+                let parsed = frame.within::<A>(bytes, const { of_v4::<A>(UDP) });
+                return then.parsed(parsed);
+            }
+        }
+        Told::TcpOverV6 => {
+            if let Some(frame) = V6Frame::<TCP_END_OF_V6>::measured::<A>(bytes, tcp_payload) {
+                let parsed = frame.within::<A>(bytes, const { of_v6::<A>(TCP) });
+                return then.parsed(parsed);
+            }
+        }
+        Told::UdpOverV6 => {
+            if let Some(frame) = V6Frame::<UDP_END_OF_V6>::measured::<A>(bytes, udp_payload) {
+                let parsed = frame.within::<A>(bytes, const { of_v6::<A>(UDP) });
+                return then.parsed(parsed);
+            }
+        }
+        Told::Other => {}
     }
-    any::<A>(bytes)
+    match any::<A>(bytes) {
+        Ok(parsed) => then.parsed(parsed),
+        Err(error) => then.malformed(error),
+    }
 }
 
 /// Any frame. Out of the way: what it keeps on the stack is not for plain frames to make room for.
@@ -160,7 +226,7 @@ const UDP: u8 = IpProtocol::UDP.0;
 
 #[inline(never)]
 fn tcp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
-    match V4Frame::measured::<A>(bytes, tcp_payload) {
+    match V4Frame::<TCP_END_OF_V4>::measured::<A>(bytes, tcp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v4::<A>(TCP) })),
         None => any::<A>(bytes),
     }
@@ -168,7 +234,7 @@ fn tcp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
 
 #[inline(never)]
 fn udp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
-    match V4Frame::measured::<A>(bytes, udp_payload) {
+    match V4Frame::<UDP_END_OF_V4>::measured::<A>(bytes, udp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v4::<A>(UDP) })),
         None => any::<A>(bytes),
     }
@@ -176,7 +242,7 @@ fn udp_over_v4<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
 
 #[inline(never)]
 fn tcp_over_v6<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
-    match V6Frame::measured::<A>(bytes, tcp_payload) {
+    match V6Frame::<TCP_END_OF_V6>::measured::<A>(bytes, tcp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v6::<A>(TCP) })),
         None => any::<A>(bytes),
     }
@@ -184,27 +250,27 @@ fn tcp_over_v6<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
 
 #[inline(never)]
 fn udp_over_v6<A: Around>(bytes: &[u8]) -> Result<Parsed, ParseError> {
-    match V6Frame::measured::<A>(bytes, udp_payload) {
+    match V6Frame::<UDP_END_OF_V6>::measured::<A>(bytes, udp_payload) {
         Some(frame) => Ok(frame.within::<A>(bytes, const { of_v6::<A>(UDP) })),
         None => any::<A>(bytes),
     }
 }
 
 /// The start of a frame of IPv4, of which the lengths are right: where the packet ends, and where the payload begins.
-struct V4Frame<'a> {
-    frame: &'a [u8; L4_OF_V4 + Tcp::MIN_LEN],
+struct V4Frame<'a, const END: usize> {
+    frame: &'a [u8; END],
     end: usize,
     payload: usize,
 }
 
 /// The same of IPv6.
-struct V6Frame<'a> {
-    frame: &'a [u8; L4_OF_V6 + Tcp::MIN_LEN],
+struct V6Frame<'a, const END: usize> {
+    frame: &'a [u8; END],
     end: usize,
     payload: usize,
 }
 
-impl<'a> V4Frame<'a> {
+impl<'a, const END: usize> V4Frame<'a, END> {
     #[inline(always)]
     fn measured<A: Around>(
         bytes: &'a [u8],
@@ -236,7 +302,7 @@ impl<'a> V4Frame<'a> {
     }
 }
 
-impl<'a> V6Frame<'a> {
+impl<'a, const END: usize> V6Frame<'a, END> {
     #[inline(always)]
     fn measured<A: Around>(
         bytes: &'a [u8],

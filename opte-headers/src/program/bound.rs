@@ -77,7 +77,19 @@ impl Bound {
     ) -> Result<Applied, ApplyError> {
         match self.apply_bound(translation, head, start, frame_len, offsets, sums, entropy) {
             Some(applied) => Ok(applied),
-            None => self.apply_any(translation, head, start, frame_len, offsets, sums, entropy),
+            None => {
+                // Copies: where the caller knows them, they need not be in memory.
+                let (offsets, translation) = (*offsets, *translation);
+                self.apply_any(
+                    &translation,
+                    head,
+                    start,
+                    frame_len,
+                    &offsets,
+                    sums,
+                    entropy,
+                )
+            }
         }
     }
 

@@ -182,7 +182,8 @@ impl Front {
         } else if self.form == V4 {
             self.rewrite_v4::<{ L4_OF_V4 + UDP + 2 }>(true, translation, frame, sums)?;
         } else if self.form == ANY {
-            self.rewrite_any(translation, frame, sums)?;
+            let translation = *translation;
+            self.rewrite_any(&translation, frame, sums)?;
         } else if self.form != NOTHING {
             if self.is_udp {
                 self.rewrite_v6::<{ L4_OF_V6 + UDP + 2 }>(true, translation, frame, sums)?;

@@ -2,11 +2,33 @@
 
 use crate::build::*;
 use crate::oracle;
-use opte_headers::frame::{parse_any_geneve, parse_any_guest, parse_geneve, parse_guest};
+use opte_headers::frame::{
+    Parsed, Then, parse_any_geneve, parse_any_guest, parse_geneve, parse_geneve_then, parse_guest,
+    parse_guest_then,
+};
 use opte_headers::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+
+/// A frame of which what it was parsed to is kept.
+struct Kept<'a>(&'a [u8]);
+
+impl Then for Kept<'_> {
+    type Output = Result<Parsed, ParseError>;
+
+    fn frame(&self) -> &[u8] {
+        self.0
+    }
+
+    fn parsed(self, parsed: Parsed) -> Self::Output {
+        Ok(parsed)
+    }
+
+    fn malformed(self, error: ParseError) -> Self::Output {
+        Err(error)
+    }
+}
 
 /// Frames of every kind, as they should be.
 pub(crate) fn frames() -> Vec<Vec<u8>> {
@@ -210,18 +232,22 @@ proptest! {
     #[test]
     fn plain_frames_are_parsed_as_any(frame in scratched(plain())) {
         prop_assert_eq!(parse_guest(&frame), parse_any_guest(&frame));
+        prop_assert_eq!(parse_guest_then(Kept(&frame)), parse_any_guest(&frame));
     }
 
     #[test]
     fn plain_frames_in_a_tunnel_are_parsed_as_any(frame in scratched(plain_tunnels())) {
         prop_assert_eq!(parse_geneve(&frame), parse_any_geneve(&frame));
+        prop_assert_eq!(parse_geneve_then(Kept(&frame)), parse_any_geneve(&frame));
     }
 
     #[test]
     fn any_frame_is_parsed_as_any(frame in damaged(frames())) {
         prop_assert_eq!(parse_guest(&frame), parse_any_guest(&frame));
+        prop_assert_eq!(parse_guest_then(Kept(&frame)), parse_any_guest(&frame));
         let within = geneve(&[], true, &frame);
         prop_assert_eq!(parse_geneve(&within), parse_any_geneve(&within));
+        prop_assert_eq!(parse_geneve_then(Kept(&within)), parse_any_geneve(&within));
     }
 
     #[test]

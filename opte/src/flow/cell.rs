@@ -5,17 +5,17 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::record::{Class, Proto};
 use crate::Direction;
-use crate::direction::PerDirection;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::time::Moment;
 
-/// What packets ask of a flow: 208 bytes, the words of one direction together.
+/// What packets ask of a flow: 192 bytes, three cache lines, of which a packet needs two. All zeros: no flow.
 ///
 /// One thread at a time writes it, but for the counters and the deadline. A reader takes the sequence number first
 /// ([`Cell::sequence`]), then reads, then asks whether what it read belonged together ([`Cell::is_still`]): the
 /// number is odd while the writer is at work, and another one after it. The cell never goes away while its table lives, so a
 /// reader that comes late reads a record of another flow, and finds that out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
 #[repr(C)]
 pub(super) struct Cell {
     inbound: SideCell,
@@ -24,19 +24,20 @@ pub(super) struct Cell {
     epoch: AtomicU32,
     /// When it expires unless a packet comes, in nanoseconds.
     deadline: AtomicU64,
-    /// The number of its TCP connection, if it has one.
+    /// The number of its TCP connection plus one, if it has one.
     connection: AtomicU32,
     /// [`Kind`].
     kind: AtomicU32,
-    /// Its places in the wheel and in the rank lists, for the one who writes. A free cell's first one tells the next free cell.
-    pub(super) links: [AtomicU64; 2],
-    /// The sums of both sides' [`Translation`]s.
-    sums: PerDirection<AtomicU32>,
+    /// The sums of both sides' [`Translation`]s, the inbound one first.
+    sums: [AtomicU32; 2],
     outbound: SideCell,
 }
 
+const _: () = assert!(cfg!(loom) || size_of::<Cell>() == 192);
+
 /// One direction of a flow.
-#[derive(Debug)]
+#[derive(Debug, Default)]
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
 #[repr(C)]
 struct SideCell {
     key: [AtomicU64; 5],
@@ -84,11 +85,22 @@ struct TranslationWords {
 /// |---|---|
 /// | 0..16 | the last 16 bits of the key |
 /// | 16..20 | where the innermost IP header stands |
+/// | 20 | the first and the third word of the key are zero, as those of IPv4 are |
 /// | 32..64 | the number of the program; zero: packets of this direction are not known yet |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tail(u64);
 
 impl Tail {
+    /// The rest of the key, and what is known of it.
+    const OF_KEY: u64 = 0xffff | Self::SHORT;
+    const SHORT: u64 = 1 << 20;
+    const L3: u64 = 0xf << 16;
+
+    #[inline(always)]
+    fn of_key([a, _, c, _, _, f]: &KeyWords) -> u64 {
+        f & 0xffff | if a | c == 0 { Self::SHORT } else { 0 }
+    }
+
     pub(super) fn new(l3: u8, program: u32) -> Self {
         Self(u64::from(l3 & 0xf) << 16 | u64::from(program) << 32)
     }
@@ -227,35 +239,13 @@ impl Before {
     }
 }
 
-/// No connection.
-const NO_CONNECTION: u32 = u32::MAX;
-
-impl SideCell {
-    fn new() -> Self {
-        Self {
-            key: [const { 0 }; 5].map(AtomicU64::new),
-            tail: AtomicU64::new(0),
-            counts: AtomicU64::new(0),
-            data: [const { 0 }; 3].map(AtomicU64::new),
-        }
-    }
-}
-
 impl Cell {
-    pub(super) fn new() -> Self {
-        Self {
-            inbound: SideCell::new(),
-            sequence: AtomicU32::new(0),
-            epoch: AtomicU32::new(0),
-            deadline: AtomicU64::new(0),
-            connection: AtomicU32::new(NO_CONNECTION),
-            kind: AtomicU32::new(Kind::FREE),
-            links: [const { 0 }; 2].map(AtomicU64::new),
-            sums: PerDirection {
-                inbound: AtomicU32::new(0),
-                outbound: AtomicU32::new(0),
-            },
-            outbound: SideCell::new(),
+    #[inline(always)]
+    fn sums(&self, dir: Direction) -> &AtomicU32 {
+        let [inbound, outbound] = &self.sums;
+        match dir {
+            Direction::In => inbound,
+            Direction::Out => outbound,
         }
     }
 
@@ -291,20 +281,23 @@ impl Cell {
             .store(sequence.wrapping_add(2), Ordering::Release);
     }
 
-    /// Whether packets that go `dir` have this key.
+    /// Whether packets that go `dir` have this key, and their innermost IP header stands at `l3`, if that is said.
     #[inline(always)]
-    pub(super) fn has_key(&self, dir: Direction, key: &KeyWords) -> bool {
+    pub(super) fn has_key(&self, dir: Direction, key: &KeyWords, l3: Option<u8>) -> bool {
         let side = self.side_cell(dir);
-        let [a, b, c, d, e, f] = key;
+        let [a, b, c, d, e, _] = key;
         let [ka, kb, kc, kd, ke] = &side.key;
         // One after the other, so that they need not all be in registers.
         let is = |word: &AtomicU64, of_key: &u64| word.load(Ordering::Relaxed) == *of_key;
+        let (bits, is_at) = match l3 {
+            Some(l3) => (Tail::OF_KEY | Tail::L3, Tail::new(l3, 0).0),
+            None => (Tail::OF_KEY, 0),
+        };
         is(ke, e)
             && is(kd, d)
             && is(kb, b)
-            && is(ka, a)
-            && is(kc, c)
-            && side.tail.load(Ordering::Relaxed) as u16 == *f as u16
+            && side.tail.load(Ordering::Relaxed) & bits == Tail::of_key(key) | is_at
+            && (a | c == 0 || is(ka, a) && is(kc, c))
     }
 
     #[inline(always)]
@@ -318,7 +311,7 @@ impl Cell {
         let Tail(tail) = self.tail(dir);
         Side {
             key: [a, b, c, d, e, tail & 0xffff],
-            tail: Tail(tail & !0xffff),
+            tail: Tail(tail & !Tail::OF_KEY),
             translation: self.translation(dir),
         }
     }
@@ -326,7 +319,7 @@ impl Cell {
     #[inline(always)]
     pub(super) fn translation(&self, dir: Direction) -> Translation {
         let data = self.side_cell(dir).data.each_ref();
-        let sums = self.sums.get(dir).load(Ordering::Relaxed);
+        let sums = self.sums(dir).load(Ordering::Relaxed);
         zerocopy::transmute!(TranslationWords {
             data: data.map(|word| word.load(Ordering::Relaxed).to_ne_bytes()),
             sums: sums.to_ne_bytes(),
@@ -344,10 +337,9 @@ impl Cell {
             word.store(u64::from_ne_bytes(new), Ordering::Relaxed);
         }
         let sums = u32::from_ne_bytes(words.sums);
-        self.sums.get(dir).store(sums, Ordering::Relaxed);
-        let [.., rest] = side.key;
-        cell.tail
-            .store(rest & 0xffff | side.tail.0 & !0xffff, Ordering::Relaxed);
+        self.sums(dir).store(sums, Ordering::Relaxed);
+        let tail = Tail::of_key(&side.key) | side.tail.0 & !Tail::OF_KEY;
+        cell.tail.store(tail, Ordering::Relaxed);
     }
 
     /// To be read before what it vouches for.
@@ -363,13 +355,12 @@ impl Cell {
 
     #[inline(always)]
     pub(super) fn connection(&self) -> Option<u32> {
-        let connection = self.connection.load(Ordering::Relaxed);
-        (connection != NO_CONNECTION).then_some(connection)
+        self.connection.load(Ordering::Relaxed).checked_sub(1)
     }
 
     pub(super) fn set_connection(&self, connection: Option<u32>) {
         self.connection
-            .store(connection.unwrap_or(NO_CONNECTION), Ordering::Relaxed);
+            .store(connection.map_or(0, |number| number + 1), Ordering::Relaxed);
     }
 
     pub(super) fn kind(&self) -> Option<Kind> {
@@ -395,22 +386,28 @@ impl Cell {
         self.deadline.store(deadline.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Moves the deadline from where a packet has found it, unless it has moved since, or would not by enough to be worth a
-    /// write to a line that the other direction reads.
+    /// Moves the deadline from where a packet has found it, which is later than `now`, to a `lifetime` from now, unless it has
+    /// moved since, or would not by enough to be worth a write to a line that the other direction reads.
     #[inline(always)]
-    pub(super) fn prolong(&self, found: Moment, deadline: Moment) {
+    pub(super) fn prolong(&self, found: Moment, now: Moment, lifetime: u64) {
         /// Nanoseconds: about one millisecond.
         const WORTH: u64 = 1 << 20;
-        let (found, deadline) = (found.as_nanos(), deadline.as_nanos());
-        if deadline.wrapping_sub(found).wrapping_add(WORTH) > 2 * WORTH {
-            // The flow may have become another one, whose deadline is another too.
-            let _ = self.deadline.compare_exchange(
-                found,
-                deadline,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+        let left = found.as_nanos().wrapping_sub(now.as_nanos());
+        if lifetime.wrapping_sub(left).wrapping_add(WORTH) > 2 * WORTH {
+            self.move_deadline(found, now.plus_nanos(lifetime));
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn move_deadline(&self, found: Moment, deadline: Moment) {
+        // The flow may have become another one, whose deadline is another too.
+        let _ = self.deadline.compare_exchange(
+            found.as_nanos(),
+            deadline.as_nanos(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
     }
 
     /// Counts a packet; with `alone` set nobody else counts packets of this flow meanwhile.

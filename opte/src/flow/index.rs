@@ -3,9 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use spin::Once;
-
-use super::chunks::boxed;
+use super::flat::{Numbers, zeroed};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// An open-addressing table from 32-bit hashes to non-zero 32-bit values, in many small parts, so that growing one of them
@@ -16,22 +14,29 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// one that is there, and may be shown one that is just going: so a value found is to be checked against its record, and a
 /// value not found is to be looked for again by whoever may change the table.
 pub(super) struct Index {
-    parts: Box<[Part]>,
-    /// Entries of each part: apart from what who looks reads, since they change with every entry.
-    lens: Box<[AtomicU32]>,
+    /// `hash << 32 | value`, or zero. The first line of each part, then the second of each and so on: so growing leaves slots in
+    /// use where they are, and the memory of a table with few entries is at the beginning.
+    slots: Box<[AtomicU64]>,
+    /// Of each part, slots in use less one: a mask of hashes. Zero: none.
+    masks: Numbers,
+    /// Entries of each part.
+    lens: Numbers,
 }
 
-/// Slots of a part, the first few and then as many again each time it grows: growing leaves those in use where they are.
-struct Part {
-    /// `hash << 32 | value`, or zero.
-    segments: [Once<Box<[AtomicU64]>>; SEGMENTS],
-    /// Slots in use less one: a mask of hashes. Zero: none.
-    mask: AtomicU32,
+/// A part that is grown or changed.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    index: &'a Index,
+    number: usize,
+    mask: &'a AtomicU32,
+    len: &'a AtomicU32,
 }
 
+/// Slots of a line of the cache.
+const LINE: usize = 8;
 const FIRST_SLOTS: usize = 16;
-const SEGMENTS: usize = 9;
-const MAX_SLOTS: usize = FIRST_SLOTS << (SEGMENTS - 1);
+const DOUBLINGS: u32 = if cfg!(loom) { 0 } else { 8 };
+const MAX_SLOTS: usize = FIRST_SLOTS << DOUBLINGS;
 
 /// Entries that a part is meant to hold when the table is full: three quarters of its slots.
 const PART_ENTRIES: usize = MAX_SLOTS / 4 * 3;
@@ -41,24 +46,29 @@ const PART_ENTRIES: usize = MAX_SLOTS / 4 * 3;
 pub(super) struct Full;
 
 impl Index {
-    /// A table that is to hold `capacity` entries.
+    /// A table that is to hold `capacity` entries. Without memory for it, it holds none.
     pub(super) fn new(capacity: usize) -> Self {
-        let parts = capacity.div_ceil(PART_ENTRIES).max(1);
+        let mut parts = capacity.div_ceil(PART_ENTRIES).max(1);
+        let slots = zeroed(parts * MAX_SLOTS);
+        if slots.len() < parts * MAX_SLOTS {
+            parts = 0;
+        }
         Self {
-            parts: (0..parts).map(|_| Part::new()).collect(),
-            lens: (0..parts).map(|_| AtomicU32::new(0)).collect(),
+            slots,
+            masks: zeroed(parts),
+            lens: zeroed(parts),
         }
     }
 
     /// The first value under `hash` of which `is_it` says yes.
     #[inline(always)]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let part = self.part(hash)?;
-        let mask = part.mask.load(Ordering::Acquire) as usize;
+        let part = self.part_of(hash);
+        let mask = self.masks.get(part)?.load(Ordering::Acquire) as usize;
         let home = hash as usize & mask;
         let mut at = home;
         loop {
-            let slot = part.slot(at)?.load(Ordering::Acquire);
+            let slot = self.slot(part, at)?.load(Ordering::Acquire);
             if slot == 0 {
                 return None;
             }
@@ -72,101 +82,79 @@ impl Index {
         }
     }
 
-    /// What stands first under `hash`, if it is under `hash`: most often what [`Index::find`] will give.
-    #[inline(always)]
-    pub(super) fn first(&self, hash: u32) -> Option<u32> {
-        let part = self.part(hash)?;
-        let mask = part.mask.load(Ordering::Acquire) as usize;
-        let slot = part.slot(hash as usize & mask)?.load(Ordering::Acquire);
-        ((slot >> 32) as u32 == hash).then_some(slot as u32)
-    }
-
     /// Makes room for another entry under `hash`, and says how many bytes that took, which `may_grow` was asked for.
     pub(super) fn reserve(
         &self,
         hash: u32,
         may_grow: impl FnOnce(usize) -> bool,
     ) -> Result<usize, Full> {
-        let (part, len) = self.part_and_len(hash).ok_or(Full)?;
-        part.reserve(len.load(Ordering::Relaxed) as usize, may_grow)
+        self.part(hash).ok_or(Full)?.reserve(may_grow)
     }
 
     /// Adds a value, for which there is room. Nothing may have it under this hash.
     pub(super) fn insert(&self, hash: u32, value: u32) {
-        if let Some((part, len)) = self.part_and_len(hash) {
+        if let Some(part) = self.part(hash) {
             part.put(entry_of(hash, value));
-            len.store(len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            part.len.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Takes a value out, if it is there.
     pub(super) fn remove(&self, hash: u32, value: u32) {
-        if let Some((part, len)) = self.part_and_len(hash)
-            && part.remove(entry_of(hash, value))
-        {
-            len.store(len.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        if let Some(part) = self.part(hash) {
+            part.remove(entry_of(hash, value));
         }
     }
 
     /// Bytes of an empty table.
     pub(super) fn own_bytes(&self) -> usize {
-        size_of_val(&*self.parts) + size_of_val(&*self.lens)
-    }
-
-    #[inline(always)]
-    fn part(&self, hash: u32) -> Option<&Part> {
-        self.parts.get(self.part_number(hash))
-    }
-
-    /// For the one who changes it.
-    fn part_and_len(&self, hash: u32) -> Option<(&Part, &AtomicU32)> {
-        let number = self.part_number(hash);
-        self.parts.get(number).zip(self.lens.get(number))
+        size_of_val(&*self.masks) + size_of_val(&*self.lens)
     }
 
     /// The parts are told apart by the upper bits of a hash, the slots by the lower ones.
     #[inline(always)]
-    fn part_number(&self, hash: u32) -> usize {
-        ((u64::from(hash) * self.parts.len() as u64) >> 32) as usize
-    }
-}
-
-impl Part {
-    fn new() -> Self {
-        Self {
-            segments: [const { Once::new() }; SEGMENTS],
-            mask: AtomicU32::new(0),
-        }
+    fn part_of(&self, hash: u32) -> usize {
+        ((u64::from(hash) * self.masks.len() as u64) >> 32) as usize
     }
 
     #[inline(always)]
-    fn slot(&self, at: usize) -> Option<&AtomicU64> {
-        // Segment 0 has slots 0..16, segment 1 16..32, segment 2 32..64 and so on.
-        let log = (at | (FIRST_SLOTS / 2)).ilog2();
-        let (segment, from) = if at < FIRST_SLOTS {
-            (0, 0)
-        } else {
-            ((log - FIRST_SLOTS.ilog2() + 1) as usize, 1 << log)
-        };
-        self.segments.get(segment)?.get()?.get(at - from)
+    fn slot(&self, part: usize, at: usize) -> Option<&AtomicU64> {
+        let line = at / LINE * self.masks.len() + part;
+        self.slots.get(line * LINE + at % LINE)
     }
 
-    fn slots(&self) -> usize {
+    fn part(&self, hash: u32) -> Option<Part<'_>> {
+        let number = self.part_of(hash);
+        Some(Part {
+            index: self,
+            number,
+            mask: self.masks.get(number)?,
+            len: self.lens.get(number)?,
+        })
+    }
+}
+
+impl<'a> Part<'a> {
+    fn slot(self, at: usize) -> Option<&'a AtomicU64> {
+        self.index.slot(self.number, at)
+    }
+
+    fn slots(self) -> usize {
         match self.mask.load(Ordering::Relaxed) {
             0 => 0,
             mask => mask as usize + 1,
         }
     }
 
-    /// Makes room for one more entry than the `len` there are, so that an eighth of the slots stays free.
-    fn reserve(&self, len: usize, may_grow: impl FnOnce(usize) -> bool) -> Result<usize, Full> {
-        let slots = self.slots();
+    /// Makes room for one more entry, so that an eighth of the slots stays free.
+    fn reserve(self, may_grow: impl FnOnce(usize) -> bool) -> Result<usize, Full> {
+        let (len, slots) = (self.len.load(Ordering::Relaxed) as usize, self.slots());
         let fits = |limit: usize| len < limit;
         if fits(slots / 4 * 3) {
             return Ok(0);
         }
         let added = slots.max(FIRST_SLOTS) * size_of::<AtomicU64>();
-        let grown = may_grow(added).then(|| self.grow(len, slots)).flatten();
+        let grown = may_grow(added).then(|| self.grow(slots)).flatten();
         match grown {
             Some(()) => Ok(added),
             // What is there may be filled further, as long as searches end.
@@ -176,43 +164,32 @@ impl Part {
     }
 
     /// Doubles the slots. Meanwhile entries may be missed.
-    fn grow(&self, len: usize, slots: usize) -> Option<()> {
-        let segment = match slots {
-            0 => 0,
-            _ => (slots.ilog2() - FIRST_SLOTS.ilog2() + 1) as usize,
-        };
-        let place = self.segments.get(segment)?;
+    fn grow(self, slots: usize) -> Option<()> {
         let added = slots.max(FIRST_SLOTS);
+        if slots + added > MAX_SLOTS {
+            return None;
+        }
         let mut entries = Vec::new();
-        entries.try_reserve_exact(len).ok()?;
-        let fresh = boxed(added, || AtomicU64::new(0))?;
-        place.call_once(|| fresh);
-        let in_use = self.segments.iter().take(segment).filter_map(Once::get);
-        for slot in in_use.flat_map(|slots| slots.iter()) {
-            let entry = slot.load(Ordering::Relaxed);
-            if entry != 0 {
-                entries.push(entry);
-                slot.store(0, Ordering::Relaxed);
+        entries
+            .try_reserve_exact(self.len.load(Ordering::Relaxed) as usize)
+            .ok()?;
+        for at in 0..slots {
+            if let Some(slot) = self.slot(at) {
+                let entry = slot.load(Ordering::Relaxed);
+                if entry != 0 {
+                    entries.push(entry);
+                    slot.store(0, Ordering::Relaxed);
+                }
             }
         }
         self.mask
             .store((slots + added - 1) as u32, Ordering::Release);
-        // Half of them have their home in what was added, and most find it free there.
-        let added = place.get()?;
-        for entry in entries {
-            let at = (home(entry) & (slots + added.len() - 1)).checked_sub(slots);
-            match at.and_then(|at| added.get(at)) {
-                Some(slot) if slot.load(Ordering::Relaxed) == 0 => {
-                    slot.store(entry, Ordering::Release);
-                }
-                _ => self.put(entry),
-            }
-        }
+        entries.into_iter().for_each(|entry| self.put(entry));
         Some(())
     }
 
     /// There is a free slot.
-    fn put(&self, entry: u64) {
+    fn put(self, entry: u64) {
         let mask = self.mask.load(Ordering::Relaxed) as usize;
         let mut at = home(entry) & mask;
         while let Some(slot) = self.slot(at) {
@@ -225,17 +202,17 @@ impl Part {
         }
     }
 
-    /// Says whether it was there.
-    fn remove(&self, entry: u64) -> bool {
+    fn remove(self, entry: u64) {
         let mask = self.mask.load(Ordering::Relaxed) as usize;
         let mut hole = home(entry) & mask;
         loop {
             match self.get(hole) {
-                0 => return false,
+                0 => return,
                 there if there == entry => break,
                 _ => hole = (hole + 1) & mask,
             }
         }
+        self.len.fetch_sub(1, Ordering::Relaxed);
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
@@ -252,14 +229,13 @@ impl Part {
             }
         }
         self.set(hole, 0);
-        true
     }
 
-    fn get(&self, at: usize) -> u64 {
+    fn get(self, at: usize) -> u64 {
         self.slot(at).map_or(0, |slot| slot.load(Ordering::Relaxed))
     }
 
-    fn set(&self, at: usize, entry: u64) {
+    fn set(self, at: usize, entry: u64) {
         if let Some(slot) = self.slot(at) {
             slot.store(entry, Ordering::Release);
         }

@@ -1,7 +1,6 @@
-//! Doubly linked lists through the cells of flows: joining and leaving take constant time and no memory.
+//! Doubly linked lists through the links of records: joining and leaving take constant time and no memory.
 
-use super::cell::Cell;
-use super::chunks::Chunks;
+use super::flat::{Flat, Links};
 use crate::sync::atomic::Ordering;
 
 /// No record.
@@ -16,7 +15,7 @@ pub(super) struct List<const L: usize> {
 
 /// A record's place in one list.
 #[derive(Clone, Copy)]
-struct Links {
+struct Neighbours {
     prev: u32,
     next: u32,
 }
@@ -32,47 +31,47 @@ impl<const L: usize> List<L> {
     }
 
     /// Adds a record that is in no list of this number.
-    pub(super) fn push_back(&mut self, cells: &Chunks<Cell>, id: u32) {
-        let links = Links {
+    pub(super) fn push_back(&mut self, links: &Flat<Links>, id: u32) {
+        let between = Neighbours {
             prev: self.tail,
             next: NIL,
         };
-        Self::set(cells, id, |old| *old = links);
-        if !Self::set(cells, self.tail, |tail| tail.next = id) {
+        Self::set(links, id, |old| *old = between);
+        if !Self::set(links, self.tail, |tail| tail.next = id) {
             self.head = id;
         }
         self.tail = id;
     }
 
     /// Takes a record of this list out.
-    pub(super) fn remove(&mut self, cells: &Chunks<Cell>, id: u32) {
-        let mut links = Links {
+    pub(super) fn remove(&mut self, links: &Flat<Links>, id: u32) {
+        let mut between = Neighbours {
             prev: NIL,
             next: NIL,
         };
-        Self::set(cells, id, |old| core::mem::swap(old, &mut links));
-        let Links { prev, next } = links;
-        if !Self::set(cells, prev, |record| record.next = next) {
+        Self::set(links, id, |old| core::mem::swap(old, &mut between));
+        let Neighbours { prev, next } = between;
+        if !Self::set(links, prev, |record| record.next = next) {
             self.head = next;
         }
-        if !Self::set(cells, next, |record| record.prev = prev) {
+        if !Self::set(links, next, |record| record.prev = prev) {
             self.tail = prev;
         }
     }
 
     /// Changes the links of a record; says whether there is one.
-    fn set(cells: &Chunks<Cell>, id: u32, change: impl FnOnce(&mut Links)) -> bool {
-        let Some(word) = cells.get(id).and_then(|cell| cell.links.get(L)) else {
+    fn set(links: &Flat<Links>, id: u32, change: impl FnOnce(&mut Neighbours)) -> bool {
+        let Some(word) = links.get(id).and_then(|Links(all)| all.get(L)) else {
             return false;
         };
         let both = word.load(Ordering::Relaxed);
-        let mut links = Links {
+        let mut between = Neighbours {
             prev: both as u32,
             next: (both >> 32) as u32,
         };
-        change(&mut links);
+        change(&mut between);
         word.store(
-            u64::from(links.prev) | u64::from(links.next) << 32,
+            u64::from(between.prev) | u64::from(between.next) << 32,
             Ordering::Relaxed,
         );
         true

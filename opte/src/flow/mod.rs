@@ -9,6 +9,7 @@
 
 mod cell;
 mod chunks;
+mod flat;
 pub mod hash;
 mod index;
 pub mod key;

@@ -42,7 +42,7 @@ impl Table {
         index.reserve(HASH, |_| true).unwrap();
         Self {
             index,
-            cell: Cell::new(),
+            cell: Cell::default(),
         }
     }
 
@@ -75,7 +75,7 @@ impl Table {
         let mut sequence = 0;
         self.index.find(HASH, |_| {
             sequence = self.cell.sequence();
-            self.cell.has_key(DIR, &key(number))
+            self.cell.has_key(DIR, &key(number), None)
         })?;
         let epoch = self.cell.epoch();
         let tail = self.cell.tail(DIR);
@@ -138,7 +138,7 @@ fn a_generation_comes_with_its_decisions() {
         let mut sequence = 0;
         let found = table.index.find(HASH, |_| {
             sequence = table.cell.sequence();
-            table.cell.has_key(DIR, &key(1))
+            table.cell.has_key(DIR, &key(1), None)
         });
         assert_eq!(found, Some(VALUE));
         let epoch = table.cell.epoch();

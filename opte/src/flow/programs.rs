@@ -14,7 +14,11 @@ use crate::sync::Apart;
 
 /// Programs that packets find without a lock, by number. They stay as long as the table: they are without what is a flow's own,
 /// so there are few, as many as ways that flows go, and the same ones come back.
-pub(super) struct Programs(Chunks<Once<One>>);
+pub(super) struct Programs {
+    /// Those of the lowest numbers, most often all there are.
+    first: Box<[Once<One>; FIRST as usize]>,
+    others: Chunks<Once<One>>,
+}
 
 /// One program on the heap. An array, since only slices can be told that there is no memory for them. Every packet of its flows
 /// reads it, so nothing stands beside it that new flows write.
@@ -22,19 +26,36 @@ type One = Box<[Apart<Bound>; 1]>;
 
 /// How many are kept so. Flows with yet other programs are served by whoever holds the port's lock.
 const KEPT: u32 = 1 << 14;
+const FIRST: u32 = 64;
 
 impl Programs {
     pub(super) fn new() -> Self {
-        Self(Chunks::new(KEPT))
+        Self {
+            first: Box::new([const { Once::new() }; FIRST as usize]),
+            others: Chunks::new(KEPT),
+        }
     }
 
     #[inline(always)]
     pub(super) fn get(&self, number: u32) -> Option<&Bound> {
-        self.0.get(number)?.get()?.first().map(|one| &**one)
+        self.place(number)?.get()?.first().map(|one| &**one)
     }
 
     pub(super) fn own_bytes(&self) -> usize {
-        self.0.own_bytes()
+        size_of_val(&*self.first) + self.others.own_bytes()
+    }
+
+    #[inline(always)]
+    fn place(&self, number: u32) -> Option<&Once<One>> {
+        match self.first.get(number as usize) {
+            Some(place) => Some(place),
+            None => self.other(number),
+        }
+    }
+
+    #[inline(never)]
+    fn other(&self, number: u32) -> Option<&Once<One>> {
+        self.others.get(number)
     }
 }
 
@@ -208,11 +229,11 @@ impl Interner {
             return None;
         }
         self.kept.try_reserve(1).ok()?;
-        let place = match programs.0.get(number) {
+        let place = match programs.place(number) {
             Some(place) => place,
             None => {
-                programs.0.grow(number, Once::new)?;
-                programs.0.get(number)?
+                programs.others.grow(number, Once::new)?;
+                programs.place(number)?
             }
         };
         let kept = one(template)?;

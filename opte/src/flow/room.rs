@@ -2,10 +2,11 @@
 
 use super::cell::Cell;
 use super::chunks::{CHUNK, Chunks, boxed};
+use super::flat::{Flat, Links};
 use super::list::List;
 use super::quota::Beginner;
 use super::record::Decisions;
-use super::store::Tracked;
+use super::store::{FlowStore, Tracked};
 use super::table::{FlowTable, NONE};
 use crate::network::Network;
 use crate::sync::SpinLock;
@@ -147,8 +148,9 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// Bytes of a chunk of records.
-    const CHUNK_BYTES: usize =
-        Chunks::<Cell>::CHUNK_BYTES + CHUNK as usize * size_of::<Decisions<N>>();
+    const CHUNK_BYTES: usize = Flat::<Cell>::CHUNK_BYTES
+        + Flat::<Links>::CHUNK_BYTES
+        + CHUNK as usize * size_of::<Decisions<N>>();
 
     fn may_take(&self, bytes: usize) -> bool {
         self.bytes() + bytes <= self.max_bytes
@@ -163,17 +165,13 @@ impl<N: Network> FlowTable<N> {
         let Some(decisions) = boxed(CHUNK as usize, Decisions::new) else {
             return false;
         };
-        let Some(ids) = self.store.cells.grow(self.end, Cell::new) else {
-            return false;
-        };
+        let ids = self.store.cells.chunk(self.end);
         self.decisions.push(decisions);
         self.bytes += Self::CHUNK_BYTES;
         self.end = ids.end.min(self.capacity);
         for id in (ids.start..self.end).rev() {
-            if let Some(cell) = self.store.cells.get(id) {
-                set_next_free(cell, self.free);
-                self.free = id;
-            }
+            set_next_free(&self.store, id, self.free);
+            self.free = id;
         }
         true
     }
@@ -202,12 +200,15 @@ impl<N: Network> FlowTable<N> {
 }
 
 /// The number of the free record behind this one.
-pub(super) fn next_free(cell: &Cell) -> u32 {
-    let [first, _] = &cell.links;
-    first.load(Ordering::Relaxed) as u32
+pub(super) fn next_free(store: &FlowStore, id: u32) -> u32 {
+    let links = store.links.get(id);
+    links.map_or(NONE, |Links([first, _])| {
+        first.load(Ordering::Relaxed) as u32
+    })
 }
 
-pub(super) fn set_next_free(cell: &Cell, next: u32) {
-    let [first, _] = &cell.links;
-    first.store(u64::from(next), Ordering::Relaxed);
+pub(super) fn set_next_free(store: &FlowStore, id: u32, next: u32) {
+    if let Some(Links([first, _])) = store.links.get(id) {
+        first.store(u64::from(next), Ordering::Relaxed);
+    }
 }

@@ -5,6 +5,7 @@ use opte_headers::program::{Bound, Translation};
 
 use super::cell::{Cell, KeyWords};
 use super::chunks::Chunks;
+use super::flat::{Flat, Links};
 use super::hash::HashSeed;
 use super::index::Index;
 use super::programs::Programs;
@@ -25,7 +26,8 @@ use crate::{Direction, DropReason};
 /// On cache lines of its own: every packet reads it, and who changes the table counts references to it.
 #[repr(align(128))]
 pub(crate) struct FlowStore {
-    pub(super) cells: Chunks<Cell>,
+    pub(super) cells: Flat<Cell>,
+    pub(super) links: Flat<Links>,
     pub(super) connections: Chunks<SpinLock<Tracked>>,
     pub(super) index: Index,
     pub(super) programs: Programs,
@@ -80,7 +82,8 @@ impl FlowStore {
     /// An empty store for this many flows.
     pub(super) fn new(seed: HashSeed, limit: u32, timeouts: &Timeouts) -> Self {
         Self {
-            cells: Chunks::new(limit),
+            cells: Flat::new(limit),
+            links: Flat::new(limit),
             connections: Chunks::new(limit),
             index: Index::new(limit as usize * 2),
             programs: Programs::new(),
@@ -91,10 +94,7 @@ impl FlowStore {
 
     /// Bytes of an empty store.
     pub(super) fn own_bytes(&self) -> usize {
-        self.cells.own_bytes()
-            + self.connections.own_bytes()
-            + self.index.own_bytes()
-            + self.programs.own_bytes()
+        self.connections.own_bytes() + self.index.own_bytes() + self.programs.own_bytes()
     }
 
     /// The hash under which flows of this key are found.
@@ -106,34 +106,24 @@ impl FlowStore {
     /// The flow whose packets that go `dir` have this key.
     #[inline(always)]
     pub(crate) fn find(&self, dir: Direction, hash: u32, key: &KeyWords) -> Option<Found<'_>> {
-        let mut found = None;
-        self.index.find(hash, |value| {
-            found = self.is_of(value, dir, key);
-            found.is_some()
-        })?;
-        found
+        self.find_at(dir, hash, key, None)
     }
 
-    /// Brings what [`FlowStore::find`] will look at nearer, for a packet that will be looked up a little later. Says the value
-    /// that stands first under its hash.
+    /// As [`FlowStore::find`]; none too if the innermost IP header of the flow's packets does not stand at `l3`, if that is said.
     #[inline(always)]
-    pub(crate) fn first(&self, hash: u32) -> Option<u32> {
-        self.index.first(hash)
-    }
-
-    /// As [`FlowStore::find`], given what [`FlowStore::first`] said.
-    #[inline(always)]
-    pub(crate) fn find_from(
+    pub(crate) fn find_at(
         &self,
-        first: Option<u32>,
         dir: Direction,
         hash: u32,
         key: &KeyWords,
+        l3: Option<u8>,
     ) -> Option<Found<'_>> {
-        match first.and_then(|value| self.is_of(value, dir, key)) {
-            Some(found) => Some(found),
-            None => self.find(dir, hash, key),
-        }
+        let mut found = None;
+        self.index.find(hash, |value| {
+            found = self.is_of(value, dir, key, l3);
+            found.is_some()
+        })?;
+        found
     }
 
     /// A packet that [`FlowStore::find`] found a flow for. `others` gives the programs that are not found without the port's
@@ -201,7 +191,7 @@ impl FlowStore {
         }
         if settled && kind.is_prolonged() {
             let lifetime = self.lifetimes.of_number(kind.class());
-            cell.prolong(deadline, now.plus_nanos(lifetime));
+            cell.prolong(deadline, now, lifetime);
         }
         Passing::Pass {
             program,
@@ -212,25 +202,30 @@ impl FlowStore {
 
     /// A packet that [`FlowStore::find`] found a flow for, if nothing that is known of the flow changes but numbers: a datagram
     /// that is not the first, or a segment of an established connection that acknowledges and does no more. It is counted.
-    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `passer.l3` is the frame's anchor. Gives the program, by
-    /// its number too, and what the flow adds to it.
+    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `packet` is its direction, its time and its length, and `gate`
+    /// the word of the port's gate; the flow was found by the frame's anchor. Gives the program, by its number too, and what
+    /// the flow adds to it.
     #[inline(always)]
     pub(crate) fn go_on(
         &self,
         found: Found<'_>,
-        passer: Passer,
+        packet: (Direction, Moment, usize),
+        gate: u64,
         parsed: &Parsed,
         frame: &[u8],
     ) -> Option<(&Bound, Translation, u32)> {
-        let Passer { dir, now, len, .. } = passer;
+        let (dir, now, len) = packet;
         let cell = found.cell;
-        let decided = cell.epoch();
-        let (tail, deadline) = (cell.tail(dir), cell.deadline());
-        let kind = cell.kind_word();
-        if decided != passer.epoch || deadline <= now || tail.l3() != passer.l3 {
+        if u64::from(cell.epoch()) != gate {
             return None;
         }
-        let program = self.programs.get(tail.program())?;
+        let deadline = cell.deadline();
+        if deadline <= now {
+            return None;
+        }
+        let kind = cell.kind_word();
+        let number = cell.tail(dir).program();
+        let program = self.programs.get(number)?;
         let translation = cell.translation(dir);
         if kind.is(Class::TcpEstablished) {
             let mut tracked = self.connections.get(cell.connection()?)?.lock();
@@ -247,9 +242,8 @@ impl FlowStore {
             }
             cell.count_another(dir, len, false)?;
         }
-        let lifetime = self.lifetimes.of_number(kind.class());
-        cell.prolong(deadline, now.plus_nanos(lifetime));
-        Some((program, translation, tail.program()))
+        cell.prolong(deadline, now, self.lifetimes.of_number(kind.class()));
+        Some((program, translation, number))
     }
 
     /// The program of this number, if packets find it without the port's lock.
@@ -260,11 +254,17 @@ impl FlowStore {
 
     /// The record of a value of the index, if packets that go `dir` have this key.
     #[inline(always)]
-    fn is_of(&self, value: u32, dir: Direction, key: &KeyWords) -> Option<Found<'_>> {
+    fn is_of(
+        &self,
+        value: u32,
+        dir: Direction,
+        key: &KeyWords,
+        l3: Option<u8>,
+    ) -> Option<Found<'_>> {
         let (id, of) = of_value(value);
         let cell = self.cells.get(id)?;
         let sequence = cell.sequence();
-        (of == dir && cell.has_key(dir, key)).then_some(Found { cell, id, sequence })
+        (of == dir && cell.has_key(dir, key, l3)).then_some(Found { cell, id, sequence })
     }
 }
 

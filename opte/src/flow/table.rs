@@ -153,6 +153,9 @@ impl<N: Network> FlowTable<N> {
     pub(crate) fn new(seed: HashSeed, limits: Limits, timeouts: &Timeouts) -> Self {
         let limit = limits.flows.get().min(MAX_FLOWS);
         let store = FlowStore::new(seed, limit, timeouts);
+        let limit = limit
+            .min(store.cells.capacity())
+            .min(store.links.capacity());
         let quotas = Quotas::new(limit);
         Self {
             bytes: store.own_bytes() + quotas.own_bytes(),
@@ -293,12 +296,12 @@ impl<N: Network> FlowTable<N> {
             self.reserve(&store, back.hash)?;
             Some((back.hash, self.side_of(&store, back)?))
         });
-        self.free = room::next_free(cell);
+        self.free = room::next_free(&store, id);
         self.flows += 1;
         *self.begun.get_mut(new.first) += 1;
         let class = Class::of_flow(new.proto, new.connection.as_ref(), false);
         let deadline = now.plus_nanos(store.lifetimes.of(class));
-        let timer_slot = self.wheel.insert(&store.cells, id, now, deadline);
+        let timer_slot = self.wheel.insert(&store.links, id, now, deadline);
         cell.write(|cell| {
             let key = new.back.as_ref().map_or(new.forward.key, |back| back.key);
             cell.set_side(new.first, &forward);
@@ -492,7 +495,7 @@ impl<N: Network> FlowTable<N> {
         }
         let forward = N::Key::from_words(cell.side(kind.first).key);
         self.discharge(Beginner::of(kind.first, &forward));
-        self.wheel.remove(&store.cells, id, kind.timer_slot);
+        self.wheel.remove(&store.links, id, kind.timer_slot);
         self.leave_rank(id, kind.class);
         self.set_decisions(id, Decisions::new());
         for dir in Direction::BOTH {
@@ -516,7 +519,7 @@ impl<N: Network> FlowTable<N> {
         self.revoked_connections -= u32::from(revoked && connection.is_some());
         self.give_connection(connection);
         self.counted.remove(&id);
-        room::set_next_free(cell, self.free);
+        room::set_next_free(&store, id, self.free);
         self.free = id;
         self.flows -= 1;
         Some(())
@@ -636,10 +639,10 @@ impl<N: Network> FlowTable<N> {
     }
 
     pub(super) fn set_timer(&mut self, id: u32, slot: u16, now: Moment, deadline: Moment) {
-        let cells = &self.store.cells;
-        self.wheel.remove(cells, id, slot);
-        let timer_slot = self.wheel.insert(cells, id, now, deadline);
-        if let Some(cell) = cells.get(id)
+        let store = &self.store;
+        self.wheel.remove(&store.links, id, slot);
+        let timer_slot = self.wheel.insert(&store.links, id, now, deadline);
+        if let Some(cell) = store.cells.get(id)
             && let Some(kind) = cell.kind()
         {
             cell.set_kind(Some(Kind { timer_slot, ..kind }));
@@ -674,13 +677,13 @@ impl<N: Network> FlowTable<N> {
 
     pub(super) fn join_rank(&mut self, id: u32, class: Class) {
         if let Some(rank) = class.rank().and_then(|rank| self.ranks.get_mut(rank)) {
-            rank.push_back(&self.store.cells, id);
+            rank.push_back(&self.store.links, id);
         }
     }
 
     pub(super) fn leave_rank(&mut self, id: u32, class: Class) {
         if let Some(rank) = class.rank().and_then(|rank| self.ranks.get_mut(rank)) {
-            rank.remove(&self.store.cells, id);
+            rank.remove(&self.store.links, id);
         }
     }
 }

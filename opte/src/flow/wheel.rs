@@ -1,7 +1,6 @@
 //! The timing wheel: which flows may have expired, without looking at the others.
 
-use super::cell::Cell;
-use super::chunks::Chunks;
+use super::flat::{Flat, Links};
 use super::list::List;
 use crate::time::Moment;
 
@@ -34,7 +33,7 @@ impl Wheel {
     /// Enters a record that is to be looked at once `deadline` has passed; says the slot it is in.
     pub(super) fn insert(
         &mut self,
-        cells: &Chunks<Cell>,
+        links: &Flat<Links>,
         id: u32,
         now: Moment,
         deadline: Moment,
@@ -46,16 +45,16 @@ impl Wheel {
         let due = (tick(deadline) + 1).clamp(self.cursor + 1, self.cursor + SLOTS as u64 - 1);
         let slot = due % SLOTS as u64;
         if let Some(list) = self.slots.get_mut(slot as usize) {
-            list.push_back(cells, id);
+            list.push_back(links, id);
             self.len += 1;
         }
         slot as u16
     }
 
     /// Takes out a record that is in `slot`.
-    pub(super) fn remove(&mut self, cells: &Chunks<Cell>, id: u32, slot: u16) {
+    pub(super) fn remove(&mut self, links: &Flat<Links>, id: u32, slot: u16) {
         if let Some(list) = self.slots.get_mut(usize::from(slot)) {
-            list.remove(cells, id);
+            list.remove(links, id);
             self.len -= 1;
         }
     }

@@ -11,7 +11,7 @@ use super::options::Built;
 use super::worker::Places;
 use super::{Inner, MAX_LAYERS, Port, PortError, PortState};
 use crate::direction::PerDirection;
-use crate::epoch::Epoch;
+use crate::epoch::{Epoch, Gate};
 use crate::flow::{FlowTable, HashSeed, Timeouts};
 use crate::fragment::{FragmentLimits, FragmentTable};
 use crate::layer::Layer;
@@ -207,6 +207,10 @@ impl<N: Network> PortBuilder<N> {
     pub fn build(self) -> Port<N> {
         let seed = HashSeed::draw(&*self.random);
         let flows = FlowTable::new(seed, self.limits, &self.timeouts);
+        let gate = Arc::new(Gate::new());
+        for epoch in &self.followed {
+            epoch.bump_too(&gate);
+        }
         let port = Port {
             name: self.name,
             network: self.network,
@@ -224,9 +228,8 @@ impl<N: Network> PortBuilder<N> {
                 errors: self.errors,
             },
             path_mtu: AtomicU32::new(u32::MAX),
-            followed: self.followed,
             state: AtomicU8::new(PortState::Ready as u8),
-            changes: AtomicU32::new(0),
+            gate,
             starts: AtomicU32::new(0),
             flows: Arc::clone(flows.store()),
             places: Places::new(),

@@ -4,10 +4,10 @@
 //! None of it is anything that flows differ by. What every packet is asked for costs some loads and comparisons; whatever has to
 //! be done is done apart.
 
-use opte_headers::IpProtocol;
 use opte_headers::checksum::Sum;
 use opte_headers::frame::{Fragment, HeaderKind, KeyKind, Parsed};
 use opte_headers::program::Sums;
+use opte_headers::{Ethertype, IpProtocol};
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
@@ -198,7 +198,7 @@ impl<N: Network> Port<N> {
         let l3 = parsed.l3_start();
         let ip = frame.get(l3..l3 + 9)?;
         let &[first, second, _, _, _, _, _, v6, v4] = ip.first_chunk::<9>()?;
-        let (class, hops) = if first >> 4 == 6 {
+        let (class, hops) = if parsed.ethertype() == Ethertype::IPV6 {
             (first << 4 | second >> 4, v6)
         } else {
             (second, v4)

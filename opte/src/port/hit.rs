@@ -5,9 +5,9 @@ use opte_headers::program::{Bound, Translation};
 
 use super::process::{Arrival, entropy};
 use super::{Port, PortState, Verdict, Worker};
-use crate::flow::{Found, Passer, Passing};
+use crate::flow::{Found, Key, Passer, Passing};
 use crate::network::Network;
-use crate::packet::{Offload, Packet};
+use crate::packet::Packet;
 use crate::time::Moment;
 use crate::traffic_class;
 use crate::{Direction, DropReason};
@@ -18,86 +18,64 @@ pub(super) struct Going<'a> {
     /// The number of the program.
     pub(super) number: u32,
     pub(super) translation: Translation,
-    /// The traffic class that a tunnel is to know of.
-    class: u8,
 }
 
 impl<N: Network> Worker<'_, N> {
-    /// What is done with a packet as nearly all of known flows are: nothing about it is to be looked after, and nothing that is
-    /// known of its flow changes but numbers. None, and nothing done, of any other: [`Worker::arrived`] is for all. It is counted
-    /// by its flow.
+    /// A packet as nearly all are: of a known flow, nothing about it is to be looked after, and nothing that is known of its
+    /// flow changes but numbers. None, and nothing done, of any other, with the hash of its key and whether its flow was found:
+    /// [`Worker::long`] is for all. What the port's gate says of `seen_to` does not matter.
     #[inline(always)]
-    pub(super) fn going(
+    pub(super) fn short(
         &self,
-        found: Found<'_>,
         (dir, now): (Direction, Moment),
-        parsed: &Parsed,
-        frame: &[u8],
-        offload: Offload,
-    ) -> Option<Going<'_>> {
-        if !self.port.is_open() {
-            return None;
-        }
-        self.admitted(found, (dir, now), parsed, frame, offload)
-    }
-
-    /// As [`Worker::going`], of a packet that the port takes.
-    #[inline(always)]
-    pub(super) fn admitted(
-        &self,
-        found: Found<'_>,
-        (dir, now): (Direction, Moment),
-        parsed: &Parsed,
-        frame: &[u8],
-        offload: Offload,
-    ) -> Option<Going<'_>> {
-        let port = self.port;
-        if parsed.fragment != Fragment::No {
-            return None;
-        }
-        let class = port.class_of_usual(dir, parsed, frame, offload)?;
-        let passer = Passer {
-            dir,
-            now,
-            epoch: port.epoch(),
-            l3: parsed.offsets.anchor(),
-            len: frame.len(),
-        };
-        let (program, translation, number) = port.flows.go_on(found, passer, parsed, frame)?;
-        Some(Going {
-            program,
-            number,
-            translation,
-            class,
-        })
-    }
-
-    /// Does what [`Worker::going`] said.
-    #[inline(always)]
-    pub(super) fn goes(
-        &self,
-        going: Going<'_>,
-        (dir, hash): (Direction, u32),
+        seen_to: u64,
         parsed: &Parsed,
         packet: &mut Packet<'_>,
-    ) -> Verdict {
-        if dir == Direction::Out
-            && packet.may_stay()
-            && going.program.local_tunnel().is_some()
-            && let Some(verdict) = self.stays(&going, hash, parsed, packet)
-        {
-            return verdict;
+    ) -> Result<Verdict, (u32, bool)> {
+        let port = self.port;
+        let frame = packet.frame();
+        let words = port.network.key(dir, parsed, frame).words();
+        let hash = port.flows.hash(words);
+        let anchor = parsed.offsets.anchor();
+        let found = port.flows.find_at(dir, hash, &words, Some(anchor));
+        let Some(found) = found else {
+            return Err((hash, false));
+        };
+        let class = port.class_of_usual(dir, parsed, frame, packet.offload);
+        let Some(class) = class.filter(|_| parsed.fragment == Fragment::No) else {
+            return Err((hash, true));
+        };
+        let (start, len) = (packet.head_room(), frame.len());
+        let gate = port.gate.word() & !seen_to;
+        let gone = port
+            .flows
+            .go_on(found, (dir, now, len), gate, parsed, frame);
+        let Some((program, translation, number)) = gone else {
+            return Err((hash, true));
+        };
+        if dir == Direction::Out && packet.may_stay() && program.local_tunnel().is_some() {
+            // A copy: where the packet does not stay, what is known of it need not be in memory.
+            let (copy, going) = (
+                *parsed,
+                Going {
+                    program,
+                    number,
+                    translation,
+                },
+            );
+            if let Some(verdict) = self.stays(&going, hash, &copy, packet) {
+                return Ok(verdict);
+            }
         }
-        let (start, len) = (packet.head_room(), packet.len());
-        let applied = packet.apply_bound(going.program, &going.translation, parsed, entropy(hash));
+        let applied = packet.apply_bound(program, &translation, parsed, entropy(hash));
         if applied.is_err() {
-            return self.lost(dir);
+            return Ok(self.lost(dir));
         }
-        if going.class != 0 && packet.head_room() < start {
-            traffic_class::encapsulated(self.port.dscp(), going.class, packet);
+        if class != 0 && packet.head_room() < start {
+            traffic_class::encapsulated(port.dscp(), class, packet);
         }
         self.counts.hit(dir, len);
-        Verdict::Forward { hash }
+        Ok(Verdict::Forward { hash })
     }
 
     /// A packet of a known flow that its program does not fit.

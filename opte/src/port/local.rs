@@ -11,7 +11,7 @@ use opte_headers::program::{Bound, Translation, TunnelInfo};
 use super::hit::Going;
 use super::process::entropy;
 use super::{Port, Verdict, Worker};
-use crate::flow::{Key, Passer};
+use crate::flow::Key;
 use crate::network::Network;
 use crate::packet::{LocalWay, Packet};
 use crate::time::Moment;
@@ -103,8 +103,7 @@ impl<N: Network> Worker<'_, N> {
         packet: &mut Packet<'_>,
     ) -> Option<Verdict> {
         let (dir, port) = (Direction::In, self.port);
-        let is_usual = port.is_open() && !port.probes.is_on() && tunnel.is_of_class(port.dscp());
-        if !is_usual {
+        if !tunnel.is_of_class(port.dscp()) {
             return None;
         }
         let frame = packet.frame();
@@ -117,16 +116,11 @@ impl<N: Network> Worker<'_, N> {
         parsed.enter_tunnel(tunnel.info);
         let words = port.network.key(dir, parsed, frame).words();
         let hash = port.flows.hash(words);
-        let found = port.flows.find(dir, hash, &words)?;
+        let anchor = parsed.offsets.anchor();
+        let found = port.flows.find_at(dir, hash, &words, Some(anchor))?;
         let len = frame.len() + tunnel.info.header_len();
-        let passer = Passer {
-            dir,
-            now,
-            epoch: port.epoch(),
-            l3: parsed.offsets.anchor(),
-            len,
-        };
-        let (program, translation, _) = port.flows.go_on(found, passer, parsed, frame)?;
+        let (of, gate) = ((dir, now, len), port.gate.word());
+        let (program, translation, _) = port.flows.go_on(found, of, gate, parsed, frame)?;
         if packet.apply_plain(program, &translation, parsed, entropy(hash)) {
             self.counts.hit(dir, len);
             return Some(Verdict::Forward { hash });

@@ -2,12 +2,12 @@
 
 use opte_headers::frame::Parsed;
 
-use super::{METERED, Port};
+use super::Port;
 use crate::direction::PerDirection;
+use crate::epoch::Gate;
 use crate::meter::{Charge, MeterLimits};
 use crate::network::Network;
 use crate::packet::Packet;
-use crate::sync::atomic::Ordering;
 use crate::time::Moment;
 use crate::{Direction, DropReason};
 
@@ -19,11 +19,7 @@ impl<N: Network> Port<N> {
         *inner.metered.get_mut(dir) = *limits;
         self.meters.of(dir).set(limits);
         // Where nobody asks for packets, none is looked at.
-        if self.meters.ask_packets() {
-            self.state.fetch_or(METERED, Ordering::Release);
-        } else {
-            self.state.fetch_and(!METERED, Ordering::Release);
-        }
+        self.gate.set(Gate::METERED, self.meters.ask_packets());
     }
 
     /// How much may go through the port, as last set.
@@ -34,7 +30,7 @@ impl<N: Network> Port<N> {
     /// Whether packets are to be shown to [`Port::admit`].
     #[inline(always)]
     pub(super) fn is_metered(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & METERED != 0
+        self.gate.word() & Gate::METERED != 0
     }
 
     /// Lets a packet in as far as the meter of its direction goes.

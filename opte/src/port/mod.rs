@@ -45,7 +45,7 @@ pub use verdict::{Released, Verdict};
 pub use worker::Worker;
 
 use crate::direction::PerDirection;
-use crate::epoch::Epoch;
+use crate::epoch::Gate;
 use crate::flow::{FlowStore, FlowTable};
 use crate::fragment::FragmentTable;
 use crate::layer::Layer;
@@ -77,12 +77,10 @@ pub struct Port<N: Network> {
     built: options::Built,
     /// Bytes of the greatest packet that fits the way, from its IP header on.
     path_mtu: AtomicU32,
-    /// What flows depend on beside the port's own rules.
-    followed: Vec<Epoch>,
-    /// [`PortState`] and [`METERED`], changed under the lock.
+    /// [`PortState`], changed under the lock.
     state: AtomicU8,
-    /// Changes of the port's own rules, made under the lock.
-    changes: AtomicU32,
+    /// The generation of all that flows depend on: the port's own rules, and what it follows.
+    gate: Arc<Gate>,
     /// How often it was started, changed under the lock.
     starts: AtomicU32,
     /// The flows, for packets of known ones.
@@ -116,9 +114,6 @@ struct Inner<N: Network> {
     options: PortOptions,
 }
 
-/// Of a port's state: packets are shown to a meter. It stands there so that one look tells a packet that nothing is in its way.
-const METERED: u8 = 1 << 7;
-
 impl<N: Network> Port<N> {
     /// Its name.
     pub fn name(&self) -> &str {
@@ -132,38 +127,24 @@ impl<N: Network> Port<N> {
 
     /// Where it is in its life.
     pub fn state(&self) -> PortState {
-        PortState::of(self.state.load(Ordering::Acquire) & !METERED)
-    }
-
-    /// Whether it takes packets, and takes them without a meter.
-    #[inline(always)]
-    fn is_open(&self) -> bool {
-        self.state.load(Ordering::Acquire) == PortState::Running as u8
+        PortState::of(self.state.load(Ordering::Acquire))
     }
 
     /// To be called with the port's lock held.
     fn set_state(&self, state: PortState) {
-        let metered = self.state.load(Ordering::Relaxed) & METERED;
-        self.state.store(state as u8 | metered, Ordering::Release);
+        self.state.store(state as u8, Ordering::Release);
+        self.gate.set(Gate::CLOSED, state != PortState::Running);
     }
 
     /// Says that the port's own rules have changed. To be called with the port's lock held.
     fn changed(&self) -> u32 {
-        self.changes.fetch_add(1, Ordering::Release);
+        self.gate.bump();
         self.epoch()
     }
 
     /// The present generation of all that flows depend on.
-    #[inline(always)]
     fn epoch(&self) -> u32 {
-        let own = self.changes.load(Ordering::Acquire);
-        match self.followed.as_slice() {
-            // As many as ports of a VPC follow: every packet asks.
-            [a, b] => own.wrapping_add(a.get()).wrapping_add(b.get()),
-            all => all
-                .iter()
-                .fold(own, |sum, epoch| sum.wrapping_add(epoch.get())),
-        }
+        self.gate.epoch()
     }
 }
 

@@ -10,6 +10,7 @@ use super::process::entropy;
 use super::{Inner, Port, Step, Verdict, Worker};
 use crate::Direction;
 use crate::api::FlowId;
+use crate::epoch::Gate;
 use crate::flow::{Key, Passage};
 use crate::network::Network;
 use crate::packet::Packet;
@@ -46,6 +47,7 @@ impl<N: Network> Port<N> {
     /// Shows what happens from now on to `probe`, in the place of the one there was; to nobody, if there is none.
     pub fn observe(&self, probe: Option<Arc<dyn Probe>>) {
         let on = probe.is_some();
+        self.gate.set(Gate::WATCHED, on);
         self.inner.lock().flows.watch(on);
         let before = mem::replace(&mut *self.probes.probe.write(), probe);
         self.probes.on.store(on, Ordering::Release);
@@ -147,7 +149,7 @@ impl<N: Network> Worker<'_, N> {
         };
         show(Point::Arrived, &frame);
         self.counts.walked.set(false);
-        let verdict = self.process_unobserved(dir, now, packet, reply);
+        let verdict = self.general(dir, now, packet, reply);
         let passages = port.inner.lock().passages();
         port.show_passages(now, &frame, passages);
         match verdict {

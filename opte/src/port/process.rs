@@ -2,11 +2,13 @@
 
 use core::mem;
 
-use opte_headers::frame::Parsed;
+use opte_headers::ParseError;
+use opte_headers::frame::{Parsed, Then};
 
 use super::walk::Setting;
-use super::{Port, PortState, Verdict, Worker};
+use super::{Port, Verdict, Worker};
 use crate::action::Context;
+use crate::epoch::Gate;
 use crate::flow::{Key, Trails};
 use crate::network::Network;
 use crate::packet::Packet;
@@ -89,27 +91,46 @@ impl<N: Network> Port<N> {
     }
 }
 
-impl<N: Network> Worker<'_, N> {
-    /// As [`Port::process`].
-    pub fn process(
-        &mut self,
-        dir: Direction,
-        now: Moment,
-        packet: &mut Packet<'_>,
-        reply: &mut [u8],
-    ) -> Verdict {
-        if self.port.probes.is_on() {
-            return self.process_observed(dir, now, packet, reply);
-        }
-        // Each direction has machine code of its own, which does not choose between the two at every step.
-        match dir {
-            Direction::In => self.process_one(Direction::In, now, packet, reply),
-            Direction::Out => self.process_one(Direction::Out, now, packet, reply),
+/// A packet that is parsed, and processed then.
+struct Single<'a, 'w, 'p, N: Network> {
+    worker: &'a mut Worker<'w, N>,
+    dir: Direction,
+    now: Moment,
+    packet: &'a mut Packet<'p>,
+    reply: &'a mut [u8],
+}
+
+impl<N: Network> Then for Single<'_, '_, '_, N> {
+    type Output = Verdict;
+
+    #[inline(always)]
+    fn frame(&self) -> &[u8] {
+        self.packet.frame()
+    }
+
+    #[inline(always)]
+    fn parsed(self, parsed: Parsed) -> Verdict {
+        let (worker, dir, now) = (self.worker, self.dir, self.now);
+        match worker.short((dir, now), 0, &parsed, self.packet) {
+            Ok(verdict) => verdict,
+            Err((hash, known)) => {
+                // A copy: what is known of the frame until here need not be in memory.
+                let copy = parsed;
+                worker.long((dir, now, hash, known), &copy, self.packet, self.reply)
+            }
         }
     }
 
-    /// As [`Port::process`], whoever looks.
-    pub(super) fn process_unobserved(
+    #[inline(always)]
+    fn malformed(self, error: ParseError) -> Verdict {
+        let (worker, dir, now) = (self.worker, self.dir, self.now);
+        worker.malformed((dir, now), &error, self.packet, self.reply)
+    }
+}
+
+impl<N: Network> Worker<'_, N> {
+    /// As [`Port::process`].
+    pub fn process(
         &mut self,
         dir: Direction,
         now: Moment,
@@ -131,29 +152,80 @@ impl<N: Network> Worker<'_, N> {
         packet: &mut Packet<'_>,
         reply: &mut [u8],
     ) -> Verdict {
-        let port = self.port;
-        let frame = packet.frame();
-        let parsed = port.network.parse(dir, frame);
-        let parsed = match &parsed {
-            Ok(parsed) => parsed,
-            Err(error) => return self.dropped(dir, DropReason::from(error)),
+        let network = &self.port.network;
+        let single = Single {
+            worker: self,
+            dir,
+            now,
+            packet,
+            reply,
         };
-        let key = port.network.key(dir, parsed, frame);
-        let words = key.words();
-        let hash = port.flows.hash(words);
-        let Some(found) = port.flows.find(dir, hash, &words) else {
-            return self.long((dir, now, hash, false), parsed, packet, reply);
-        };
-        let Some(going) = self.going(found, (dir, now), parsed, frame, packet.offload) else {
-            return self.long((dir, now, hash, true), parsed, packet, reply);
-        };
-        self.goes(going, (dir, hash), parsed, packet)
+        network.parse_then(dir, single)
     }
 
-    /// A packet that cannot go the short way; `known` says that a flow was found. Out of its function, and it begins anew: what
-    /// is needed here is not for others to keep.
+    /// A packet that cannot go the short way; `known` says that a flow was found. It begins anew: what is needed here is not for
+    /// others to keep.
     #[inline(never)]
     fn long(
+        &mut self,
+        (dir, now, hash, known): (Direction, Moment, u32, bool),
+        parsed: &Parsed,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        if self.port.probes.is_on() {
+            return self.process_observed(dir, now, packet, reply);
+        }
+        self.parsed((dir, now, hash, known), parsed, packet, reply)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn malformed(
+        &mut self,
+        (dir, now): (Direction, Moment),
+        error: &ParseError,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        if self.port.probes.is_on() {
+            return self.process_observed(dir, now, packet, reply);
+        }
+        self.dropped(dir, DropReason::from(error))
+    }
+
+    /// As [`Port::process`], the general way.
+    pub(super) fn general(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        let port = self.port;
+        match port.network.parse(dir, packet.frame()) {
+            Ok(parsed) => {
+                let key = port.network.key(dir, &parsed, packet.frame());
+                let hash = port.flows.hash(key.words());
+                self.parsed((dir, now, hash, true), &parsed, packet, reply)
+            }
+            Err(error) => self.dropped(dir, DropReason::from(&error)),
+        }
+    }
+
+    /// A packet that a meter has let in, if it can go the short way.
+    #[inline(never)]
+    fn admitted(
+        &self,
+        (dir, now): (Direction, Moment),
+        parsed: &Parsed,
+        packet: &mut Packet<'_>,
+    ) -> Option<Verdict> {
+        self.short((dir, now), Gate::METERED, parsed, packet).ok()
+    }
+
+    #[inline(always)]
+    fn parsed(
         &mut self,
         (dir, now, hash, known): (Direction, Moment, u32, bool),
         parsed: &Parsed,
@@ -179,12 +251,10 @@ impl<N: Network> Worker<'_, N> {
             None
         };
         if metered
-            && port.state() == PortState::Running
-            && let Some(found) = found
-            && let (frame, offload) = (packet.frame(), packet.offload)
-            && let Some(going) = self.admitted(found, (dir, now), parsed, frame, offload)
+            && found.is_some()
+            && let Some(verdict) = self.admitted((dir, now), parsed, packet)
         {
-            return self.goes(going, (dir, hash), parsed, packet);
+            return verdict;
         }
         self.arrived(found, arrival, packet, reply)
     }
@@ -198,30 +268,9 @@ impl<N: Network> Worker<'_, N> {
         reply: &mut [u8],
         verdicts: &mut [Verdict],
     ) {
-        if self.port.probes.is_on() {
-            return self.observed_bursts(dir, now, packets, reply, verdicts);
-        }
         match dir {
             Direction::In => self.bursts(Direction::In, now, packets, reply, verdicts),
             Direction::Out => self.bursts(Direction::Out, now, packets, reply, verdicts),
-        }
-    }
-
-    /// One by one, with everything shown.
-    #[cold]
-    fn observed_bursts(
-        &mut self,
-        dir: Direction,
-        now: Moment,
-        packets: &mut [Packet<'_>],
-        mut reply: &mut [u8],
-        verdicts: &mut [Verdict],
-    ) {
-        for (packet, verdict) in packets.iter_mut().zip(verdicts) {
-            *verdict = self.process_observed(dir, now, packet, reply);
-            if let Verdict::Hairpin(len) = *verdict {
-                reply = mem::take(&mut reply).get_mut(len..).unwrap_or_default();
-            }
         }
     }
 
@@ -234,53 +283,10 @@ impl<N: Network> Worker<'_, N> {
         mut reply: &mut [u8],
         verdicts: &mut [Verdict],
     ) {
-        const BURST: usize = 16;
-        let port = self.port;
-        for (packets, verdicts) in packets.chunks_mut(BURST).zip(verdicts.chunks_mut(BURST)) {
-            // Step by step for all packets, so that the memory that one needs is fetched while others are looked at.
-            let mut arrivals = [const { None }; BURST];
-            for (arrival, packet) in arrivals.iter_mut().zip(packets.iter()) {
-                let frame = packet.frame();
-                *arrival = Some(port.network.parse(dir, frame).map(|parsed| {
-                    let key = port.network.key(dir, &parsed, frame);
-                    let hash = port.flows.hash(key.words());
-                    (parsed, key, hash)
-                }));
-            }
-            let mut first = [None; BURST];
-            for (first, arrival) in first.iter_mut().zip(&arrivals) {
-                if let Some(Ok((_, _, hash))) = arrival {
-                    *first = port.flows.first(*hash);
-                }
-            }
-            let mut found = [None; BURST];
-            for ((found, first), arrival) in found.iter_mut().zip(first).zip(&arrivals) {
-                if let Some(Ok((_, key, hash))) = arrival {
-                    *found = port.flows.find_from(first, dir, *hash, &key.words());
-                }
-            }
-            let each = arrivals.iter().zip(found).zip(packets).zip(verdicts);
-            for (((arrival, found), packet), verdict) in each {
-                *verdict = match arrival {
-                    Some(Ok((parsed, _, hash))) => {
-                        let (frame, offload) = (packet.frame(), packet.offload);
-                        let going = found.and_then(|found| {
-                            self.going(found, (dir, now), parsed, frame, offload)
-                        });
-                        match going {
-                            Some(going) => self.goes(going, (dir, *hash), parsed, packet),
-                            None => {
-                                let packet_of = (dir, now, *hash, found.is_some());
-                                self.long(packet_of, parsed, packet, reply)
-                            }
-                        }
-                    }
-                    Some(Err(error)) => self.dropped(dir, DropReason::from(error)),
-                    None => continue,
-                };
-                if let Verdict::Hairpin(len) = *verdict {
-                    reply = mem::take(&mut reply).get_mut(len..).unwrap_or_default();
-                }
+        for (packet, verdict) in packets.iter_mut().zip(verdicts) {
+            *verdict = self.process_one(dir, now, packet, reply);
+            if let Verdict::Hairpin(len) = *verdict {
+                reply = mem::take(&mut reply).get_mut(len..).unwrap_or_default();
             }
         }
     }

@@ -57,9 +57,12 @@ struct Place {
 }
 
 struct TrafficCounters {
+    /// Packets of known flows that went on: the only ones that are not counted under `forwarded`.
+    passed: AtomicU64,
     forwarded: AtomicU64,
     bytes: AtomicU64,
     hairpins: AtomicU64,
+    /// Packets of known flows that their programs did not fit.
     uft_hit: AtomicU64,
     uft_miss: AtomicU64,
     revalidated: AtomicU64,
@@ -125,8 +128,8 @@ impl Claimed<'_> {
     #[inline(always)]
     pub(super) fn hit(&self, dir: Direction, len: usize) {
         let traffic = self.place.traffic.get(dir);
-        self.add(&traffic.uft_hit, 1);
-        self.forwarded(dir, len);
+        self.add(&traffic.passed, 1);
+        self.add(&traffic.bytes, len as u64);
     }
 
     /// A packet of a known flow that its program does not fit.
@@ -190,6 +193,7 @@ impl Default for TrafficCounters {
     fn default() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
+            passed: zero(),
             forwarded: zero(),
             bytes: zero(),
             hairpins: zero(),
@@ -205,10 +209,11 @@ impl Default for TrafficCounters {
 impl TrafficCounters {
     fn add_to(&self, sum: &mut Traffic) {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        sum.forwarded += get(&self.forwarded);
+        let passed = get(&self.passed);
+        sum.forwarded += get(&self.forwarded) + passed;
         sum.bytes += get(&self.bytes);
         sum.hairpins += get(&self.hairpins);
-        sum.uft_hit += get(&self.uft_hit);
+        sum.uft_hit += get(&self.uft_hit) + passed;
         sum.uft_miss += get(&self.uft_miss);
         sum.revalidated += get(&self.revalidated);
         sum.related += get(&self.related);
