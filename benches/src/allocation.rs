@@ -2,10 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// The system's allocator, counting.
+use xde::linux::huge_pages::HugePages;
+
+/// The driver's allocator, counting.
 #[derive(Debug)]
 pub struct Counting;
 
@@ -27,32 +29,32 @@ fn count(bytes: usize) {
     LIVE.fetch_add(bytes as i64, Ordering::Relaxed);
 }
 
-// SAFETY: every call goes to `System` with the caller's own arguments, whose contract is the same; counting touches only atomics
+// SAFETY: every call goes to `HugePages` with the caller's own arguments, whose contract is the same; counting touches only atomics
 // and allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
         // SAFETY: the caller keeps `GlobalAlloc::alloc`'s contract.
-        unsafe { System.alloc(layout) }
+        unsafe { HugePages.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
         // SAFETY: the caller keeps `GlobalAlloc::alloc_zeroed`'s contract.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { HugePages.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size() as i64, Ordering::Relaxed);
         // SAFETY: the caller keeps `GlobalAlloc::dealloc`'s contract.
-        unsafe { System.dealloc(pointer, layout) }
+        unsafe { HugePages.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         LIVE.fetch_sub(layout.size() as i64, Ordering::Relaxed);
         count(size);
         // SAFETY: the caller keeps `GlobalAlloc::realloc`'s contract.
-        unsafe { System.realloc(pointer, layout, size) }
+        unsafe { HugePages.realloc(pointer, layout, size) }
     }
 }
 

@@ -77,6 +77,12 @@ impl Meter {
         self.second.time(count, STEP, &mut operation);
     }
 
+    /// As [`Meter::against`], where one call does `count` operations.
+    pub fn burst_against(&mut self, count: usize, mut operations: impl FnMut()) {
+        self.against(1, |_| operations());
+        self.second.operations += (count as u64).saturating_sub(1);
+    }
+
     /// What a row has measured by itself, in its unit: several threads, or a whole of many different operations.
     pub fn found(&mut self, value: f64) {
         self.found = Some(value);

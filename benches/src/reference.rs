@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use opte::port::{Limits, Verdict};
+use opte::port::{Limits, Verdict, Worker};
 use opte::provider::{NoLog, SeededRandom};
 use opte::time::Moment;
 use opte::{Direction, Packet};
@@ -18,7 +18,7 @@ use oxide_vpc::api::{
     DhcpCfg, ExternalIpCfg, FirewallRule, IpCfg, Ipv4Cfg, Ipv6Cfg, PortRange, RouterClass,
     RouterEntry, SNatCfg, TunnelEndpoint, VpcCfg,
 };
-use oxide_vpc::network::BOUNDARY_VNI;
+use oxide_vpc::network::{BOUNDARY_VNI, VpcNetwork};
 use oxide_vpc::port::{Host, Mappings, VpcPort};
 
 use crate::frames::{self, GATEWAY_MAC, GUEST, GUEST_MAC, HOST, VNI};
@@ -104,6 +104,20 @@ impl Reference {
         }
     }
 
+    /// As [`Reference::process`], by one worker for many packets.
+    pub(crate) fn process_by(
+        &self,
+        worker: &mut Worker<'_, VpcNetwork>,
+        dir: Direction,
+        buf: &mut [u8],
+    ) -> Verdict {
+        let end = buf.len();
+        match Packet::new(buf, HEAD_ROOM, end) {
+            Some(mut packet) => worker.process(dir, self.now, &mut packet, &mut []),
+            None => unreachable!("every buffer is longer than its head-room"),
+        }
+    }
+
     /// A frame that must pass; as it comes out.
     pub(crate) fn pass(&self, dir: Direction, frame: &[u8]) -> Vec<u8> {
         let mut buf = buffer(frame);
@@ -176,15 +190,14 @@ impl Reference {
 
     /// Processes the frames of `bufs` in bursts; how many of them go out.
     pub(crate) fn bursts(&self, dir: Direction, bufs: &mut [Vec<u8>]) -> usize {
-        let mut forwarded = 0;
+        let (mut forwarded, mut worker) = (0, self.vpc.port().worker());
         for bufs in bufs.as_chunks_mut::<BURST>().0 {
             let mut packets = bufs.each_mut().map(|buf| {
                 let end = buf.len();
                 Packet::new(buf, HEAD_ROOM, end).expect("a buffer with head-room")
             });
             let mut verdicts = [const { Verdict::Hairpin(0) }; BURST];
-            let port = self.vpc.port();
-            port.process_burst(dir, self.now, &mut packets, &mut [], &mut verdicts);
+            worker.process_burst(dir, self.now, &mut packets, &mut [], &mut verdicts);
             forwarded += verdicts
                 .iter()
                 .filter(|verdict| matches!(verdict, Verdict::Forward { .. }))

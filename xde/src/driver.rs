@@ -10,7 +10,7 @@ use core::net::Ipv6Addr;
 use core::time::Duration;
 
 use opte::packet::{Gso, Offload};
-use opte::port::{LocalTunnel, Released, Verdict};
+use opte::port::{LOOK_AHEAD, LocalTunnel, Released, Verdict};
 use opte::switch::Published;
 use opte::sync::KMutex;
 use opte::time::Moment;
@@ -126,11 +126,23 @@ impl<P: Platform> Driver<P> {
             }
             return;
         };
-        for frame in frames {
-            let len = frame.bytes().len();
-            port.counters
-                .frame(Count::FromGuest, Count::FromGuestBytes, len);
-            self.outbound(now, &switch, port, frame, outbox);
+        let mut frames = frames.into_iter().fuse();
+        loop {
+            let burst: [_; LOOK_AHEAD] = core::array::from_fn(|_| frames.next());
+            if let Some(engine) = &port.engine {
+                let mut bytes = burst.iter().flatten().map(Frame::bytes);
+                engine.look_ahead(Direction::Out, &mut bytes);
+            }
+            let is_last = burst.iter().any(Option::is_none);
+            for frame in burst.into_iter().flatten() {
+                let len = frame.bytes().len();
+                port.counters
+                    .frame(Count::FromGuest, Count::FromGuestBytes, len);
+                self.outbound(now, &switch, port, frame, outbox);
+            }
+            if is_last {
+                return;
+            }
         }
     }
 

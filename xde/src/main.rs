@@ -13,7 +13,11 @@ use tracing_subscriber::filter::LevelFilter;
 use xde::Driver;
 use xde::linux::control::{ControlServer, Limits};
 use xde::linux::datapath::{DataPath, Orders};
+use xde::linux::huge_pages::{self, HugePages};
 use xde::linux::platform::{Linux, SystemRandom};
+
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
 
 /// A virtual switch for the guests of this host. Runs until it gets SIGTERM or SIGINT; programmed by `opteadm`.
 #[derive(Debug, Parser)]
@@ -34,6 +38,10 @@ struct Arguments {
     /// name or number. The driver's own user if not given.
     #[arg(long, value_name = "USER", value_parser = user)]
     tap_owner: Option<u32>,
+    /// Have the flow tables of ports in huge pages: for hosts with hundreds of thousands of flows a port. A port then takes some megabytes
+    /// from its first flow on.
+    #[arg(long, env = "XDE_HUGE_PAGES")]
+    huge_pages: bool,
     /// How much to tell on standard error: error, warn, info, debug, trace or off.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: LevelFilter,
@@ -41,6 +49,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.huge_pages {
+        huge_pages::ask();
+    }
     tracing_subscriber::fmt()
         .with_max_level(arguments.log)
         .with_writer(std::io::stderr)

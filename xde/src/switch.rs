@@ -40,6 +40,9 @@ pub trait Engine: Send + Sync {
         reply: &mut [u8],
     ) -> Verdict;
 
+    /// As [`Port::look_ahead`].
+    fn look_ahead(&self, _dir: Direction, _frames: &mut dyn Iterator<Item = &[u8]>) {}
+
     /// As [`Port::local_tunnel`].
     fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>>;
 
@@ -74,6 +77,10 @@ impl<N: Network> Engine for Port<N> {
         reply: &mut [u8],
     ) -> Verdict {
         Port::process(self, dir, now, packet, reply)
+    }
+
+    fn look_ahead(&self, dir: Direction, frames: &mut dyn Iterator<Item = &[u8]>) {
+        Port::look_ahead(self, dir, frames);
     }
 
     fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>> {

@@ -8,6 +8,7 @@ use benches::report::{COLLECTED, Report};
 use benches::rows;
 
 fn main() -> ExitCode {
+    xde::linux::huge_pages::ask();
     let report = Report {
         rows: &rows(),
         collected: COLLECTED,

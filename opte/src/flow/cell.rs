@@ -300,6 +300,15 @@ impl Cell {
             && (a | c == 0 || is(ka, a) && is(kc, c))
     }
 
+    /// A word of each cache line that a packet that goes `dir` needs, taken together.
+    #[inline(always)]
+    pub(super) fn glance(&self, dir: Direction) -> u64 {
+        let side = self.side_cell(dir);
+        let ([first, ..], [.., last]) = (&side.key, &side.data);
+        let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        word(first) ^ word(last) ^ word(&self.deadline)
+    }
+
     #[inline(always)]
     pub(super) fn tail(&self, dir: Direction) -> Tail {
         Tail(self.side_cell(dir).tail.load(Ordering::Relaxed))

@@ -82,6 +82,15 @@ impl Index {
         }
     }
 
+    /// What stands where [`Index::find`] begins to look.
+    #[inline(always)]
+    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+        let part = self.part_of(hash);
+        let mask = self.masks.get(part)?.load(Ordering::Acquire);
+        let slot = self.slot(part, (hash & mask) as usize)?;
+        Some(slot.load(Ordering::Acquire) as u32)
+    }
+
     /// Makes room for another entry under `hash`, and says how many bytes that took, which `may_grow` was asked for.
     pub(super) fn reserve(
         &self,

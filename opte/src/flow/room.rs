@@ -169,6 +169,7 @@ impl<N: Network> FlowTable<N> {
         self.decisions.push(decisions);
         self.bytes += Self::CHUNK_BYTES;
         self.end = ids.end.min(self.capacity);
+        self.store.used.store(self.end, Ordering::Relaxed);
         for id in (ids.start..self.end).rev() {
             set_next_free(&self.store, id, self.free);
             self.free = id;

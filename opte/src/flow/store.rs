@@ -13,6 +13,7 @@ use super::record::{Class, Lifetimes, Proto};
 use super::timeouts::Timeouts;
 use crate::packet::Packet;
 use crate::sync::SpinLock;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::tcp::{Connection, Outcome, Segment};
 use crate::time::Moment;
 use crate::{Direction, DropReason};
@@ -31,9 +32,14 @@ pub(crate) struct FlowStore {
     pub(super) connections: Chunks<SpinLock<Tracked>>,
     pub(super) index: Index,
     pub(super) programs: Programs,
+    /// Records that have ever been in use.
+    pub(super) used: AtomicU32,
     pub(super) lifetimes: Lifetimes,
     pub(super) seed: HashSeed,
 }
+
+/// Packets that [`FlowStore::fetch`] fetches for at once.
+pub(crate) const FETCHED: usize = 16;
 
 /// A connection, or the place of one.
 pub(super) struct Tracked {
@@ -87,6 +93,7 @@ impl FlowStore {
             connections: Chunks::new(limit),
             index: Index::new(limit as usize * 2),
             programs: Programs::new(),
+            used: AtomicU32::new(0),
             lifetimes: Lifetimes::new(timeouts),
             seed,
         }
@@ -101,6 +108,25 @@ impl FlowStore {
     #[inline(always)]
     pub(crate) fn hash(&self, key: KeyWords) -> u32 {
         self.seed.hash(key)
+    }
+
+    /// Whether there have been so many flows at once that a packet seldom finds its own in a cache of the processor.
+    #[inline(always)]
+    pub(crate) fn is_large(&self) -> bool {
+        const LARGE: u32 = 1 << 14;
+        self.used.load(Ordering::Relaxed) > LARGE
+    }
+
+    /// Fetches what packets that go `dir` with keys of these hashes will look at: all of it at once, where each packet would wait
+    /// for its own. What is given says nothing.
+    pub(crate) fn fetch(&self, dir: Direction, hashes: &[u32]) -> u64 {
+        let mut values = [0; FETCHED];
+        for (value, hash) in values.iter_mut().zip(hashes) {
+            *value = self.index.first(*hash).unwrap_or_default();
+        }
+        let cells = values.iter().take(hashes.len());
+        let cells = cells.filter_map(|value| self.cells.get(of_value(*value).0));
+        cells.fold(0, |sum, cell| sum ^ cell.glance(dir))
     }
 
     /// The flow whose packets that go `dir` have this key.

@@ -1,5 +1,6 @@
 //! What happens to packets.
 
+use core::hint::black_box;
 use core::mem;
 
 use opte_headers::ParseError;
@@ -9,7 +10,7 @@ use super::walk::Setting;
 use super::{Port, Verdict, Worker};
 use crate::action::Context;
 use crate::epoch::Gate;
-use crate::flow::{Key, Trails};
+use crate::flow::{FETCHED, Key, Trails};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::tcp::Segment;
@@ -59,6 +60,36 @@ impl<N: Network> Port<N> {
     ) {
         self.worker()
             .process_burst(dir, now, packets, reply, verdicts);
+    }
+
+    /// Has all the memory fetched at once that packets with these frames will need, at most [`LOOK_AHEAD`](super::LOOK_AHEAD) of them, so that
+    /// they need not wait for it one after the other. They are to be processed next, one by one; nothing else comes of it. Where
+    /// a port has but few flows it does nothing. [`Port::process_burst`] does it by itself.
+    #[inline]
+    pub fn look_ahead<'f>(&self, dir: Direction, frames: impl Iterator<Item = &'f [u8]>) {
+        if self.flows.is_large() {
+            match dir {
+                Direction::In => self.fetch(Direction::In, frames),
+                Direction::Out => self.fetch(Direction::Out, frames),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn fetch<'f>(&self, dir: Direction, frames: impl Iterator<Item = &'f [u8]>) {
+        let (mut hashes, mut count) = ([0; FETCHED], 0);
+        for (hash, frame) in hashes.iter_mut().zip(frames) {
+            let hashed = Hashed {
+                port: self,
+                dir,
+                frame,
+            };
+            *hash = self.network.parse_then(dir, hashed);
+            count += 1;
+        }
+        let hashes = hashes.get(..count).unwrap_or_default();
+        // What was read is of no use, but to have been read.
+        black_box(self.flows.fetch(dir, hashes));
     }
 
     pub(super) fn context(&self, now: Moment) -> Context<'_> {
@@ -125,6 +156,33 @@ impl<N: Network> Then for Single<'_, '_, '_, N> {
     fn malformed(self, error: ParseError) -> Verdict {
         let (worker, dir, now) = (self.worker, self.dir, self.now);
         worker.malformed((dir, now), &error, self.packet, self.reply)
+    }
+}
+
+/// A frame that is parsed, and of which then the hash of its key is told; zero of one that is none.
+struct Hashed<'a, N: Network> {
+    port: &'a Port<N>,
+    dir: Direction,
+    frame: &'a [u8],
+}
+
+impl<N: Network> Then for Hashed<'_, N> {
+    type Output = u32;
+
+    #[inline(always)]
+    fn frame(&self) -> &[u8] {
+        self.frame
+    }
+
+    #[inline(always)]
+    fn parsed(self, parsed: Parsed) -> u32 {
+        let key = self.port.network.key(self.dir, &parsed, self.frame);
+        self.port.flows.hash(key.words())
+    }
+
+    #[inline(always)]
+    fn malformed(self, _: ParseError) -> u32 {
+        0
     }
 }
 
@@ -283,10 +341,16 @@ impl<N: Network> Worker<'_, N> {
         mut reply: &mut [u8],
         verdicts: &mut [Verdict],
     ) {
-        for (packet, verdict) in packets.iter_mut().zip(verdicts) {
-            *verdict = self.process_one(dir, now, packet, reply);
-            if let Verdict::Hairpin(len) = *verdict {
-                reply = mem::take(&mut reply).get_mut(len..).unwrap_or_default();
+        for (packets, verdicts) in packets
+            .chunks_mut(FETCHED)
+            .zip(verdicts.chunks_mut(FETCHED))
+        {
+            self.port.look_ahead(dir, packets.iter().map(Packet::frame));
+            for (packet, verdict) in packets.iter_mut().zip(verdicts) {
+                *verdict = self.process_one(dir, now, packet, reply);
+                if let Verdict::Hairpin(len) = *verdict {
+                    reply = mem::take(&mut reply).get_mut(len..).unwrap_or_default();
+                }
             }
         }
     }

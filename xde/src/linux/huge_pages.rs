@@ -3,15 +3,24 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The system's allocator, but for what is at least as large as a huge page: that is mapped by itself, at the boundary of one, and
-/// the kernel asked for huge pages (`madvise`, `MADV_HUGEPAGE`). Flows of a table of many megabytes are found in no
-/// order, and with small pages each needs translations of addresses that no cache has.
+/// where it was [asked for](ask) the kernel is advised to back it with huge pages (`madvise`, `MADV_HUGEPAGE`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HugePages;
 
 /// Bytes of a huge page.
 const HUGE: usize = 2 << 20;
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Has what is large backed with huge pages from now on. Flows of a table of many megabytes are found in no order, and with small pages
+/// each needs translations of addresses that no cache has; but every port then takes some megabytes from its first flow on, and
+/// a new flow may have to wait until a huge page is cleared.
+pub fn ask() {
+    ASKED.store(true, Ordering::Relaxed);
+}
 
 /// How many bytes are mapped for so many; none if there are no such numbers.
 fn mapped(size: usize) -> Option<usize> {
@@ -46,7 +55,9 @@ fn map(size: usize) -> *mut u8 {
             libc::munmap(start.cast(), before);
         }
         libc::munmap(end.cast(), HUGE - before);
-        libc::madvise(from.cast(), len, libc::MADV_HUGEPAGE);
+        if ASKED.load(Ordering::Relaxed) {
+            libc::madvise(from.cast(), len, libc::MADV_HUGEPAGE);
+        }
     }
     from
 }
@@ -123,12 +134,12 @@ mod tests {
             // SAFETY: the layouts are of bytes; memory is read and written within them, and given back with the one it has.
             unsafe {
                 let place = HugePages.alloc_zeroed(old);
-                assert!(!place.is_null() && place.addr() % 64 == 0);
+                assert!(!place.is_null() && place.addr().is_multiple_of(64));
                 let bytes = std::slice::from_raw_parts_mut(place, from);
                 assert!(bytes.iter().all(|byte| *byte == 0));
                 bytes.fill(7);
                 let place = HugePages.realloc(place, old, to);
-                assert!(!place.is_null() && place.addr() % 64 == 0);
+                assert!(!place.is_null() && place.addr().is_multiple_of(64));
                 let bytes = std::slice::from_raw_parts_mut(place, to);
                 assert!(bytes.iter().take(from).all(|byte| *byte == 7));
                 bytes.fill(8);

@@ -245,6 +245,10 @@ impl<T: OfNetwork> Engine for T {
         self.engine().process(dir, now, packet, reply)
     }
 
+    fn look_ahead(&self, dir: Direction, frames: &mut dyn Iterator<Item = &[u8]>) {
+        self.engine().look_ahead(dir, frames);
+    }
+
     fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>> {
         self.engine().local_tunnel(way, hash)
     }
