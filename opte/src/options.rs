@@ -13,13 +13,46 @@ use crate::nat::Filtering;
 use crate::port::MssClamp;
 use crate::traffic_class::DscpModel;
 
-macro_rules! port_options {
-    ($($(#[$doc:meta])* $field:ident: $type:ty = $key:literal,)*) => {
-        /// The options of a port. What is not said is as the port was built. Written as words `key=value`, each at most once, or
-        /// `none`; the keys are the names of the fields with hyphens.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
-        pub struct PortOptions { $($(#[$doc])* pub $field: Option<$type>,)* }
+/// The options of a port. What is not said is as the port was built. Written as words `key=value`, each at most once, or
+/// `none`; the keys are the names of the fields with hyphens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
+pub struct PortOptions {
+    /// How long a TCP connection lives without packets before its handshake is complete, and after a reset.
+    pub timeout_tcp_half_open: Option<Timeout>,
+    /// The same from its first FIN on.
+    pub timeout_tcp_closing: Option<Timeout>,
+    /// The same with its handshake complete.
+    pub timeout_tcp_established: Option<Timeout>,
+    /// The same of a UDP flow with packets in one direction only.
+    pub timeout_udp: Option<Timeout>,
+    /// The same of one with packets in both.
+    pub timeout_udp_both_ways: Option<Timeout>,
+    /// The same of ICMP and ICMPv6.
+    pub timeout_icmp: Option<Timeout>,
+    /// The same of every other protocol.
+    pub timeout_other: Option<Timeout>,
+    /// Flows there may be, at most those that the port was built for.
+    pub max_flows: Option<u32>,
+    /// Flows that one address outside may have begun; of IPv6 addresses the first 64 bits count.
+    pub flows_per_remote: Option<u32>,
+    /// Flows that one address of the guest may have begun.
+    pub flows_per_address: Option<u32>,
+    /// ICMP errors and resets that the port sends in a second, on average; zero: none.
+    pub errors_per_second: Option<u32>,
+    /// ICMP errors and resets at once.
+    pub errors_at_once: Option<u32>,
+    /// What the tunnel does with the DSCP.
+    pub dscp: Option<DscpModel>,
+    /// What is done to the segment sizes that TCP connections begin with.
+    pub mss_clamp: Option<MssClamp>,
+    /// Whom a mapping of source NAT lets in beside the far ends of its flows.
+    pub snat_filtering: Option<Filtering>,
+    /// Whether source NAT keeps a port's number where that is free; otherwise ports are random.
+    pub snat_preserve_ports: Option<bool>,
+}
 
+macro_rules! text_of_options {
+    ($($field:ident = $key:literal,)*) => {
         impl fmt::Display for PortOptions {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut space = "";
@@ -56,39 +89,23 @@ macro_rules! port_options {
     };
 }
 
-port_options! {
-    /// How long a TCP connection lives without packets before its handshake is complete, and after a reset.
-    timeout_tcp_half_open: Timeout = "timeout-tcp-half-open",
-    /// The same from its first FIN on.
-    timeout_tcp_closing: Timeout = "timeout-tcp-closing",
-    /// The same with its handshake complete.
-    timeout_tcp_established: Timeout = "timeout-tcp-established",
-    /// The same of a UDP flow with packets in one direction only.
-    timeout_udp: Timeout = "timeout-udp",
-    /// The same of one with packets in both.
-    timeout_udp_both_ways: Timeout = "timeout-udp-both-ways",
-    /// The same of ICMP and ICMPv6.
-    timeout_icmp: Timeout = "timeout-icmp",
-    /// The same of every other protocol.
-    timeout_other: Timeout = "timeout-other",
-    /// Flows there may be, at most those that the port was built for.
-    max_flows: u32 = "max-flows",
-    /// Flows that one address outside may have begun; of IPv6 addresses the first 64 bits count.
-    flows_per_remote: u32 = "flows-per-remote",
-    /// Flows that one address of the guest may have begun.
-    flows_per_address: u32 = "flows-per-address",
-    /// ICMP errors and resets that the port sends in a second, on average; zero: none.
-    errors_per_second: u32 = "errors-per-second",
-    /// ICMP errors and resets at once.
-    errors_at_once: u32 = "errors-at-once",
-    /// What the tunnel does with the DSCP.
-    dscp: DscpModel = "dscp",
-    /// What is done to the segment sizes that TCP connections begin with.
-    mss_clamp: MssClamp = "mss-clamp",
-    /// Whom a mapping of source NAT lets in beside the far ends of its flows.
-    snat_filtering: Filtering = "snat-filtering",
-    /// Whether source NAT keeps a port's number where that is free; otherwise ports are random.
-    snat_preserve_ports: bool = "snat-preserve-ports",
+text_of_options! {
+    timeout_tcp_half_open = "timeout-tcp-half-open",
+    timeout_tcp_closing = "timeout-tcp-closing",
+    timeout_tcp_established = "timeout-tcp-established",
+    timeout_udp = "timeout-udp",
+    timeout_udp_both_ways = "timeout-udp-both-ways",
+    timeout_icmp = "timeout-icmp",
+    timeout_other = "timeout-other",
+    max_flows = "max-flows",
+    flows_per_remote = "flows-per-remote",
+    flows_per_address = "flows-per-address",
+    errors_per_second = "errors-per-second",
+    errors_at_once = "errors-at-once",
+    dscp = "dscp",
+    mss_clamp = "mss-clamp",
+    snat_filtering = "snat-filtering",
+    snat_preserve_ports = "snat-preserve-ports",
 }
 
 impl PortOptions {

@@ -299,6 +299,23 @@ pub(crate) enum Command {
         #[command(flatten)]
         watch: Watch,
     },
+    /// Set the options of a port: timeouts, limits, NAT, tunnels, errors. Those that it had and that are not given are as it was built.
+    ///
+    /// Flows there are stay; they live as is said from their next packets on.
+    SetPortOptions {
+        #[command(flatten)]
+        of: OfPort,
+        #[command(flatten)]
+        options: crate::options::Options,
+    },
+    /// List the options of ports, as far as they were set.
+    ShowPortOptions {
+        /// Show this port alone, whether it has options or not.
+        #[arg(short, long)]
+        port: Option<String>,
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// Make the host's configuration what a file says, all of it or nothing, and show what was different.
     ///
     /// What the file does not have is removed; what is as it should be is not touched, nor are the flows on it. `export` writes such a

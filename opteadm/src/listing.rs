@@ -16,7 +16,9 @@ use serde::Serialize;
 use crate::columns::Paint;
 use crate::failure::Failure;
 use crate::meter::{self, Meter};
+use crate::options::{self, OptionsOf};
 use crate::table::{self, Screen};
+use opte::options::PortOptions;
 
 /// What is to be listed.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(crate) enum Listing {
     TcpFlows(String, FlowFilter),
     Stats(Option<String>),
     Meters(Option<String>),
+    PortOptions(Option<String>),
     V2p,
     V2b,
     Heavy(HeavyHittersReq),
@@ -85,6 +88,7 @@ impl Listing {
             }
             Self::Stats(port) => screen.stats(&client.dump_stats(port.as_deref())?),
             Self::Meters(port) => screen.meters(&meters(client, port.as_deref())?),
+            Self::PortOptions(port) => screen.options(&port_options(client, port.as_deref())?),
             Self::V2p => screen.v2p(&client.dump_v2p()?),
             Self::V2b => screen.v2b(&client.dump_v2b()?),
             Self::Trace(port, dir, described) => {
@@ -162,6 +166,7 @@ impl Listing {
                 whole(out, &value)
             }
             Self::Meters(port) => whole(out, &meters(client, port.as_deref())?),
+            Self::PortOptions(port) => whole(out, &port_options(client, port.as_deref())?),
             Self::V2p => whole(out, &client.dump_v2p()?),
             Self::V2b => whole(out, &client.dump_v2b()?),
             Self::Trace(port, dir, described) => {
@@ -327,6 +332,27 @@ fn meters(client: &mut Client, port: Option<&str>) -> Result<Vec<Meter>, Failure
     }
     let stats = client.dump_stats(port)?;
     Ok(meter::meters(&ports, &stats, port.is_some()))
+}
+
+/// The options of a port, or of all that have any.
+fn port_options(client: &mut Client, port: Option<&str>) -> Result<Vec<OptionsOf>, Failure> {
+    let (_, items) = client.dump_config_items()?;
+    let mut all = options::of_config(items);
+    let Some(port) = port else { return Ok(all) };
+    all.retain(|listed| listed.port == port);
+    if all.is_empty() {
+        let port = port.to_string();
+        let there = client
+            .list_ports()?
+            .iter()
+            .any(|listed| listed.name == port);
+        if !there {
+            return Err(OpteError::PortNotFound { port }.into());
+        }
+        let options = PortOptions::default();
+        all.push(OptionsOf { port, options });
+    }
+    Ok(all)
 }
 
 fn layers(port: &str) -> ListLayersReq {

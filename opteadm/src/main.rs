@@ -12,6 +12,7 @@ mod lan;
 mod listing;
 mod manual;
 mod meter;
+mod options;
 mod packet;
 mod run;
 mod schema;

@@ -20,8 +20,8 @@ use oxide_vpc::api::{
     InternetGatewayMap, McastNextHop, McastSubscribeReq, McastUnsubscribeAllReq,
     McastUnsubscribeReq, PhysNet, RemFwRuleReq, RemoveCidrReq, RouterEntry, RuleFilters,
     SetExternalIpsReq, SetFwRulesReq, SetMcast2PhysReq, SetMcastForwardingReq, SetMeterReq,
-    SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
-    TunnelEndpoint, parse_rules,
+    SetPeersReq, SetPortOptionsReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
+    TransitCidr, TunnelEndpoint, parse_rules,
 };
 use oxide_vpc::network::{BOUNDARY_VNI, MULTICAST_VNI};
 
@@ -368,6 +368,13 @@ impl Action {
                 port_name: of.port,
                 peers,
             }),
+            Command::SetPortOptions { of, options } => change(SetPortOptionsReq {
+                port_name: of.port,
+                options: options.into(),
+            }),
+            Command::ShowPortOptions { port, watch } => {
+                Self::List(Listing::PortOptions(port), watch)
+            }
             Command::SetMeter { of, dir, limits } => change(SetMeterReq {
                 port_name: of.port,
                 dir,

@@ -23,6 +23,7 @@ use opte::port::saved::{PAGE_HEADER, check_page, page_len};
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, BatchStep, ConfigItem,
     CreateXdeReq, DeleteXdeReq, McastSubscribeReq, SetExternalIpsReq, SetMeterReq, SetPeersReq,
+    SetPortOptionsReq,
 };
 
 use crate::{Client, Error};
@@ -219,6 +220,7 @@ fn is_of(item: &ConfigItem, port: &str) -> bool {
         | ConfigItem::FwRule { port_name, .. }
         | ConfigItem::Peers { port_name, .. }
         | ConfigItem::Meter { port_name, .. }
+        | ConfigItem::Options { port_name, .. }
         | ConfigItem::Transit { port_name, .. }
         | ConfigItem::Subnet { port_name, .. }
         | ConfigItem::Route { port_name, .. } => port_name == port,
@@ -288,6 +290,9 @@ fn steps_of(config: Vec<ConfigItem>) -> Result<(String, Vec<BatchStep>), SavedEr
                 }
                 .into(),
             ),
+            ConfigItem::Options { port_name, options } => {
+                steps.push(SetPortOptionsReq { port_name, options }.into());
+            }
             ConfigItem::Transit { port_name, transit } => {
                 steps.push(AllowCidrReq { port_name, transit }.into());
             }

@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 
 use crate::apply::Applied;
 use crate::meter::Meter;
+use crate::options::OptionsOf;
 
 /// The schema of what a command prints with `--json`; `None` of one that prints no JSON.
 pub(crate) fn of_command(command: &str) -> Option<Value> {
@@ -65,6 +66,7 @@ fn root(command: &str, types: &mut Types) -> Option<Value> {
         "dump-mcast-fwd" => list(McastForwarding::SCHEMA),
         "dump-mcast-subs" => list(McastSubscription::SCHEMA),
         "show-meters" => list(Meter::SCHEMA),
+        "show-port-options" => list(OptionsOf::SCHEMA),
         "heavy-hitters" => list(HeavyFlow::SCHEMA),
         "dump-layer" => types.of(DumpLayerResp::SCHEMA),
         "dump-uft" => types.of(DumpUftResp::SCHEMA),
@@ -107,6 +109,7 @@ fn root(command: &str, types: &mut Types) -> Option<Value> {
         | "create-lan-port"
         | "set-ip-config"
         | "set-meter"
+        | "set-port-options"
         | "start-port" => types.of(NoResp::SCHEMA),
         _ => return None,
     })

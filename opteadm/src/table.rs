@@ -20,6 +20,7 @@ use oxide_vpc::network::MULTICAST_VNI;
 
 use crate::columns::{Paint, Table};
 use crate::meter::Meter;
+use crate::options::OptionsOf;
 
 /// Sorts ports by name, and those whose names end in a number by that.
 pub(crate) fn sort_ports(ports: &mut [PortInfo]) {
@@ -264,6 +265,15 @@ impl<'a> Screen<'a> {
         for flow in flows {
             let counts = [flow.packets.to_string(), flow.bytes.to_string()];
             table.row(flow_cells(&flow.flow).into_iter().chain(counts));
+        }
+        self.show(&mut table)
+    }
+
+    /// Options, a port a row.
+    pub(crate) fn options(&mut self, all: &[OptionsOf]) -> io::Result<()> {
+        let mut table = self.table(&["LINK", "OPTIONS"]);
+        for OptionsOf { port, options } in all {
+            table.row([port.clone(), options.to_string()]);
         }
         self.show(&mut table)
     }

@@ -13,6 +13,7 @@ use opte::Direction;
 use opte::api::{MeterLimits, OpteError};
 use opte::direction::PerDirection;
 use opte::nat::NatPoolUsage;
+use opte::options::PortOptions;
 use opte::port::{Limits, Port, PortBuilder, PortError, Position};
 use opte::provider::{Log, Random};
 use opte::rule::RuleId;
@@ -236,6 +237,11 @@ impl VpcPort {
     /// How much may go through the port, as last set.
     pub fn meters(&self) -> PerDirection<MeterLimits> {
         self.port.meters()
+    }
+
+    /// The port's options, as last set.
+    pub fn options(&self) -> PortOptions {
+        self.port.options()
     }
 
     /// The attached subnets.

@@ -18,8 +18,8 @@ use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
     DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, HeavyHittersReq, HeavyHittersResp,
     ListLayersReq, ListLayersResp, NoResp, OpteCmd, OpteError, PausePortReq, Request,
-    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, StartPortReq,
-    TracePacketReq, TracePacketResp,
+    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, SetPortOptionsReq,
+    StartPortReq, TracePacketReq, TracePacketResp,
 };
 use oxide_vpc::api::{
     API_VERSION, AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq,
@@ -85,6 +85,8 @@ pub trait Control {
     fn set_peers(&self, req: SetPeersReq) -> Result<NoResp, OpteError>;
     /// Sets how much may go one way through a port.
     fn set_meter(&self, req: SetMeterReq) -> Result<NoResp, OpteError>;
+    /// Sets the options of a port.
+    fn set_port_options(&self, req: SetPortOptionsReq) -> Result<NoResp, OpteError>;
     /// Maps a guest's address to its host.
     fn set_v2p(&self, req: SetVirt2PhysReq) -> Result<NoResp, OpteError>;
     /// Removes the mapping of a guest's address.
@@ -358,6 +360,7 @@ impl Dispatcher {
             OpteCmd::DetachSubnet => call(body, |req| control.detach_subnet(req)),
             OpteCmd::SetPeers => call(body, |req| control.set_peers(req)),
             OpteCmd::SetMeter => call(body, |req| control.set_meter(req)),
+            OpteCmd::SetPortOptions => call(body, |req| control.set_port_options(req)),
             OpteCmd::SetMcastForwarding => call(body, |req| control.set_mcast_fwd(req)),
             OpteCmd::ClearMcastForwarding => call(body, |req| control.clear_mcast_fwd(req)),
             OpteCmd::DumpMcastForwarding => call(body, |req| control.dump_mcast_fwd(req)),

@@ -19,8 +19,8 @@ use opte::api::{
     ClearLftReq, ClearUftReq, DumpLayerReq, DumpLayerResp, DumpStatsReq, DumpStatsResp,
     DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, HeavyHittersReq, HeavyHittersResp,
     ListLayersReq, ListLayersResp, NoResp, OpteError, Page, PausePortReq, RestorePortReq,
-    RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, StartPortReq, TracePacketReq,
-    TracePacketResp,
+    RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, SetPortOptionsReq, StartPortReq,
+    TracePacketReq, TracePacketResp,
 };
 use opte::port::PortError;
 use oxide_vpc::api::{
@@ -326,6 +326,10 @@ impl<P: Platform> Control for Driver<P> {
     fn set_peers(&self, req: SetPeersReq) -> Result<NoResp, OpteError> {
         let peers = req.peers.into_iter().collect();
         self.edit(&req.port_name, PortEdit::SetPeers(peers))
+    }
+
+    fn set_port_options(&self, req: SetPortOptionsReq) -> Result<NoResp, OpteError> {
+        self.edit(&req.port_name, PortEdit::SetOptions(req.options))
     }
 
     fn set_meter(&self, req: SetMeterReq) -> Result<NoResp, OpteError> {

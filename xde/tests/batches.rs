@@ -245,6 +245,7 @@ fn shown(item: &ConfigItem) -> String {
             dir,
             limits,
         } => format!("meter {port_name} {dir} {limits}"),
+        ConfigItem::Options { port_name, options } => format!("options {port_name} {options}"),
         ConfigItem::Peers { port_name, peers } => format!("peers {port_name} {peers:?}"),
         ConfigItem::Virt2Phys(v2p) => format!("v2p {} {}", v2p.vni, v2p.vip),
         ConfigItem::Virt2Boundary(v2b) => format!("v2b {} {}", v2b.vip, v2b.tep.len()),

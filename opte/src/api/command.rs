@@ -132,6 +132,8 @@ commands! {
     SetPeers = 94 changes,
     /// Sets how much may go one way through a port.
     SetMeter = 95 changes,
+    /// Sets the options of a port.
+    SetPortOptions = 96 changes,
     /// Adds next hops of an underlay group.
     SetMcastForwarding = 100 changes,
     /// Removes next hops of an underlay group.

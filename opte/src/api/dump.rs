@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BASE_VERSION, FlowFilter, HeavyHittersReq, HeavyHittersResp, NoResp, PausePortReq,
-    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, StartPortReq,
-    TracePacketReq, TracePacketResp,
+    RestorePortReq, RestorePortResp, SavePortReq, SavePortResp, SetMeterReq, SetPortOptionsReq,
+    StartPortReq, TracePacketReq, TracePacketResp,
 };
 use crate::{Direction, requests};
 
@@ -427,6 +427,7 @@ requests! {
     HeavyHittersReq = HeavyHitters -> HeavyHittersResp,
     TracePacketReq = TracePacket -> TracePacketResp,
     SetMeterReq = SetMeter -> NoResp (check),
+    SetPortOptionsReq = SetPortOptions -> NoResp (check),
 }
 
 const TCP: u8 = 6;

@@ -17,6 +17,7 @@ mod life;
 mod link;
 mod meter;
 mod observe;
+mod options;
 mod ports;
 mod schema;
 mod text;
@@ -43,6 +44,7 @@ pub use meter::SetMeterReq;
 pub use observe::{
     HeavyHittersReq, HeavyHittersResp, TraceFate, TracePacketReq, TracePacketResp, TraceStep,
 };
+pub use options::SetPortOptionsReq;
 pub use ports::{PortRange, PortRangeError};
 pub use schema::{BASE_VERSION, with_command};
 

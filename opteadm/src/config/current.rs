@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::api::{MeterLimits, OpteError};
 use opte::direction::PerDirection;
+use opte::options::PortOptions;
 use oxide_vpc::api::{
     AttachedSubnet, ConfigItem, CreateXdeReq, DhcpCfg, ExternalIpCfg, FirewallRule, GuestLink,
     GuestPhysAddr, InternetGatewayMap, IpCfg, IpCidr, Ipv4Cfg, Ipv4Cidr, Ipv6Cfg, Ipv6Cidr,
@@ -38,6 +39,7 @@ pub(super) struct CurrentPort {
     pub(super) routes: Vec<RouterEntry>,
     pub(super) peers: BTreeSet<Vni>,
     pub(super) meters: PerDirection<MeterLimits>,
+    pub(super) options: PortOptions,
     pub(super) transit: Vec<TransitCidr>,
     pub(super) subnets: Vec<AttachedSubnet>,
 }
@@ -66,6 +68,7 @@ impl Current {
                     routes: Vec::new(),
                     peers: BTreeSet::new(),
                     meters: PerDirection::default(),
+                    options: PortOptions::default(),
                     transit: Vec::new(),
                     subnets: Vec::new(),
                 };
@@ -122,6 +125,11 @@ impl Current {
                     *port.meters.get_mut(dir) = limits;
                 } else if let Some(port) = self.lan_ports.get_mut(&port_name) {
                     *port.meters.get_mut(dir) = limits;
+                }
+            }
+            ConfigItem::Options { port_name, options } => {
+                if let Some(port) = self.ports.get_mut(&port_name) {
+                    port.options = options;
                 }
             }
             ConfigItem::Virt2Phys(v2p) => {
@@ -224,6 +232,7 @@ impl CurrentPort {
             peers: self.peers.clone(),
             meter_in: text_of(&self.meters.inbound),
             meter_out: text_of(&self.meters.outbound),
+            options: (!self.options.is_none()).then_some(Text(self.options)),
             internet_gateways: self.gateways.clone(),
             ipv4: cfg.ipv4().map(|ipv4| Family {
                 address: ipv4.private_ip,

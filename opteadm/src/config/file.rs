@@ -213,6 +213,8 @@ impl Port {
             let valid = meter.map_or(Ok(()), |meter| meter.0.validate());
             valid.map_err(|error| Fault::new(&[Step::Key(key)], error))?;
         }
+        let valid = self.options.map_or(Ok(()), |options| options.0.validate());
+        valid.map_err(|error| Fault::new(&[Step::Key("options")], error))?;
         self.check_prefixes()
     }
 

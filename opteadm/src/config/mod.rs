@@ -86,6 +86,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use opte::api::{DomainName, MeterLimits};
+use opte::options::PortOptions;
 use oxide_vpc::api::{
     AttachedSubnet, DEFAULT_MTU, FirewallRule, IpCidr, Ipv4Cidr, Ipv6Cidr, MacAddr, PortRange,
     TransitCidr, Vni,
@@ -178,6 +179,9 @@ pub struct Port {
     /// How much the guest may send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meter_out: Option<Text<MeterLimits>>,
+    /// What is otherwise than the port is built, as `timeout-udp=60s flows-per-remote=1000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Text<PortOptions>>,
     /// Which internet gateways an external address belongs to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub internet_gateways: BTreeMap<IpAddr, BTreeSet<Uuid>>,

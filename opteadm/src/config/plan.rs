@@ -5,12 +5,14 @@ use std::fmt;
 
 use opte::api::{MeterLimits, OpteError};
 use opte::direction::PerDirection;
+use opte::options::PortOptions;
 use oxide_vpc::api::{
     AddFwRuleReq, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet, BatchStep,
     ClearVirt2BoundaryReq, ClearVirt2PhysReq, ClearXdeUnderlayReq, DelRouterEntryReq, DeleteXdeReq,
     DetachSubnetReq, Direction, ExternalIpCfg, FirewallRule, IpCidr, PhysNet, RemFwRuleReq,
     RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetMeterReq, SetPeersReq,
-    SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr, TunnelEndpoint,
+    SetPortOptionsReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq, TransitCidr,
+    TunnelEndpoint,
 };
 use postcard_schema::Schema;
 use serde::Serialize;
@@ -35,7 +37,7 @@ pub struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
     /// What kind of thing it is: `underlay`, `port`, `IP configuration`, `firewall`, `route`, `external addresses`, `peers`, `meter in`,
-    /// `meter out`, `transit`, `subnet`, `v2p`, `v2b`, `m2p`, `next hop`, `subscription`.
+    /// `meter out`, `options`, `transit`, `subnet`, `v2p`, `v2b`, `m2p`, `next hop`, `subscription`.
     pub what: &'static str,
     /// Which thing.
     pub which: String,
@@ -241,6 +243,7 @@ impl Plan {
             self.peers(port, Operation::Add);
         }
         self.meters(&port.name, &CurrentMeters::default(), &port.meters());
+        self.options(&PortOptions::default(), port);
         self.prefixes(&[], &[], port);
         Ok(())
     }
@@ -270,6 +273,7 @@ impl Plan {
             self.peers(wanted, Operation::Change);
         }
         self.meters(&wanted.name, &there.meters, &wanted.meters());
+        self.options(&there.options, wanted);
         self.prefixes(&there.transit, &there.subnets, wanted);
         Ok(())
     }
@@ -325,6 +329,21 @@ impl Plan {
             peers: wanted.peers.iter().copied().collect(),
         };
         self.add(operation, Some(name), "peers", which.join(", "), req);
+    }
+
+    fn options(&mut self, there: &PortOptions, wanted: &Port) {
+        let options = wanted.options.map_or(PortOptions::default(), |text| text.0);
+        if *there == options {
+            return;
+        }
+        let (operation, which) = match (there.is_none(), options.is_none()) {
+            (true, _) => (Operation::Add, options),
+            (_, true) => (Operation::Remove, *there),
+            _ => (Operation::Change, options),
+        };
+        let port_name = wanted.name.clone();
+        let req = SetPortOptionsReq { port_name, options };
+        self.add(operation, Some(&wanted.name), "options", which, req);
     }
 
     pub(super) fn meters(&mut self, name: &str, there: &CurrentMeters, wanted: &CurrentMeters) {
@@ -489,7 +508,7 @@ fn fixed_differences(before: &Port, wanted: &Port) -> String {
         port.firewall.clear();
         port.routes.clear();
         port.peers.clear();
-        (port.meter_in, port.meter_out) = (None, None);
+        (port.meter_in, port.meter_out, port.options) = (None, None, None);
         port.transit.clear();
         port.subnets.clear();
         port.internet_gateways.clear();

@@ -19,15 +19,20 @@ fn every_command_has_a_schema() {
 }
 
 /// Where the types are that are printed.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 13] = [
     "../opte/src/api",
     "../opte/src/direction.rs",
     "../opte/src/meter.rs",
+    "../opte/src/nat/share.rs",
+    "../opte/src/options.rs",
+    "../opte/src/port/edge.rs",
     "../opte/src/port/heavy.rs",
+    "../opte/src/traffic_class.rs",
     "../oxide-vpc/src/api",
     "src/config",
     "src/apply.rs",
     "src/meter.rs",
+    "src/options.rs",
 ];
 
 /// `BLESS=1 cargo test -p opteadm --bin opteadm schema` writes the descriptions anew.

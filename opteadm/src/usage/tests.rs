@@ -216,6 +216,13 @@ fn values_of(argument: &Arg) -> Values {
         ),
         "packets" | "bits" | "new_flows" => ("10k/s", &["?", "0x1", "10/min", "-1"]),
         "flows" => ("1000", &["?", "-1", "4294967296"]),
+        "max_flows" | "flows_per_remote" | "flows_per_address" | "errors_per_second"
+        | "errors_at_once" => ("1000", &["?", "-1", "4294967296"]),
+        timeout if timeout.starts_with("timeout_") => ("120s", &["?", "120", "-1s", "1m"]),
+        "dscp" => ("uniform", &["?", "Pipe"]),
+        "mss_clamp" => ("path-mtu", &["?", "65536", "-1"]),
+        "snat_filtering" => ("address", &["?", "port"]),
+        "snat_preserve_ports" => ("true", &["?", "yes"]),
         "burst" => ("100ms", &["?", "100", "11s", "-1ms"]),
         "settings" => (
             "gw_ip=10.0.0.1",

@@ -133,6 +133,7 @@ subnets = ["10.6.0.0/24", "203.0.113.64/28 external"]
 peers = [20, 30]
 meter-in = "bits=1Gbit/s new-flows=1000/s"
 meter-out = "packets=10k/s flows=100000 burst=1s"
+options = "timeout-udp=60s flows-per-remote=1000 snat-filtering=address"
 [port.internet-gateways]
 "203.0.113.7" = ["6e1b9c7e-6a3c-4d5b-9d0e-000000000001"]
 [port.dhcp]
@@ -185,6 +186,7 @@ fn a_file_is_made_so_and_shown() {
 + opte0: peers 20, 30
 + opte0: meter in bits=1Gbit/s new-flows=1k/s burst=100ms
 + opte0: meter out packets=10k/s flows=100000 burst=1000ms
++ opte0: options timeout-udp=60s flows-per-remote=1000 snat-filtering=address
 + opte0: transit 10.5.0.0/16
 + opte0: transit fd05::/48 in
 + opte0: subnet 10.6.0.0/24
@@ -204,7 +206,7 @@ fn a_file_is_made_so_and_shown() {
     let dry = host.ok(&["apply", "--dry-run", &file]);
     assert_eq!(
         dry,
-        format!("{expected}26 to add, 0 to change, 0 to remove; nothing was done\n")
+        format!("{expected}27 to add, 0 to change, 0 to remove; nothing was done\n")
     );
     assert_eq!(host.export(), "");
     assert_eq!(host.ok(&["apply", &file]), expected);
@@ -287,6 +289,16 @@ fn exactly_what_is_gone_is_removed() {
             "- opte0: meter in flows=7 burst=100ms\n",
         ),
         ("", "- opte0: meter out bits=1Gbit/s burst=1000ms\n"),
+        (
+            "options = \"timeout-icmp=9s dscp=uniform\"",
+            "+ opte0: options timeout-icmp=9s dscp=uniform\n",
+        ),
+        ("options = \"dscp=uniform timeout-icmp=9000ms\"", ""),
+        (
+            "options = \"max-flows=5\"",
+            "~ opte0: options max-flows=5\n",
+        ),
+        ("", "- opte0: options max-flows=5\n"),
     ] {
         assert_eq!(host.apply(&peers(text)), diff, "{text}");
     }

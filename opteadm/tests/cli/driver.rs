@@ -14,23 +14,24 @@ use opte::api::{
     DumpStatsResp, DumpTcpFlowsReq, DumpTcpFlowsResp, DumpUftReq, DumpUftResp, FlowDetail, FlowId,
     HeavyHittersReq, HeavyHittersResp, LayerDesc, LayerRule, ListLayersReq, ListLayersResp,
     MeterLimits, NoResp, OpteError, Page, PausePortReq, PortStats, RestorePortReq, RestorePortResp,
-    SavePortReq, SavePortResp, SetMeterReq, StartPortReq, Stats, TcpFlow, TracePacketReq,
-    TracePacketResp, UftFlow,
+    SavePortReq, SavePortResp, SetMeterReq, SetPortOptionsReq, StartPortReq, Stats, TcpFlow,
+    TracePacketReq, TracePacketResp, UftFlow,
 };
 use opte::direction::PerDirection;
+use opte::options::PortOptions;
 use opte::port::HeavyFlow;
 use oxide_vpc::api::{
     AddFwRuleReq, AddFwRuleResp, AddRouterEntryReq, AllowCidrReq, AttachSubnetReq, AttachedSubnet,
     BatchStep, ClearMcast2PhysReq, ClearMcastForwardingReq, ClearVirt2BoundaryReq,
-    ClearVirt2PhysReq, ClearXdeUnderlayReq, CreateLanPortReq, CreateXdeReq, DelRouterEntryReq,
-    DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp, DumpMcast2PhysReq,
-    DumpMcast2PhysResp, DumpMcastForwardingReq, DumpMcastForwardingResp, DumpMcastSubscriptionsReq,
-    DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq, DumpVirt2BoundaryResp, DumpVirt2PhysReq,
-    DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq, ListPortsResp, McastSubscribeReq,
-    McastUnsubscribeAllReq, McastUnsubscribeReq, PortInfo, RemFwRuleReq, RemoveCidrReq,
-    RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetIpConfigReq, SetMcast2PhysReq,
-    SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq, SetXdeUnderlayReq,
-    TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping, Vni,
+    ClearVirt2PhysReq, ClearXdeUnderlayReq, ConfigItem, CreateLanPortReq, CreateXdeReq,
+    DelRouterEntryReq, DeleteXdeReq, DetachSubnetReq, DumpConfigReq, DumpConfigResp,
+    DumpMcast2PhysReq, DumpMcast2PhysResp, DumpMcastForwardingReq, DumpMcastForwardingResp,
+    DumpMcastSubscriptionsReq, DumpMcastSubscriptionsResp, DumpVirt2BoundaryReq,
+    DumpVirt2BoundaryResp, DumpVirt2PhysReq, DumpVirt2PhysResp, FirewallRule, IpCidr, ListPortsReq,
+    ListPortsResp, McastSubscribeReq, McastUnsubscribeAllReq, McastUnsubscribeReq, PortInfo,
+    RemFwRuleReq, RemoveCidrReq, RouterEntry, SetExternalIpsReq, SetFwRulesReq, SetIpConfigReq,
+    SetMcast2PhysReq, SetMcastForwardingReq, SetPeersReq, SetVirt2BoundaryReq, SetVirt2PhysReq,
+    SetXdeUnderlayReq, TunnelEndpoint, Virt2BoundaryMapping, Virt2PhysMapping, Vni,
 };
 use xde::command::Control;
 use xde::linux::control::{ControlServer, Limits};
@@ -55,6 +56,7 @@ pub(crate) struct Port {
     pub(crate) external: Option<SetExternalIpsReq>,
     pub(crate) peers: Vec<Vni>,
     pub(crate) meters: PerDirection<MeterLimits>,
+    pub(crate) options: PortOptions,
     pub(crate) transit: BTreeSet<(IpCidr, Direction)>,
     pub(crate) subnets: BTreeMap<IpCidr, AttachedSubnet>,
 }
@@ -138,7 +140,21 @@ impl Control for Driver {
     }
 
     fn dump_config(&self, _: DumpConfigReq) -> Result<DumpConfigResp, OpteError> {
-        Err(not_here("DumpConfig"))
+        // Of all that it lists, what no other command does.
+        let state = self.state();
+        let options = state
+            .ports
+            .iter()
+            .filter(|(_, port)| !port.options.is_none());
+        let options = options.map(|(name, port)| ConfigItem::Options {
+            port_name: name.clone(),
+            options: port.options,
+        });
+        Ok(DumpConfigResp {
+            revision: 1,
+            items: options.collect(),
+            next: None,
+        })
     }
 
     fn run_batch(&self, _: Vec<BatchStep>) -> Result<NoResp, OpteError> {
@@ -245,6 +261,7 @@ impl Control for Driver {
             external: None,
             peers: Vec::new(),
             meters: PerDirection::default(),
+            options: PortOptions::default(),
             transit: BTreeSet::new(),
             subnets: BTreeMap::new(),
         };
@@ -389,6 +406,13 @@ impl Control for Driver {
     fn set_peers(&self, req: SetPeersReq) -> Done {
         self.with_port(&req.port_name, |port| {
             port.peers = req.peers;
+            Ok(NoResp {})
+        })
+    }
+
+    fn set_port_options(&self, req: SetPortOptionsReq) -> Done {
+        self.with_port(&req.port_name, |port| {
+            port.options = req.options;
             Ok(NoResp {})
         })
     }

@@ -19,7 +19,7 @@ use serde_json::Value;
 use zerocopy::IntoBytes;
 
 /// Commands that change something, in an order in which each can be done, all on one host.
-const CHANGES: [&str; 34] = [
+const CHANGES: [&str; 36] = [
     "set-xde-underlay eth0 eth1",
     "set-v2p 10.0.0.12 a8:40:25:f0:00:02 fd00:2::1 10",
     "set-v2p fd10::12 a8:40:25:f0:00:02 fd00:2::1 10",
@@ -48,6 +48,8 @@ const CHANGES: [&str; 34] = [
     "set-meter -p opte1 --dir in --packets 10k/s --bits 1Gbit/s --new-flows 1000/s --flows 100000 --burst 50ms",
     "set-meter -p opte1 --dir out --bits 500M",
     "clear-meter -p opte1 --dir in",
+    "set-port-options -p opte1 --timeout-udp 60s --max-flows 1000 --snat-filtering address-and-port",
+    "set-port-options -p opte1",
     "clear-uft -p opte1",
     "clear-lft -p opte1 firewall",
     "set-fw-rules -p opte1",
@@ -95,10 +97,12 @@ fn every_command_has_json() {
         "dump-stats",
         "show-stats -p opte1",
         "show-meters",
+        "show-port-options",
     ];
     let of_port = [
         "list-layers -p opte1",
         "show-meters -p opte1",
+        "show-port-options -p opte1",
         "dump-layer -p opte1 firewall",
         "dump-uft -p opte1",
         "dump-tcp-flows -p opte1",
@@ -433,6 +437,36 @@ fn meters_are_set_shown_and_cleared() {
     assert_eq!(ports[0]["meter_out"], meters[0]["limits"]);
     host.ok("clear-meter -p opte0");
     assert_eq!(host.ok("show-meters"), headings);
+}
+
+#[test]
+fn options_of_ports_are_set_and_shown() {
+    let host = Host::with_port();
+    assert_eq!(host.ok("show-port-options"), "LINK  OPTIONS\n");
+    assert_eq!(
+        host.ok("show-port-options -p opte0"),
+        "LINK   OPTIONS\nopte0  none\n"
+    );
+    host.ok(
+        "set-port-options -p opte0 --timeout-tcp-half-open 1500ms --timeout-udp 60s --max-flows 1000 \
+         --flows-per-remote 10 --flows-per-address 500 --errors-per-second 0 --dscp uniform --mss-clamp 1400 \
+         --snat-filtering endpoint-independent --snat-preserve-ports true",
+    );
+    assert_eq!(
+        host.ok("show-port-options"),
+        "LINK   OPTIONS\n\
+         opte0  timeout-tcp-half-open=1500ms timeout-udp=60s max-flows=1000 flows-per-remote=10 flows-per-address=500 \
+         errors-per-second=0 dscp=uniform mss-clamp=1400 snat-filtering=endpoint-independent snat-preserve-ports=true\n"
+    );
+    let shown: Value = serde_json::from_str(&host.ok("show-port-options --json")).unwrap();
+    assert_eq!(shown[0]["port"], "opte0");
+    assert_eq!(shown[0]["options"]["max_flows"], 1000);
+    // What is not given is as the port was built.
+    host.ok("set-port-options -p opte0 --dscp pipe");
+    assert_eq!(
+        host.ok("show-port-options"),
+        "LINK   OPTIONS\nopte0  dscp=pipe\n"
+    );
 }
 
 #[test]

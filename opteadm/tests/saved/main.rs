@@ -103,6 +103,14 @@ impl Host {
             "--flows",
             "1000",
         ]);
+        let options = [
+            "--timeout-icmp",
+            "9s",
+            "--snat-filtering",
+            "address-and-port",
+        ];
+        let of_port = ["set-port-options", "-p", "opte0"];
+        self.ok(&[&of_port[..], &options].concat());
         self.ok(&["allow-cidr", "-p", "opte0", "10.5.0.0/16"]);
         self.ok(&["attach-subnet", "-p", "opte0", "203.0.113.64/28", "-e"]);
     }

@@ -9,7 +9,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use opte::Direction;
-use opte::api::{MeterLimits, OpteCmd, OpteError, Page, PausePortReq, Request, SetMeterReq};
+use opte::api::{
+    MeterLimits, OpteCmd, OpteError, Page, PausePortReq, Request, SetMeterReq, SetPortOptionsReq,
+};
+use opte::options::PortOptions;
 use opte_headers::Vni;
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -111,6 +114,13 @@ pub enum ConfigItem {
         /// How much.
         limits: MeterLimits,
     },
+    /// The port has these options.
+    Options {
+        /// The port.
+        port_name: String,
+        /// The options.
+        options: PortOptions,
+    },
     /// A guest is there. Those of this host's own ports are not listed.
     Virt2Phys(Virt2PhysMapping),
     /// A prefix is reached by these tunnel endpoints.
@@ -211,6 +221,8 @@ steps! {
     SetPeers(SetPeersReq),
     /// Sets how much may go one way through a port.
     SetMeter(SetMeterReq),
+    /// Sets the options of a port.
+    SetPortOptions(SetPortOptionsReq),
     /// Maps a guest's address to its host.
     SetVirt2Phys(SetVirt2PhysReq),
     /// Removes the mapping of a guest's address.

@@ -53,7 +53,8 @@ pub use opte::api::{
     CidrError, DEFAULT_MTU, DomainName, GuestLink, IpCidr, Ipv4Cidr, Ipv6Cidr, MIN_MTU, PortRange,
     PortRangeError,
 };
-pub use opte::api::{MeterLimits, SetMeterReq};
+pub use opte::api::{MeterLimits, SetMeterReq, SetPortOptionsReq};
+pub use opte::options::PortOptions;
 pub use opte_headers::{MacAddr, Vni};
 
 /// The virtual network of boundary services.

@@ -11,6 +11,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use opte::Direction;
 use opte::api::{IpCidr, MeterLimits, OpteError};
 use opte::direction::PerDirection;
+use opte::options::PortOptions;
 use opte::port::{PortError, PortState, RuleChange};
 use opte::rule::RuleId;
 use opte_headers::Vni;
@@ -53,6 +54,8 @@ pub enum PortEdit {
     SetPeers(BTreeSet<Vni>),
     /// Sets how much may go one way.
     SetMeter(Direction, MeterLimits),
+    /// Sets all options.
+    SetOptions(PortOptions),
 }
 
 /// The external addresses of a port.
@@ -114,6 +117,7 @@ pub(super) struct Draft {
     prefixes: Option<Prefixes>,
     peers: Option<BTreeSet<Vni>>,
     meters: PerDirection<Option<MeterLimits>>,
+    options: Option<PortOptions>,
     removed_holes: Vec<(Direction, IpCidr)>,
     /// What NAT then knows the port as, if that changes.
     known: Option<Known>,
@@ -160,6 +164,10 @@ impl Draft {
                     limits.validate()?;
                     *draft.meters.get_mut(dir) = Some(limits);
                 }
+                PortEdit::SetOptions(options) => {
+                    port.port.check_options(&options)?;
+                    draft.options = Some(options);
+                }
             }
         }
         draft.finish(port, programmed);
@@ -192,6 +200,10 @@ impl Draft {
             if let Some(limits) = self.meters.get(dir) {
                 port.port.set_meter(dir, limits);
             }
+        }
+        if let Some(options) = &self.options {
+            // They were found possible.
+            port.port.set_options(options)?;
         }
         if self.rules_replaced {
             programmed.firewall.clear();

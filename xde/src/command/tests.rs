@@ -68,6 +68,7 @@ impl Control for Recorder {
         detach_subnet: DetachSubnetReq => NoResp,
         set_peers: SetPeersReq => NoResp,
         set_meter: SetMeterReq => NoResp,
+        set_port_options: SetPortOptionsReq => NoResp,
         set_v2p: SetVirt2PhysReq => NoResp,
         clear_v2p: ClearVirt2PhysReq => NoResp,
         dump_v2p: DumpVirt2PhysReq => DumpVirt2PhysResp,

@@ -371,6 +371,9 @@ impl<'a, P: Platform> Draft<'a, P> {
             BatchStep::CreateLanPort(req) => self.create_lan(*req),
             BatchStep::SetIpConfig(req) => self.set_ip_config(&req),
             BatchStep::SetMeter(req) => self.set_meter(req),
+            BatchStep::SetPortOptions(req) => {
+                self.edit(&req.port_name, PortEdit::SetOptions(req.options))
+            }
             BatchStep::SetVirt2Phys(req) => {
                 let (vni, phys) = (req.phys.vni, GuestPhysAddr::from(req.phys));
                 self.v2p.insert((vni, req.vip), Some(phys));

@@ -114,7 +114,8 @@ fn count_of_port<L>(port: &Managed<L>) -> usize {
         let prefixes = vpc.transit_cidrs().len() + vpc.attached_subnets().len();
         let lists = [vpc.internet_gateways().is_empty(), vpc.peers().is_empty()];
         let lists = lists.iter().filter(|empty| !**empty).count();
-        rules + routes + prefixes + lists
+        let options = usize::from(!vpc.options().is_none());
+        rules + routes + prefixes + lists + options
     };
     1 + port.vpc().map_or(0, |vpc| of(vpc)) + set_meters(port).count()
 }
@@ -139,6 +140,11 @@ fn items_of_port<L>(port: &Managed<L>) -> Vec<ConfigItem> {
     if !peers.is_empty() {
         let port_name = name();
         items.push(ConfigItem::Peers { port_name, peers });
+    }
+    let options = vpc.options();
+    if !options.is_none() {
+        let port_name = name();
+        items.push(ConfigItem::Options { port_name, options });
     }
     let rules = vpc.firewall_rules().into_iter();
     items.extend(rules.map(|(id, rule)| ConfigItem::FwRule {
