@@ -120,6 +120,11 @@ impl Index {
         size_of_val(&*self.masks) + size_of_val(&*self.lens)
     }
 
+    /// Bytes of an empty table that is to hold `capacity` entries.
+    pub(super) fn own_bytes_for(capacity: usize) -> usize {
+        capacity.div_ceil(PART_ENTRIES).max(1) * 2 * size_of::<AtomicU32>()
+    }
+
     /// The parts are told apart by the upper bits of a hash, the slots by the lower ones.
     #[inline(always)]
     fn part_of(&self, hash: u32) -> usize {

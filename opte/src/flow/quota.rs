@@ -44,9 +44,16 @@ impl Beginner {
     }
 }
 
+/// Entries that are worth an index of their own, and how many of those there are at most.
+const INDEX_ENTRIES: u32 = 32_768;
+const MAX_INDEXES: u32 = 64;
+
 /// The flows of those who have begun any that live. Each step takes constant time, and there are no more of them than flows.
 pub(super) struct Quotas {
-    index: Index,
+    /// By hash, each made when it is first needed: most ports have flows of few.
+    indexes: Vec<Option<Index>>,
+    /// Entries that one of them may be asked to hold.
+    share: u32,
     /// By number, in chunks.
     entries: Vec<Box<[Entry]>>,
     /// The first entry without flows; each tells the next.
@@ -68,8 +75,10 @@ impl Quotas {
 
     /// For at most so many flows.
     pub(super) fn new(flows: u32) -> Self {
+        let indexes = (flows / INDEX_ENTRIES).clamp(1, MAX_INDEXES);
         Self {
-            index: Index::new(flows as usize),
+            indexes: (0..indexes).map(|_| None).collect(),
+            share: flows.div_ceil(indexes),
             entries: Vec::new(),
             free: NONE,
             recent: NONE,
@@ -78,7 +87,8 @@ impl Quotas {
 
     /// Bytes before anybody has begun a flow.
     pub(super) fn own_bytes(&self) -> usize {
-        self.index.own_bytes()
+        let index = size_of::<Option<Index>>() + Index::own_bytes_for(self.share as usize);
+        self.indexes.len() * index
     }
 
     /// How many flows that live were begun by `who`.
@@ -102,7 +112,8 @@ impl Quotas {
             return Some(0);
         }
         let hash = who.hash(seed);
-        let mut taken = self.index.reserve(hash, &may_take).ok()?;
+        let index = self.index_made(hash)?;
+        let mut taken = index.reserve(hash, &may_take).ok()?;
         if self.free == NONE {
             taken += self.grow(who, |bytes| may_take(taken + bytes))?;
         }
@@ -119,7 +130,7 @@ impl Quotas {
         self.free = next;
         self.recent = number;
         // Zero is no value of an index.
-        self.index.insert(hash, number + 1);
+        self.index(hash)?.insert(hash, number + 1);
         Some(taken)
     }
 
@@ -139,7 +150,10 @@ impl Quotas {
         entry.flows = free;
         self.free = number;
         self.recent = NONE;
-        self.index.remove(who.hash(seed), number + 1);
+        let hash = who.hash(seed);
+        if let Some(index) = self.index(hash) {
+            index.remove(hash, number + 1);
+        }
     }
 
     fn number(&self, seed: &HashSeed, who: &Beginner) -> Option<u32> {
@@ -147,8 +161,29 @@ impl Quotas {
         if is_it(self.recent) {
             return Some(self.recent);
         }
-        let found = self.index.find(who.hash(seed), |value| is_it(value - 1))?;
+        let hash = who.hash(seed);
+        let found = self.index(hash)?.find(hash, |value| is_it(value - 1))?;
         Some(found - 1)
+    }
+
+    fn index(&self, hash: u32) -> Option<&Index> {
+        self.indexes.get(self.place(hash))?.as_ref()
+    }
+
+    /// The index that `hash` belongs to, made if it is not there; `None` without memory for it.
+    fn index_made(&mut self, hash: u32) -> Option<&Index> {
+        let (place, share) = (self.place(hash), self.share as usize);
+        let index = self.indexes.get_mut(place)?;
+        if index.is_none() {
+            *index = Some(Index::new(share)).filter(|made| made.own_bytes() != 0);
+        }
+        index.as_ref()
+    }
+
+    /// Which index a hash belongs to: by a product, so that the bits that an index looks at are still any.
+    fn place(&self, hash: u32) -> usize {
+        let spread = u64::from(hash.wrapping_mul(0x9e37_79b1));
+        ((spread * self.indexes.len() as u64) >> 32) as usize
     }
 
     fn entry(&self, number: u32) -> Option<&Entry> {
@@ -197,7 +232,7 @@ mod tests {
         #[test]
         fn agrees_with_a_map(ops in prop::collection::vec((any::<bool>(), 0u32..600), 1..600)) {
             let seed = HashSeed::draw(&SeededRandom::new(1));
-            let (mut quotas, mut map) = (Quotas::new(1000), BTreeMap::new());
+            let (mut quotas, mut map) = (Quotas::new(70_000), BTreeMap::new());
             let who = |number: u32| Beginner {
                 address: Ipv4Addr::from_bits(number / 2).into(),
                 first: if number & 1 == 0 { Direction::In } else { Direction::Out },
