@@ -9,6 +9,17 @@ use zerocopy::IntoBytes;
 /// A target: its name, its check, its seeds.
 pub type Target = (&'static str, fn(&[u8]), Vec<Vec<u8>>);
 
+/// The inputs of `port_process` that a run of an hour has found worth keeping, minimised: each its length in two bytes, then itself.
+pub fn kept() -> impl Iterator<Item = &'static [u8]> {
+    let mut rest: &[u8] = include_bytes!("../kept/port_process");
+    std::iter::from_fn(move || {
+        let (len, behind) = rest.split_first_chunk()?;
+        let (input, behind) = behind.split_at_checked(u16::from_be_bytes(*len).into())?;
+        rest = behind;
+        Some(input)
+    })
+}
+
 /// Every target.
 pub fn all() -> Vec<Target> {
     vec![
@@ -539,6 +550,23 @@ fn behind(head: &[u8], frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    /// One in so many of those that were kept; all of them take minutes without optimisation.
+    const SOME: usize = 32;
+
+    #[test]
+    fn some_of_what_was_kept() {
+        assert!(super::kept().count() > SOME);
+        super::kept()
+            .step_by(SOME)
+            .for_each(crate::port_process::check);
+    }
+
+    #[test]
+    #[ignore = "minutes; run in release: cargo test --release --manifest-path fuzz/Cargo.toml --lib -- --ignored"]
+    fn all_that_was_kept() {
+        super::kept().for_each(crate::port_process::check);
+    }
+
     #[test]
     fn every_seed_and_every_part_of_it() {
         for (name, check, seeds) in super::all() {

@@ -12,5 +12,9 @@ fn main() -> std::io::Result<()> {
             fs::write(folder.join(format!("seed{n:02}")), seed)?;
         }
     }
+    let folder = corpus.join("port_process");
+    for (n, input) in opte_fuzz::seeds::kept().enumerate() {
+        fs::write(folder.join(format!("kept{n:04}")), input)?;
+    }
     Ok(())
 }
