@@ -127,17 +127,16 @@ impl<P: Platform> Driver<P> {
             return;
         };
         let mut frames = frames.into_iter().fuse();
+        let ahead = port.engine.as_ref();
+        let Some(engine) = ahead.filter(|engine| engine.looks_ahead()) else {
+            return frames.for_each(|frame| self.outbound(now, &switch, port, frame, outbox));
+        };
         loop {
             let burst: [_; LOOK_AHEAD] = core::array::from_fn(|_| frames.next());
-            if let Some(engine) = &port.engine {
-                let mut bytes = burst.iter().flatten().map(Frame::bytes);
-                engine.look_ahead(Direction::Out, &mut bytes);
-            }
+            let mut bytes = burst.iter().flatten().map(Frame::bytes);
+            engine.look_ahead(Direction::Out, &mut bytes);
             let is_last = burst.iter().any(Option::is_none);
             for frame in burst.into_iter().flatten() {
-                let len = frame.bytes().len();
-                port.counters
-                    .frame(Count::FromGuest, Count::FromGuestBytes, len);
                 self.outbound(now, &switch, port, frame, outbox);
             }
             if is_last {
@@ -242,7 +241,10 @@ impl<P: Platform> Driver<P> {
         mut frame: Frame,
         outbox: &mut Outbox<P::Link>,
     ) {
-        if frame.bytes().is_empty() {
+        let len = frame.bytes().len();
+        port.counters
+            .frame(Count::FromGuest, Count::FromGuestBytes, len);
+        if len == 0 {
             return self.drop_frame(&port.counters, DropReason::LinkError, frame, outbox);
         }
         let Some(engine) = &port.engine else {

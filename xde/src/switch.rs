@@ -40,6 +40,11 @@ pub trait Engine: Send + Sync {
         reply: &mut [u8],
     ) -> Verdict;
 
+    /// As [`Port::looks_ahead`].
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
     /// As [`Port::look_ahead`].
     fn look_ahead(&self, _dir: Direction, _frames: &mut dyn Iterator<Item = &[u8]>) {}
 
@@ -77,6 +82,10 @@ impl<N: Network> Engine for Port<N> {
         reply: &mut [u8],
     ) -> Verdict {
         Port::process(self, dir, now, packet, reply)
+    }
+
+    fn looks_ahead(&self) -> bool {
+        Port::looks_ahead(self)
     }
 
     fn look_ahead(&self, dir: Direction, frames: &mut dyn Iterator<Item = &[u8]>) {

@@ -62,12 +62,18 @@ impl<N: Network> Port<N> {
             .process_burst(dir, now, packets, reply, verdicts);
     }
 
+    /// Whether [`Port::look_ahead`] would do anything: the port has so many flows that they are in no cache.
+    #[inline]
+    pub fn looks_ahead(&self) -> bool {
+        self.flows.is_large()
+    }
+
     /// Has all the memory fetched at once that packets with these frames will need, at most [`LOOK_AHEAD`](super::LOOK_AHEAD) of them, so that
     /// they need not wait for it one after the other. They are to be processed next, one by one; nothing else comes of it. Where
     /// a port has but few flows it does nothing. [`Port::process_burst`] does it by itself.
     #[inline]
     pub fn look_ahead<'f>(&self, dir: Direction, frames: impl Iterator<Item = &'f [u8]>) {
-        if self.flows.is_large() {
+        if self.looks_ahead() {
             match dir {
                 Direction::In => self.fetch(Direction::In, frames),
                 Direction::Out => self.fetch(Direction::Out, frames),

@@ -245,6 +245,10 @@ impl<T: OfNetwork> Engine for T {
         self.engine().process(dir, now, packet, reply)
     }
 
+    fn looks_ahead(&self) -> bool {
+        self.engine().looks_ahead()
+    }
+
     fn look_ahead(&self, dir: Direction, frames: &mut dyn Iterator<Item = &[u8]>) {
         self.engine().look_ahead(dir, frames);
     }
