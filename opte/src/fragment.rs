@@ -15,7 +15,7 @@ mod table;
 use core::time::Duration;
 
 pub(crate) use pieces::Piece;
-pub(crate) use table::{FirstFragment, FragmentTable, Held};
+pub(crate) use table::{FirstFragment, FragmentTable, Held, Leader};
 
 /// How much a port remembers of fragments, in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -334,3 +334,18 @@ fn a_connection_picked_up_midstream_is_confirmed_by_its_answer() {
     );
     assert_eq!(connection.state(), CloseWait);
 }
+
+/// Data may come with a SYN (RFC 9293, section 3.10.7.2; RFC 7413), and in fragments: all of it may be acknowledged.
+#[test]
+fn a_syn_with_data_in_fragments() {
+    let mut connection = play(&[(Out, "S", G, 0, 8, PASS, SynSent)]);
+    assert_eq!(connection.part(Out, &segment("S", G + 8, 0, 92)), PASS);
+    assert_eq!(connection.next_seq(Out), G + 101);
+    let answer = segment("SA", R, G + 101, 0);
+    assert_eq!(connection.segment(In, &answer), PASS);
+    assert_eq!(connection.state(), Established);
+    // A SYN within the connection does not count, and what comes with it neither.
+    let late = segment("S", G + 200, 0, 92);
+    assert_eq!(connection.part(Out, &late), PASS);
+    assert_eq!(connection.next_seq(Out), G + 101);
+}

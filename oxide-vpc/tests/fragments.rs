@@ -387,3 +387,74 @@ fn the_ports_of_the_whole_are_those_of_the_share() {
         panic!("the flow goes on")
     };
 }
+
+/// A TCP segment that comes in fragments counts as whole: later fragments move its connection on, and its FIN stands behind its
+/// last byte, wherever the fragment with the header ends.
+#[test]
+fn tcp_is_tracked_through_fragments() {
+    use opte_headers::TcpFlags;
+    const LEN: usize = 3000;
+    let (ack, syn) = (TcpFlags::ACK, TcpFlags::SYN);
+    for (v6, reversed) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (world, a) = worlds().swap_remove(0);
+        let (from, to) = match v6 {
+            false => (world.v4(a), via_gateway(FAR)),
+            true => (world.v6(a), via_gateway(FAR6)),
+        };
+        let state = || {
+            let dump = world.vpc(a).port().dump_tcp_flows(opte::api::Page::FIRST);
+            dump.flows[0].state.clone()
+        };
+        let out = |flags, seq, ack, len| {
+            let frame = Frame::new(from, to, sim::tcp(5000, 80, flags, seq, ack, &data(len)));
+            let mut pieces = match len {
+                0 => vec![frame.bytes()],
+                _ => cut(&frame.bytes(), &[1480, 2960], seq),
+            };
+            if reversed {
+                pieces.reverse();
+            }
+            let (got, dropped) = world.burst(a, Out, &pieces);
+            assert_eq!((got.len(), dropped), (pieces.len(), vec![]));
+            got
+        };
+        let syn_frame = Frame::read(&inner(&out(syn, 100, 0, 0)[0]));
+        let (port, _) = ports(&syn_frame.body);
+        let back = |flags, seq, ack| {
+            let frame = Frame {
+                source: syn_frame.destination,
+                destination: syn_frame.source,
+                body: sim::tcp(80, port, flags, seq, ack, &[]),
+                ..syn_frame.clone()
+            };
+            let (got, dropped) = world.burst(a, In, &[external(&world, a, &frame.bytes())]);
+            (got.len(), dropped)
+        };
+        assert_eq!(back(syn | ack, 500, 101), (1, vec![]));
+        assert_eq!(state(), "ESTABLISHED");
+        let _ = out(ack, 101, 501, 0);
+        // Much more than a window.
+        let mut seq = 101;
+        for _ in 0..100 {
+            let _ = out(ack, seq, 501, LEN);
+            seq += LEN as u32;
+            assert_eq!(back(ack, 501, seq), (1, vec![]));
+        }
+        // A reset at the edge of what was acknowledged ends it, one of long ago does not.
+        assert_eq!(
+            back(TcpFlags::RST | ack, 501 + (1 << 20), seq),
+            (0, vec![DropReason::TcpOutOfWindow])
+        );
+        let _ = out(ack | TcpFlags::FIN, seq, 501, LEN);
+        assert_eq!(state(), "FIN_WAIT_1");
+        assert_eq!(back(ack, 501, seq + LEN as u32), (1, vec![]));
+        assert_eq!(state(), "FIN_WAIT_1", "all but the FIN");
+        assert_eq!(back(ack, 501, seq + LEN as u32 + 1), (1, vec![]));
+        assert_eq!(state(), "FIN_WAIT_2");
+        assert_eq!(
+            back(ack | TcpFlags::FIN, 501, seq + LEN as u32 + 1),
+            (1, vec![])
+        );
+        assert_eq!(state(), "TIME_WAIT");
+    }
+}

@@ -1,5 +1,6 @@
 //! The driver: bursts of frames in from guests and underlay, bursts out.
 
+mod expiry;
 mod lan;
 mod multicast;
 
@@ -35,6 +36,7 @@ pub struct Driver<P: Platform> {
     pub(crate) host: oxide_vpc::port::Host,
     switch: Published<Switch<P::Link>>,
     waiting: KMutex<VecDeque<Waiting<P::Link>>>,
+    expiry: expiry::Round,
     /// Every port that is created from now on passes frames as they are.
     pub(crate) passthrough: bool,
 }
@@ -53,9 +55,6 @@ const MAX_WAITING: usize = 128;
 
 /// How long a frame may wait: as long as a neighbour is asked for, three times with a second between (RFC 4861, section 10).
 const MAX_WAIT: Duration = Duration::from_secs(3);
-
-/// Flows of a port that are looked at in one go when the time of some is over: a burst's worth of work.
-const EXPIRY_SLICE: u32 = 512;
 
 /// Bytes of an Ethernet header with a VLAN tag, which a link takes beside the packets its MTU speaks of.
 const ETHERNET: usize = 18;
@@ -76,6 +75,7 @@ impl<P: Platform> Driver<P> {
             host,
             switch: Published::new(Switch::new([], Vec::new())),
             waiting: KMutex::default(),
+            expiry: expiry::Round::default(),
             passthrough,
         }
     }
@@ -220,16 +220,6 @@ impl<P: Platform> Driver<P> {
     /// Frames wait for a neighbour.
     pub fn is_waiting(&self) -> bool {
         !self.waiting.lock().is_empty()
-    }
-
-    /// Removes flows whose time is over, a slice of each port's. Whether there is more to do at once.
-    pub fn expire(&self) -> bool {
-        let now = self.platform.now();
-        let switch = self.switch();
-        let engines = switch.ports().filter_map(|port| port.engine.as_ref());
-        engines.fold(false, |more, engine| {
-            more | engine.expire(now, EXPIRY_SLICE).more
-        })
     }
 
     /// A frame from a guest.

@@ -20,15 +20,15 @@ use super::store::{FlowStore, value_of};
 use super::timeouts::Timeouts;
 use super::trail::Trails;
 use super::wheel::Wheel;
-use crate::Direction;
 use crate::api::FlowId;
 use crate::direction::PerDirection;
 use crate::memory;
 use crate::network::Network;
 use crate::port::{Limits, MAX_LAYERS};
 use crate::sync::SpinLock;
-use crate::tcp::Connection;
+use crate::tcp::{Connection, Outcome, Segment};
 use crate::time::Moment;
+use crate::{Direction, DropReason};
 
 /// The flows of a port, found by the key of either direction: the part that is changed under the port's lock.
 ///
@@ -139,6 +139,8 @@ pub(crate) enum Made<'a, K> {
 pub struct Expired {
     /// Flows removed.
     pub flows: u32,
+    /// Flows looked at, those among them.
+    pub looked_at: u32,
     /// Whether the slice was used up: there may be more to expire already.
     pub more: bool,
 }
@@ -397,16 +399,33 @@ impl<N: Network> FlowTable<N> {
         }
     }
 
-    /// Counts a packet that tells nothing of its connection, and prolongs the flow.
-    pub(crate) fn count_part(&mut self, id: u32, dir: Direction, len: usize, now: Moment) {
-        let Some(flow) = self.get(id) else { return };
+    /// Counts a later fragment, which brings this `part` of a segment of the flow's connection, and prolongs the flow.
+    ///
+    /// # Errors
+    /// What the connection has against it.
+    pub(crate) fn count_part(
+        &mut self,
+        id: u32,
+        (dir, now): (Direction, Moment),
+        len: usize,
+        part: Option<&Segment>,
+    ) -> Result<(), DropReason> {
+        let Some(flow) = self.get(id) else {
+            return Ok(());
+        };
         let connection = flow.cell.connection();
         let connection = connection.and_then(|at| self.store.connections.get(at));
-        let locked = connection.map(SpinLock::lock);
+        let mut locked = connection.map(SpinLock::lock);
+        if let (Some(tracked), Some(part)) = (&mut locked, part)
+            && let Outcome::Drop(reason) = tracked.connection.part(dir, part)
+        {
+            return Err(reason);
+        }
         flow.cell.count(dir, len, false);
         drop(locked);
         let class = flow.class_now();
         self.set_class(id, class, now);
+        Ok(())
     }
 
     /// Gives a direction of a flow its key and program, in the place of those it had. A key that another flow has
@@ -626,6 +645,7 @@ impl<N: Network> FlowTable<N> {
             let Some(deadline) = self.get(id).map(|flow| flow.deadline()) else {
                 return expired;
             };
+            expired.looked_at += 1;
             if deadline <= now {
                 self.remove(id);
                 self.counters.expired += 1;

@@ -8,6 +8,7 @@ use super::pieces::{Piece, Pieces};
 use super::{FragmentCounters, FragmentLimits};
 use crate::DropReason;
 use crate::packet::Packet;
+use crate::tcp::InFragments;
 use crate::time::Moment;
 
 /// The packets of one direction of which some fragments have come.
@@ -45,15 +46,27 @@ struct Fragmented<K> {
 pub(crate) enum FirstFragment<K> {
     /// It has not come.
     Awaited,
-    /// It has passed as a packet of the flow with this key and hash.
-    Passed(K, u32),
+    /// It has passed as a packet of this flow.
+    Passed(Leader<K>),
     /// It did not pass, or the packet is one that none must pass of.
     Refused,
+}
+
+/// What later fragments follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leader<K> {
+    /// The key of its flow.
+    pub(crate) key: K,
+    pub(crate) hash: u32,
+    /// What it began, if it is of TCP.
+    pub(crate) segment: Option<InFragments>,
 }
 
 /// A fragment that waits for the first one of its packet, with head-room.
 #[derive(Debug)]
 pub(crate) struct Held {
+    /// What it brings of the packet.
+    pub(crate) piece: Piece,
     pub(crate) buffer: Vec<u8>,
     pub(crate) start: usize,
 }
@@ -145,7 +158,12 @@ impl<K: Copy + Eq> FragmentTable<K> {
     }
 
     /// Holds a later fragment until the first one comes.
-    pub(crate) fn hold(&mut self, id: PacketId, packet: &Packet<'_>) -> Result<(), DropReason> {
+    pub(crate) fn hold(
+        &mut self,
+        id: PacketId,
+        piece: Piece,
+        packet: &Packet<'_>,
+    ) -> Result<(), DropReason> {
         let len = packet.len();
         let bytes = self.counters.bytes.saturating_add(len as u32);
         let Some(waiting) = self.packets.get_mut(&id) else {
@@ -161,6 +179,7 @@ impl<K: Copy + Eq> FragmentTable<K> {
         buffer.resize(HEAD_ROOM, 0);
         buffer.extend_from_slice(packet.frame());
         waiting.held.push(Held {
+            piece,
             buffer,
             start: HEAD_ROOM,
         });
@@ -169,13 +188,13 @@ impl<K: Copy + Eq> FragmentTable<K> {
         Ok(())
     }
 
-    /// The first fragment has passed as one of the flow with this key and hash: gives those that waited for it.
-    pub(crate) fn passed(&mut self, id: PacketId, key: K, hash: u32) -> Vec<Held> {
+    /// The first fragment has passed: gives those that waited for it.
+    pub(crate) fn passed(&mut self, id: PacketId, leader: Leader<K>) -> Vec<Held> {
         self.counters.first += 1;
         let Some(packet) = self.packets.get_mut(&id) else {
             return Vec::new();
         };
-        packet.first = FirstFragment::Passed(key, hash);
+        packet.first = FirstFragment::Passed(leader);
         self.known.push_back((id, packet.serial));
         let held = mem::take(&mut packet.held);
         self.let_go(&held);

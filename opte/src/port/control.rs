@@ -262,6 +262,7 @@ impl<N: Network> Port<N> {
             inner.expire_fragments(&worker.counts, now, some);
             let expired = inner.flows.expire(now, some);
             all.flows += expired.flows;
+            all.looked_at += expired.looked_at;
             all.more = expired.more;
             if self.probes.is_on() {
                 let passages = inner.passages();

@@ -10,9 +10,10 @@ use super::process::{Arrival, entropy};
 use super::worker::Claimed;
 use super::{Inner, Port, Released, Verdict};
 use crate::flow::Key;
-use crate::fragment::{FirstFragment, Held, Piece};
+use crate::fragment::{FirstFragment, Held, Leader, Piece};
 use crate::network::Network;
 use crate::packet::Packet;
+use crate::tcp::InFragments;
 use crate::time::Moment;
 use crate::traffic_class;
 use crate::{Direction, DropReason};
@@ -45,6 +46,9 @@ impl<N: Network> Port<N> {
         self.network.key(dir, &common, frame)
     }
 }
+
+/// What a later fragment follows, and what it brings; `None` if it is held.
+type Led<K> = Option<(Leader<K>, Piece)>;
 
 impl<N: Network> Inner<N> {
     /// A fragment, the first one of its packet or a later one.
@@ -80,21 +84,26 @@ impl<N: Network> Inner<N> {
         let key = port.fragment_key(dir, parsed, packet.frame());
         let id = (port.flows.hash(key.words()), parsed.fragment_id);
         let first = self.fragments.get_mut(dir).arrive(now, id, &key, piece)?;
+        let segment = InFragments::of(parsed, packet, piece);
         let verdict = match (parsed.fragment, first) {
             (Fragment::Later, FirstFragment::Awaited) => {
-                self.fragments.get_mut(dir).hold(id, packet)?;
+                self.fragments.get_mut(dir).hold(id, piece, packet)?;
                 return Ok(Verdict::Held);
             }
             (_, FirstFragment::Refused) => return Err(DropReason::FragmentOrphan),
-            (Fragment::Later, FirstFragment::Passed(key, hash)) => {
-                self.follow(port, counts, (dir, now), (&key, hash), packet)?;
-                Verdict::Forward { hash }
+            (Fragment::Later, FirstFragment::Passed(leader)) => {
+                self.follow(port, counts, (dir, now), (&leader, piece), packet)?;
+                Verdict::Forward { hash: leader.hash }
             }
             _ => match self.whole(port, counts, arrival, packet, reply) {
                 Ok(Verdict::Forward { hash }) => {
-                    let fragments = self.fragments.get_mut(dir);
-                    let held = fragments.passed(id, *arrival.key, hash);
-                    self.release(port, counts, (dir, now), (arrival.key, hash), held)
+                    let leader = Leader {
+                        key: *arrival.key,
+                        hash,
+                        segment,
+                    };
+                    let held = self.fragments.get_mut(dir).passed(id, leader);
+                    self.release(port, counts, (dir, now), &leader, held)
                 }
                 other => {
                     self.fragments.get_mut(dir).refuse(id);
@@ -107,19 +116,20 @@ impl<N: Network> Inner<N> {
         Ok(verdict)
     }
 
-    /// The flow that a later fragment would follow, by the key and hash of its first one; `None` if it would be held.
+    /// What a later fragment would follow.
     pub(super) fn fragment_flow(
         &self,
         port: &Port<N>,
         arrival: Arrival<'_, N::Key>,
         packet: &Packet<'_>,
-    ) -> Result<Option<(N::Key, u32)>, DropReason> {
+    ) -> Result<Led<N::Key>, DropReason> {
         let Arrival { dir, parsed, .. } = arrival;
+        let piece = Piece::of(parsed, packet.frame()).map_err(|error| DropReason::from(&error))?;
         let key = port.fragment_key(dir, parsed, packet.frame());
         let id = (port.flows.hash(key.words()), parsed.fragment_id);
         match self.fragments.get(dir).first_of(arrival.now, id, &key) {
             FirstFragment::Awaited => Ok(None),
-            FirstFragment::Passed(key, hash) => Ok(Some((key, hash))),
+            FirstFragment::Passed(leader) => Ok(Some((leader, piece))),
             FirstFragment::Refused => Err(DropReason::FragmentOrphan),
         }
     }
@@ -130,13 +140,19 @@ impl<N: Network> Inner<N> {
         port: &Port<N>,
         counts: &Claimed<'_>,
         (dir, now): (Direction, Moment),
-        (key, hash): (&N::Key, u32),
+        leader: &Leader<N::Key>,
         held: Vec<Held>,
     ) -> Verdict {
+        let hash = leader.hash;
         if held.is_empty() {
             return Verdict::Forward { hash };
         }
-        for Held { mut buffer, start } in held {
+        for Held {
+            piece,
+            mut buffer,
+            start,
+        } in held
+        {
             let end = buffer.len();
             let Some(mut packet) = Packet::new(&mut buffer, start, end) else {
                 continue;
@@ -145,7 +161,7 @@ impl<N: Network> Inner<N> {
                 Direction::Out => port.inner_class(&packet),
                 Direction::In => 0,
             };
-            let followed = self.follow(port, counts, (dir, now), (key, hash), &mut packet);
+            let followed = self.follow(port, counts, (dir, now), (leader, piece), &mut packet);
             if packet.head_room() < start {
                 traffic_class::encapsulated(port.dscp(), class, &mut packet);
             }
@@ -171,9 +187,10 @@ impl<N: Network> Inner<N> {
         port: &Port<N>,
         counts: &Claimed<'_>,
         (dir, now): (Direction, Moment),
-        (key, hash): (&N::Key, u32),
+        (leader, piece): (&Leader<N::Key>, Piece),
         packet: &mut Packet<'_>,
     ) -> Result<(), DropReason> {
+        let Leader { key, hash, segment } = leader;
         let parsed = port.network.parse(dir, packet.frame());
         let parsed = &parsed.map_err(|error| DropReason::from(&error))?;
         let arrival = Arrival {
@@ -181,9 +198,9 @@ impl<N: Network> Inner<N> {
             now,
             parsed,
             key,
-            hash,
+            hash: *hash,
         };
-        let found = self.flows.find(dir, hash, key);
+        let found = self.flows.find(dir, *hash, key);
         let id = found.ok_or(DropReason::FragmentOrphan)?;
         let epoch = port.epoch();
         let flow = self.flows.get(id).ok_or(DropReason::FragmentOrphan)?;
@@ -200,9 +217,10 @@ impl<N: Network> Inner<N> {
         }
         let program = side.program.ok_or(DropReason::FragmentOrphan)?;
         let program = program.before_header(l3 + 1);
-        self.flows.count_part(id, dir, len, now);
+        let part = segment.and_then(|segment| segment.part(piece));
+        self.flows.count_part(id, (dir, now), len, part.as_ref())?;
         packet
-            .apply(&program, parsed, entropy(hash))
+            .apply(&program, parsed, entropy(*hash))
             .map_err(|_| DropReason::ProgramApply)?;
         counts.hit(dir, len);
         self.fragments.get_mut(dir).followed();

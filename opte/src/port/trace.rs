@@ -16,6 +16,7 @@ use super::{Inner, Port, PortState, is_since};
 use crate::action::Context;
 use crate::api::FlowId;
 use crate::flow::{Key, Trails};
+use crate::fragment::Leader;
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::rule::RuleId;
@@ -334,9 +335,10 @@ impl<N: Network> Inner<N> {
         packet: &Packet<'_>,
         trace: &mut Trace,
     ) -> Result<Passed<N::Key>, DropReason> {
-        let Some((key, hash)) = self.fragment_flow(port, arrival, packet)? else {
+        let Some((leader, piece)) = self.fragment_flow(port, arrival, packet)? else {
             return Ok(Passed::Held);
         };
+        let Leader { key, hash, segment } = leader;
         let arrival = Arrival {
             key: &key,
             hash,
@@ -345,6 +347,13 @@ impl<N: Network> Inner<N> {
         let found = self.flows.find(arrival.dir, hash, &key);
         let passed =
             found.and_then(|id| self.trace_known(port, id, arrival, packet, trace, &mut false));
+        let connection = found.and_then(|id| self.flows.get(id)?.connection());
+        if let (Some(mut connection), Some(segment)) = (connection, segment)
+            && let Some(part) = segment.part(piece)
+            && let Outcome::Drop(reason) = connection.part(arrival.dir, &part)
+        {
+            return Err(reason);
+        }
         trace.flow = Some(key.id());
         trace.known = true;
         match passed.ok_or(DropReason::FragmentOrphan)?? {

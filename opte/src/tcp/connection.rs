@@ -175,6 +175,20 @@ impl Connection {
         outcome
     }
 
+    /// Takes what a later IP fragment brings of a segment that goes `dir`, and whose beginning it has taken: a segment of its own, with
+    /// the control bits of the whole.
+    pub fn part(&mut self, dir: Direction, part: &Segment) -> Outcome {
+        if !part.has(Segment::SYN) {
+            return self.segment(dir, part);
+        }
+        // Data that comes with a SYN counts if the SYN did, which is not answered yet.
+        let (me, peer) = (self.ends.get(dir), self.ends.get(dir.opposite()));
+        if me.is(End::SEEN) && !peer.is(End::ACKED) {
+            self.record(dir, part);
+        }
+        Outcome::Pass
+    }
+
     /// Whether the connection is established and both ends have been heard and have acknowledged.
     #[inline(always)]
     pub(crate) fn is_smooth(&self) -> bool {

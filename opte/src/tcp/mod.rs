@@ -9,5 +9,6 @@ mod segment;
 mod state;
 
 pub use connection::{Connection, Outcome};
+pub(crate) use segment::InFragments;
 pub use segment::Segment;
 pub use state::TcpState;

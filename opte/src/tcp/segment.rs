@@ -1,9 +1,10 @@
 //! What the tracker looks at in a segment.
 
-use opte_headers::frame::{HeaderKind, Parsed};
+use opte_headers::frame::{Fragment, HeaderKind, Parsed};
 use opte_headers::options::OptionList;
 use opte_headers::{Header, Tcp, TcpFlags, TcpGet, TcpOption};
 
+use crate::fragment::Piece;
 use crate::packet::Packet;
 
 /// The fields of a TCP segment that matter to its connection.
@@ -33,14 +34,34 @@ impl Segment {
     /// The acknowledgement number counts.
     pub const ACK: u8 = TcpFlags::ACK.bits();
 
-    /// The segment of a packet, if it is one with its header.
+    /// The segment of a packet, if it is one with its header. Of the first fragment of a packet, what of it has come.
     #[inline(always)]
     pub(crate) fn of(parsed: &Parsed, packet: &Packet<'_>) -> Option<Self> {
+        let segment = Self::of_packet(parsed, packet)?;
+        Some(match parsed.fragment {
+            Fragment::First => segment.without_end(),
+            Fragment::No | Fragment::Later => segment,
+        })
+    }
+
+    #[inline(always)]
+    fn of_packet(parsed: &Parsed, packet: &Packet<'_>) -> Option<Self> {
         if parsed.l4_kind() != HeaderKind::Tcp {
             return None;
         }
         let end = parsed.frame_len as usize;
         Self::parse(packet.bytes(parsed.l4()?, end)?)
+    }
+
+    /// The segment, if it does not end here: its FIN stands behind its last byte.
+    fn without_end(self) -> Self {
+        let controls = self.flags & (Self::SYN | Self::FIN | Self::RST);
+        // With others a FIN is a fault, which is not to be hidden.
+        let fin = if controls == Self::FIN { Self::FIN } else { 0 };
+        Self {
+            flags: self.flags & !fin,
+            ..self
+        }
     }
 
     /// The segment of a frame of TCP whose headers stand as [`Offsets::anchor`] asks, if all that it does to its connection is to
@@ -94,6 +115,45 @@ impl Segment {
     pub fn end(&self) -> u32 {
         let controls = u32::from(self.has(Self::SYN)) + u32::from(self.has(Self::FIN));
         self.seq.wrapping_add(self.payload).wrapping_add(controls)
+    }
+}
+
+/// A segment whose packet comes in IP fragments, as the first of them tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InFragments {
+    segment: Segment,
+    /// Where its payload begins, counted as [`Piece`] counts.
+    payload: u16,
+}
+
+impl InFragments {
+    /// The segment whose packet begins with this fragment, if it is one of TCP.
+    pub(crate) fn of(parsed: &Parsed, packet: &Packet<'_>, piece: Piece) -> Option<Self> {
+        let segment = Segment::of_packet(parsed, packet)?;
+        let payload = u32::from(piece.end).checked_sub(segment.payload)?;
+        Some(Self {
+            segment,
+            payload: u16::try_from(payload).ok()?,
+        })
+    }
+
+    /// What of the segment a later fragment brings, as a segment of its own: part of the payload, and FIN if it is the last. None where
+    /// that is nothing to anybody: behind a reset.
+    pub(crate) fn part(&self, piece: Piece) -> Option<Segment> {
+        if self.segment.has(Segment::RST) {
+            return None;
+        }
+        let segment = match piece.last {
+            true => self.segment,
+            false => self.segment.without_end(),
+        };
+        let offset = piece.start.checked_sub(self.payload)?;
+        Some(Segment {
+            seq: segment.seq.wrapping_add(offset.into()),
+            payload: piece.end.saturating_sub(piece.start).into(),
+            scale: None,
+            ..segment
+        })
     }
 }
 
