@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::time::Duration;
 
 use opte_headers::frame::Parsed;
 use opte_headers::program::{Program, ProgramError};
@@ -106,6 +107,8 @@ pub struct Context<'a> {
     pub filtering: Option<Filtering>,
     /// Whether source NAT keeps ports, if the port has an option for it.
     pub preserve_ports: Option<bool>,
+    /// How long ports of source NAT rest after use, if the port has an option for it.
+    pub hold_down: Option<Duration>,
 }
 
 impl<'a> Context<'a> {
@@ -118,6 +121,7 @@ impl<'a> Context<'a> {
             dry_run: false,
             filtering: None,
             preserve_ports: None,
+            hold_down: None,
         }
     }
 }

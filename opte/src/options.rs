@@ -49,6 +49,8 @@ pub struct PortOptions {
     pub snat_filtering: Option<Filtering>,
     /// Whether source NAT keeps a port's number where that is free; otherwise ports are random.
     pub snat_preserve_ports: Option<bool>,
+    /// How long a port of source NAT rests after use; zero: not at all.
+    pub snat_hold_down: Option<Timeout>,
 }
 
 macro_rules! text_of_options {
@@ -106,6 +108,7 @@ text_of_options! {
     mss_clamp = "mss-clamp",
     snat_filtering = "snat-filtering",
     snat_preserve_ports = "snat-preserve-ports",
+    snat_hold_down = "snat-hold-down",
 }
 
 impl PortOptions {
@@ -303,7 +306,7 @@ mod tests {
             "none",
             "timeout-tcp-half-open=1500ms timeout-udp=7s max-flows=100 flows-per-remote=10",
             "errors-per-second=0 dscp=uniform mss-clamp=1400 snat-filtering=address-and-port",
-            "mss-clamp=off snat-filtering=endpoint-independent snat-preserve-ports=true",
+            "mss-clamp=off snat-filtering=endpoint-independent snat-preserve-ports=true snat-hold-down=0s",
             "dscp=pipe mss-clamp=path-mtu snat-filtering=address snat-preserve-ports=false",
         ] {
             let options: PortOptions = text.parse().unwrap();

@@ -106,3 +106,43 @@ fn nat_changes_while_flows_live() {
         .collect();
     assert_ne!(drawn, (6000..6010).collect::<Vec<_>>());
 }
+
+/// Ports rest after use for as long as is said, those too that rest already when less is said; so a share that had none left has some
+/// again.
+#[test]
+fn nat_ports_rest_as_long_as_is_said() {
+    let mut bench = Bench::of(Shape {
+        ports: 4096..=4103,
+        ..Shape::default()
+    });
+    let usage = |bench: &Bench| bench.share.pools()[1].1.usage();
+    let of_guest = |port| udp_frame((GUEST, port), (FAR, 53), b"x");
+    set(&bench, "timeout-udp=1s snat-hold-down=30s");
+    for port in 1..=8 {
+        assert!(passes(&bench, &of_guest(port)));
+    }
+    let refused = bench.send(Out, &of_guest(9)).verdict;
+    assert_eq!(dropped(refused), DropReason::ActionResourceExhausted);
+    assert_eq!((usage(&bench).leased, usage(&bench).exhausted), (8, 1));
+    bench.wait(Duration::from_millis(1_300));
+    assert_eq!(bench.port.expire(bench.now, 100).flows, 8);
+    assert_eq!((usage(&bench).leased, usage(&bench).resting), (0, 8));
+
+    // They rest from when the next port is asked for; that one has to go out early.
+    assert!(passes(&bench, &of_guest(1)));
+    assert_eq!(usage(&bench).resting, 7);
+    bench.wait(Duration::from_millis(29_900));
+    assert!(passes(&bench, &of_guest(2)));
+    assert_eq!(usage(&bench).resting, 6);
+    bench.wait(Duration::from_millis(200));
+    assert!(passes(&bench, &of_guest(3)));
+    assert_eq!((usage(&bench).leased, usage(&bench).resting), (3, 0));
+
+    bench.wait(Duration::from_millis(1_300));
+    bench.port.expire(bench.now, 100);
+    assert!(passes(&bench, &of_guest(4)));
+    assert_eq!(usage(&bench).resting, 3);
+    set(&bench, "timeout-udp=1s snat-hold-down=0s");
+    assert!(passes(&bench, &of_guest(5)));
+    assert_eq!((usage(&bench).leased, usage(&bench).resting), (2, 0));
+}

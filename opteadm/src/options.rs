@@ -61,6 +61,9 @@ pub(crate) struct Options {
     /// Whether source NAT keeps a port's number where that is free: true or false.
     #[arg(long, value_name = "BOOL")]
     snat_preserve_ports: Option<bool>,
+    /// How long a port of source NAT rests after use: 120s, 0s.
+    #[arg(long, value_name = "TIME")]
+    snat_hold_down: Option<Timeout>,
 }
 
 impl From<Options> for PortOptions {
@@ -82,6 +85,7 @@ impl From<Options> for PortOptions {
             mss_clamp: options.mss_clamp,
             snat_filtering: options.snat_filtering,
             snat_preserve_ports: options.snat_preserve_ports,
+            snat_hold_down: options.snat_hold_down,
         }
     }
 }

@@ -147,7 +147,7 @@ impl NatPool {
         {
             return Some(lease);
         }
-        inner.wake(context.now, self.hold_down);
+        inner.wake(context.now, self.rests(context.hold_down));
         let first = *inner.ports.start();
         let drawn = context.random.next_u64();
         // Which bits have the private port's parity depends on that of the first port.
@@ -199,7 +199,7 @@ impl NatPool {
         if !inner.ports.contains(&port) {
             return None;
         }
-        inner.wake(context.now, self.hold_down);
+        inner.wake(context.now, self.rests(context.hold_down));
         let bit = port - inner.ports.start();
         let bit = inner.take(bit)?;
         if context.dry_run {
@@ -240,17 +240,29 @@ impl NatPool {
         self.inner.lock().ports.clone()
     }
 
+    /// How long ports rest, for a port whose options may say it.
+    fn rests(&self, hold_down: Option<Duration>) -> Duration {
+        hold_down.unwrap_or(self.hold_down)
+    }
+
     /// The ports that rest, and for how long, ascending.
-    pub(super) fn resting(&self, now: Moment) -> Vec<(u16, Duration)> {
+    pub(super) fn resting(&self, now: Moment, hold_down: Option<Duration>) -> Vec<(u16, Duration)> {
+        let rests = self.rests(hold_down);
         let inner = self.inner.lock();
         let resting = inner.resting.iter().filter(|(until, _)| *until > now);
-        let resting = resting.map(|(until, port)| (*port, until.since(now)));
-        let returned = inner.returned.iter().map(|port| (*port, self.hold_down));
-        resting.chain(returned).collect()
+        let resting = resting.map(|(until, port)| (*port, until.since(now).min(rests)));
+        let returned = inner.returned.iter().map(|port| (*port, rests));
+        let all = resting.chain(returned);
+        all.filter(|(_, left)| !left.is_zero()).collect()
     }
 
     /// Lays a port to rest that is free, no longer than others.
-    pub(super) fn rest(&self, port: u16, now: Moment, until: Moment) {
+    pub(super) fn rest(
+        &self,
+        port: u16,
+        (now, until): (Moment, Moment),
+        hold_down: Option<Duration>,
+    ) {
         let mut inner = self.inner.lock();
         if !inner.ports.contains(&port) || until <= now || inner.resting.try_reserve(1).is_err() {
             return;
@@ -259,7 +271,7 @@ impl NatPool {
         if inner.take(bit).is_none() {
             return;
         }
-        let until = until.min(now + self.hold_down);
+        let until = until.min(now + self.rests(hold_down));
         let at = inner.resting.partition_point(|(other, _)| *other <= until);
         inner.resting.insert(at, (until, port));
     }
@@ -293,10 +305,15 @@ impl Inner {
         self.high_water = self.high_water.max(self.leases.len() as u32);
     }
 
-    /// Lays returned ports to rest and frees those that have rested.
+    /// Lays returned ports to rest and frees those that have rested. None rests for longer than `hold_down` from now on.
     fn wake(&mut self, now: Moment, hold_down: Duration) {
         let first = *self.ports.start();
         let until = now + hold_down;
+        if self.resting.back().is_some_and(|(last, _)| *last > until) {
+            for (last, _) in &mut self.resting {
+                *last = until.min(*last);
+            }
+        }
         // Without memory for them they are laid to rest later.
         if self.resting.try_reserve(self.returned.len()).is_ok() {
             let returned = self.returned.drain(..);

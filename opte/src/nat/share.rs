@@ -41,7 +41,7 @@ pub struct NatBehaviour {
     /// A private endpoint gets the external port that has its own port's number, if that is free (section 4.2.1). Otherwise ports
     /// are random, so that nobody can foresee them.
     pub preserve_ports: bool,
-    /// How long a port rests after use.
+    /// How long a port rests after use, where a port's options do not say it.
     pub hold_down: Duration,
 }
 
@@ -228,20 +228,30 @@ impl Share {
         }
     }
 
-    /// The ports that rest: of which of [`Share::pools`], and for how long.
-    pub(crate) fn resting(&self, now: Moment) -> Vec<(u8, u16, Duration)> {
+    /// The ports that rest: of which of [`Share::pools`], and for how long; those that rest after use do so for `hold_down`, if that is
+    /// said.
+    pub(crate) fn resting(
+        &self,
+        now: Moment,
+        hold_down: Option<Duration>,
+    ) -> Vec<(u8, u16, Duration)> {
         let pools = self.pools().into_iter().zip(0..);
         let each = pools.flat_map(|((_, pool), number)| {
-            let resting = pool.resting(now).into_iter();
+            let resting = pool.resting(now, hold_down).into_iter();
             resting.map(move |(port, left)| (number, port, left))
         });
         each.collect()
     }
 
-    /// Lays a port to rest, unless it is in use.
-    pub(crate) fn rest(&self, pool: u8, port: u16, now: Moment, until: Moment) {
+    /// Lays a port to rest, unless it is in use, for no longer than `hold_down`, if that is said.
+    pub(crate) fn rest(
+        &self,
+        (pool, port): (u8, u16),
+        (now, until): (Moment, Moment),
+        hold_down: Option<Duration>,
+    ) {
         if let Some((_, pool)) = self.pools().get(usize::from(pool)) {
-            pool.rest(port, now, until);
+            pool.rest(port, (now, until), hold_down);
         }
     }
 

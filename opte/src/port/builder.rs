@@ -18,7 +18,7 @@ use crate::layer::Layer;
 use crate::network::Network;
 use crate::options::PortOptions;
 use crate::provider::{Log, NoLog, Random};
-use crate::sync::atomic::{AtomicU8, AtomicU32};
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use crate::sync::{Apart, KMutex};
 use crate::traffic_class::DscpModel;
 
@@ -219,7 +219,7 @@ impl<N: Network> PortBuilder<N> {
             midstream: self.midstream,
             dscp: AtomicU8::new(self.dscp as u8),
             mss_clamp: AtomicU32::new(self.mss_clamp.to_number()),
-            nat: AtomicU8::new(0),
+            nat: AtomicU64::new(0),
             built: Built {
                 limits: self.limits,
                 timeouts: self.timeouts,

@@ -53,7 +53,7 @@ use crate::meter::{MeterLimits, Meters};
 use crate::network::Network;
 use crate::options::PortOptions;
 use crate::provider::{Log, Random};
-use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Apart, KMutex};
 use worker::Places;
 
@@ -75,7 +75,7 @@ pub struct Port<N: Network> {
     /// [`MssClamp`], as a number.
     mss_clamp: AtomicU32,
     /// What options say of source NAT, as a number.
-    nat: AtomicU8,
+    nat: AtomicU64,
     /// As it was built.
     built: options::Built,
     /// Bytes of the greatest packet that fits the way, from its IP header on.

@@ -1,6 +1,7 @@
 //! What a port is told of itself while it runs.
 
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use super::icmp::Bucket;
 use super::{ErrorLimits, Limits, MssClamp, Port};
@@ -96,8 +97,7 @@ impl<N: Network> Port<N> {
         self.dscp.store(dscp as u8, Ordering::Relaxed);
         let clamp = options.mss_clamp.unwrap_or(self.built.mss_clamp);
         self.mss_clamp.store(clamp.to_number(), Ordering::Relaxed);
-        let nat = nat_number(options.snat_filtering, options.snat_preserve_ports);
-        self.nat.store(nat, Ordering::Relaxed);
+        self.nat.store(nat_number(options), Ordering::Relaxed);
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl<N: Network> Port<N> {
     }
 
     /// What its mappings do, as far as options say it.
-    pub(super) fn nat_options(&self) -> (Option<Filtering>, Option<bool>) {
+    pub(super) fn nat_options(&self) -> (Option<Filtering>, Option<bool>, Option<Duration>) {
         let number = self.nat.load(Ordering::Relaxed);
         let filtering = match number & 3 {
             0 => None,
@@ -124,20 +124,27 @@ impl<N: Network> Port<N> {
             2 => Some(Filtering::AddressDependent),
             _ => Some(Filtering::AddressAndPortDependent),
         };
-        let preserve = match number >> 2 {
+        let preserve = match number >> 2 & 3 {
             0 => None,
             number => Some(number == 2),
         };
-        (filtering, preserve)
+        let hold_down = (number >> 4).checked_sub(1).map(Duration::from_millis);
+        (filtering, preserve, hold_down)
     }
 }
 
-fn nat_number(filtering: Option<Filtering>, preserve: Option<bool>) -> u8 {
-    let filtering = match filtering {
+/// What options say of source NAT: from the lowest bit on two of whom it lets in, two of whether it keeps ports, and how many
+/// milliseconds they rest; each is zero where nothing is said, or one more than its number.
+fn nat_number(options: &PortOptions) -> u64 {
+    let filtering = match options.snat_filtering {
         None => 0,
         Some(Filtering::EndpointIndependent) => 1,
         Some(Filtering::AddressDependent) => 2,
         Some(Filtering::AddressAndPortDependent) => 3,
     };
-    filtering | preserve.map_or(0, |preserve| 1 + u8::from(preserve)) << 2
+    let preserve = options.snat_preserve_ports;
+    let preserve = preserve.map_or(0, |preserve| 1 + u64::from(preserve));
+    let hold_down = options.snat_hold_down;
+    let hold_down = hold_down.map_or(0, |time| 1 + u64::from(time.milliseconds));
+    filtering | preserve << 2 | hold_down << 4
 }

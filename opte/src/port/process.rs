@@ -99,10 +99,11 @@ impl<N: Network> Port<N> {
     }
 
     pub(super) fn context(&self, now: Moment) -> Context<'_> {
-        let (filtering, preserve_ports) = self.nat_options();
+        let (filtering, preserve_ports, hold_down) = self.nat_options();
         Context {
             filtering,
             preserve_ports,
+            hold_down,
             ..Context::new(now, &*self.random)
         }
     }

@@ -218,7 +218,9 @@ fn values_of(argument: &Arg) -> Values {
         "flows" => ("1000", &["?", "-1", "4294967296"]),
         "max_flows" | "flows_per_remote" | "flows_per_address" | "errors_per_second"
         | "errors_at_once" => ("1000", &["?", "-1", "4294967296"]),
-        timeout if timeout.starts_with("timeout_") => ("120s", &["?", "120", "-1s", "1m"]),
+        time if time.starts_with("timeout_") || time == "snat_hold_down" => {
+            ("120s", &["?", "120", "-1s", "1m"])
+        }
         "dscp" => ("uniform", &["?", "Pipe"]),
         "mss_clamp" => ("path-mtu", &["?", "65536", "-1"]),
         "snat_filtering" => ("address", &["?", "port"]),

@@ -450,13 +450,14 @@ fn options_of_ports_are_set_and_shown() {
     host.ok(
         "set-port-options -p opte0 --timeout-tcp-half-open 1500ms --timeout-udp 60s --max-flows 1000 \
          --flows-per-remote 10 --flows-per-address 500 --errors-per-second 0 --dscp uniform --mss-clamp 1400 \
-         --snat-filtering endpoint-independent --snat-preserve-ports true",
+         --snat-filtering endpoint-independent --snat-preserve-ports true --snat-hold-down 30s",
     );
     assert_eq!(
         host.ok("show-port-options"),
         "LINK   OPTIONS\n\
          opte0  timeout-tcp-half-open=1500ms timeout-udp=60s max-flows=1000 flows-per-remote=10 flows-per-address=500 \
-         errors-per-second=0 dscp=uniform mss-clamp=1400 snat-filtering=endpoint-independent snat-preserve-ports=true\n"
+         errors-per-second=0 dscp=uniform mss-clamp=1400 snat-filtering=endpoint-independent snat-preserve-ports=true \
+         snat-hold-down=30s\n"
     );
     let shown: Value = serde_json::from_str(&host.ok("show-port-options --json")).unwrap();
     assert_eq!(shown[0]["port"], "opte0");

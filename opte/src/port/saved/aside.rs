@@ -47,9 +47,9 @@ pub(super) const MOST: usize = 1 << 20;
 impl<N: Network> Inner<N> {
     /// The ports that rest, from number `from` on, as many as `most`.
     pub(super) fn resting(&self, now: Moment, from: usize, most: usize) -> Vec<Resting> {
-        let shares = self.shares();
+        let (shares, hold_down) = (self.shares(), self.hold_down());
         let all = shares.iter().flat_map(|share| {
-            let each = share.resting(now).into_iter();
+            let each = share.resting(now, hold_down).into_iter();
             each.map(|(pool, port, left)| Resting {
                 address: share.address(),
                 pool,
@@ -62,7 +62,7 @@ impl<N: Network> Inner<N> {
 
     /// Lays ports to rest again, for as long as they had left.
     pub(super) fn rest(&self, now: Moment, all: &[Resting]) {
-        let shares = self.shares();
+        let (shares, hold_down) = (self.shares(), self.hold_down());
         for Resting {
             address,
             pool,
@@ -72,8 +72,13 @@ impl<N: Network> Inner<N> {
         {
             let until = now + Duration::from_nanos(*left);
             let of_address = shares.iter().filter(|share| share.address() == *address);
-            of_address.for_each(|share| share.rest(*pool, *port, now, until));
+            of_address.for_each(|share| share.rest((*pool, *port), (now, until), hold_down));
         }
+    }
+
+    /// How long ports of source NAT rest, if an option says it.
+    fn hold_down(&self) -> Option<Duration> {
+        self.options.snat_hold_down.map(Into::into)
     }
 
     /// What rules have counted, from number `from` on, as many as `most`.
