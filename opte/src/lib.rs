@@ -8,7 +8,7 @@
 //! ([`time::Moment`]), the rest is passed in ([`provider`]). It is `no_std + alloc`; feature `std` exchanges the spin locks
 //! for those of the standard library ([`sync`]).
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(
@@ -40,6 +40,7 @@ pub mod options;
 pub mod packet;
 pub mod port;
 pub mod predicate;
+mod prefetch;
 pub mod probe;
 pub mod provider;
 pub mod rule;

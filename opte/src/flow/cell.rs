@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::record::{Class, Proto};
 use crate::Direction;
+use crate::prefetch::prefetch;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::time::Moment;
 
@@ -300,13 +301,16 @@ impl Cell {
             && (a | c == 0 || is(ka, a) && is(kc, c))
     }
 
-    /// A word of each cache line that a packet that goes `dir` needs, taken together.
+    /// Asks for the two cache lines that a packet that goes `dir` needs.
     #[inline(always)]
-    pub(super) fn glance(&self, dir: Direction) -> u64 {
-        let side = self.side_cell(dir);
-        let ([first, ..], [.., last]) = (&side.key, &side.data);
-        let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        word(first) ^ word(last) ^ word(&self.deadline)
+    pub(super) fn prefetch(&self, dir: Direction) {
+        let [first, ..] = &self.inbound.key;
+        let [.., last] = &self.outbound.data;
+        prefetch(match dir {
+            Direction::In => first,
+            Direction::Out => last,
+        });
+        prefetch(&self.deadline);
     }
 
     #[inline(always)]

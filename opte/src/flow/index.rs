@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::flat::{Numbers, zeroed};
+use crate::prefetch::prefetch;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// An open-addressing table from 32-bit hashes to non-zero 32-bit values, in many small parts, so that growing one of them
@@ -82,13 +83,13 @@ impl Index {
         }
     }
 
-    /// What stands where [`Index::find`] begins to look.
+    /// Asks for the memory where [`Index::find`] begins to look.
     #[inline(always)]
-    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+    pub(super) fn prefetch(&self, hash: u32) -> Option<()> {
         let part = self.part_of(hash);
         let mask = self.masks.get(part)?.load(Ordering::Acquire);
-        let slot = self.slot(part, (hash & mask) as usize)?;
-        Some(slot.load(Ordering::Acquire) as u32)
+        prefetch(self.slot(part, (hash & mask) as usize)?);
+        Some(())
     }
 
     /// Makes room for another entry under `hash`, and says how many bytes that took, which `may_grow` was asked for.

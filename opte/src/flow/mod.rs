@@ -32,7 +32,7 @@ pub use hash::HashSeed;
 pub use key::{Fields, Key};
 pub(crate) use record::{Decision, Decisions, Proto};
 pub(crate) use restore::Past;
-pub(crate) use store::{FETCHED, FlowStore, Found, Passer, Passing};
+pub(crate) use store::{Ahead, FlowStore, Found, Passer, Passing};
 pub use table::{Expired, TableCounters};
 pub(crate) use table::{FlowTable, Made, NewFlow, NewSide, Passage};
 pub use timeouts::Timeouts;

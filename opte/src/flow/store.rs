@@ -38,8 +38,12 @@ pub(crate) struct FlowStore {
     pub(super) seed: HashSeed,
 }
 
-/// Packets that [`FlowStore::fetch`] fetches for at once.
-pub(crate) const FETCHED: usize = 16;
+/// What is known of a packet before its turn comes: the hash of its key, and what the index has under it, zero if nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ahead {
+    pub(crate) hash: u32,
+    value: u32,
+}
 
 /// A connection, or the place of one.
 pub(super) struct Tracked {
@@ -117,16 +121,38 @@ impl FlowStore {
         self.used.load(Ordering::Relaxed) > LARGE
     }
 
-    /// Fetches what packets that go `dir` with keys of these hashes will look at: all of it at once, where each packet would wait
-    /// for its own. What is given says nothing.
-    pub(crate) fn fetch(&self, dir: Direction, hashes: &[u32]) -> u64 {
-        let mut values = [0; FETCHED];
-        for (value, hash) in values.iter_mut().zip(hashes) {
-            *value = self.index.first(*hash).unwrap_or_default();
+    /// Asks for the part of the index that a packet with a key of this hash will look at.
+    #[inline(always)]
+    pub(crate) fn announce(&self, hash: u32) -> Ahead {
+        // Without a part there is nothing to be found.
+        let _ = self.index.prefetch(hash);
+        Ahead { hash, value: 0 }
+    }
+
+    /// Finds the record that the packet will look at, which goes `dir`, and asks for it.
+    #[inline(always)]
+    pub(crate) fn foresee(&self, dir: Direction, ahead: &mut Ahead) {
+        let found = self
+            .index
+            .find(ahead.hash, |value| of_value(value).1 == dir);
+        if let Some(value) = found
+            && let Some(cell) = self.cells.get(of_value(value).0)
+        {
+            cell.prefetch(dir);
+            ahead.value = value;
         }
-        let cells = values.iter().take(hashes.len());
-        let cells = cells.filter_map(|value| self.cells.get(of_value(*value).0));
-        cells.fold(0, |sum, cell| sum ^ cell.glance(dir))
+    }
+
+    /// As [`FlowStore::find_at`], for a packet whose record was foreseen. None too if that is not its record after all.
+    #[inline(always)]
+    pub(crate) fn find_foreseen(
+        &self,
+        dir: Direction,
+        ahead: Ahead,
+        key: &KeyWords,
+        l3: Option<u8>,
+    ) -> Option<Found<'_>> {
+        self.is_of(ahead.value, dir, key, l3)
     }
 
     /// The flow whose packets that go `dir` have this key.

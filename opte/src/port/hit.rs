@@ -5,7 +5,7 @@ use opte_headers::program::{Bound, Translation};
 
 use super::process::{Arrival, entropy};
 use super::{Port, PortState, Verdict, Worker};
-use crate::flow::{Found, Key, Passer, Passing};
+use crate::flow::{Ahead, Found, Key, Passer, Passing};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::time::Moment;
@@ -31,15 +31,25 @@ impl<N: Network> Worker<'_, N> {
         seen_to: u64,
         parsed: &Parsed,
         packet: &mut Packet<'_>,
+        ahead: Option<Ahead>,
     ) -> Result<Verdict, (u32, bool)> {
         let port = self.port;
         let frame = packet.frame();
         let words = port.network.key(dir, parsed, frame).words();
-        let hash = port.flows.hash(words);
-        let anchor = parsed.offsets.anchor();
-        let found = port.flows.find_at(dir, hash, &words, Some(anchor));
-        let Some(found) = found else {
-            return Err((hash, false));
+        let anchor = Some(parsed.offsets.anchor());
+        let (hash, found) = match ahead {
+            // A packet before this one may have made its flow since.
+            Some(ahead) => match port.flows.find_foreseen(dir, ahead, &words, anchor) {
+                Some(found) => (ahead.hash, found),
+                None => return Err((port.flows.hash(words), true)),
+            },
+            None => {
+                let hash = port.flows.hash(words);
+                match port.flows.find_at(dir, hash, &words, anchor) {
+                    Some(found) => (hash, found),
+                    None => return Err((hash, false)),
+                }
+            }
         };
         let class = port.class_of_usual(dir, parsed, frame, packet.offload);
         let Some(class) = class.filter(|_| parsed.fragment == Fragment::No) else {

@@ -46,7 +46,7 @@ pub use worker::Worker;
 
 use crate::direction::PerDirection;
 use crate::epoch::Gate;
-use crate::flow::{FETCHED, FlowStore, FlowTable};
+use crate::flow::{FlowStore, FlowTable};
 use crate::fragment::FragmentTable;
 use crate::layer::Layer;
 use crate::meter::{MeterLimits, Meters};
@@ -58,7 +58,7 @@ use crate::sync::{Apart, KMutex};
 use worker::Places;
 
 /// Frames that [`Port::look_ahead`] takes at once.
-pub const LOOK_AHEAD: usize = FETCHED;
+pub const LOOK_AHEAD: usize = 16;
 
 /// Layers that a port can have.
 pub const MAX_LAYERS: usize = 16;

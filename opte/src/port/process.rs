@@ -1,16 +1,15 @@
 //! What happens to packets.
 
-use core::hint::black_box;
-use core::mem;
+use core::iter::zip;
 
 use opte_headers::ParseError;
 use opte_headers::frame::{Parsed, Then};
 
 use super::walk::Setting;
-use super::{Port, Verdict, Worker};
+use super::{LOOK_AHEAD, Port, Verdict, Worker};
 use crate::action::Context;
 use crate::epoch::Gate;
-use crate::flow::{FETCHED, Key, Trails};
+use crate::flow::{Ahead, Key, Trails};
 use crate::network::Network;
 use crate::packet::Packet;
 use crate::tcp::Segment;
@@ -68,7 +67,7 @@ impl<N: Network> Port<N> {
         self.flows.is_large()
     }
 
-    /// Has all the memory fetched at once that packets with these frames will need, at most [`LOOK_AHEAD`](super::LOOK_AHEAD) of them, so that
+    /// Asks for the memory that packets with these frames will need, at most [`LOOK_AHEAD`](super::LOOK_AHEAD) of them, so that
     /// they need not wait for it one after the other. They are to be processed next, one by one; nothing else comes of it. Where
     /// a port has but few flows it does nothing. [`Port::process_burst`] does it by itself.
     #[inline]
@@ -83,19 +82,33 @@ impl<N: Network> Port<N> {
 
     #[inline(always)]
     fn fetch<'f>(&self, dir: Direction, frames: impl Iterator<Item = &'f [u8]>) {
-        let (mut hashes, mut count) = ([0; FETCHED], 0);
-        for (hash, frame) in hashes.iter_mut().zip(frames) {
+        let mut burst = self.announce(dir, frames);
+        self.approach(dir, &mut burst);
+    }
+
+    /// Parses frames, and asks for the parts of the index that their packets will look at.
+    #[inline(always)]
+    fn announce<'f>(&self, dir: Direction, frames: impl Iterator<Item = &'f [u8]>) -> Burst {
+        let mut burst = Burst::default();
+        for (ahead, frame) in burst.packets.iter_mut().zip(frames) {
             let hashed = Hashed {
                 port: self,
                 dir,
                 frame,
             };
-            *hash = self.network.parse_then(dir, hashed);
-            count += 1;
+            let hash = self.network.parse_then(dir, hashed);
+            *ahead = self.flows.announce(hash);
+            burst.count += 1;
         }
-        let hashes = hashes.get(..count).unwrap_or_default();
-        // What was read is of no use, but to have been read.
-        black_box(self.flows.fetch(dir, hashes));
+        burst
+    }
+
+    /// Finds the records that they will look at, and asks for those.
+    #[inline(always)]
+    fn approach(&self, dir: Direction, burst: &mut Burst) {
+        for ahead in burst.packets.iter_mut().take(burst.count) {
+            self.flows.foresee(dir, ahead);
+        }
     }
 
     pub(super) fn context(&self, now: Moment) -> Context<'_> {
@@ -129,6 +142,13 @@ impl<N: Network> Port<N> {
     }
 }
 
+/// Packets whose turn is to come.
+#[derive(Default)]
+struct Burst {
+    packets: [Ahead; LOOK_AHEAD],
+    count: usize,
+}
+
 /// A packet that is parsed, and processed then.
 struct Single<'a, 'w, 'p, N: Network> {
     worker: &'a mut Worker<'w, N>,
@@ -136,6 +156,7 @@ struct Single<'a, 'w, 'p, N: Network> {
     now: Moment,
     packet: &'a mut Packet<'p>,
     reply: &'a mut [u8],
+    ahead: Option<Ahead>,
 }
 
 impl<N: Network> Then for Single<'_, '_, '_, N> {
@@ -149,7 +170,7 @@ impl<N: Network> Then for Single<'_, '_, '_, N> {
     #[inline(always)]
     fn parsed(self, parsed: Parsed) -> Verdict {
         let (worker, dir, now) = (self.worker, self.dir, self.now);
-        match worker.short((dir, now), 0, &parsed, self.packet) {
+        match worker.short((dir, now), 0, &parsed, self.packet, self.ahead) {
             Ok(verdict) => verdict,
             Err((hash, known)) => {
                 // A copy: what is known of the frame until here need not be in memory.
@@ -204,8 +225,8 @@ impl<N: Network> Worker<'_, N> {
     ) -> Verdict {
         // Each direction has machine code of its own, which does not choose between the two at every step.
         match dir {
-            Direction::In => self.process_one(Direction::In, now, packet, reply),
-            Direction::Out => self.process_one(Direction::Out, now, packet, reply),
+            Direction::In => self.process_one(Direction::In, now, packet, reply, None),
+            Direction::Out => self.process_one(Direction::Out, now, packet, reply, None),
         }
     }
 
@@ -216,6 +237,7 @@ impl<N: Network> Worker<'_, N> {
         now: Moment,
         packet: &mut Packet<'_>,
         reply: &mut [u8],
+        ahead: Option<Ahead>,
     ) -> Verdict {
         let network = &self.port.network;
         let single = Single {
@@ -224,6 +246,7 @@ impl<N: Network> Worker<'_, N> {
             now,
             packet,
             reply,
+            ahead,
         };
         network.parse_then(dir, single)
     }
@@ -286,7 +309,8 @@ impl<N: Network> Worker<'_, N> {
         parsed: &Parsed,
         packet: &mut Packet<'_>,
     ) -> Option<Verdict> {
-        self.short((dir, now), Gate::METERED, parsed, packet).ok()
+        self.short((dir, now), Gate::METERED, parsed, packet, None)
+            .ok()
     }
 
     #[inline(always)]
@@ -348,23 +372,52 @@ impl<N: Network> Worker<'_, N> {
         mut reply: &mut [u8],
         verdicts: &mut [Verdict],
     ) {
-        for (packets, verdicts) in packets
-            .chunks_mut(FETCHED)
-            .zip(verdicts.chunks_mut(FETCHED))
-        {
-            self.port.look_ahead(dir, packets.iter().map(Packet::frame));
+        if !self.port.looks_ahead() {
             for (packet, verdict) in packets.iter_mut().zip(verdicts) {
-                *verdict = self.process_one(dir, now, packet, reply);
-                if let Verdict::Hairpin(len) = *verdict {
-                    reply = mem::take(&mut reply).get_mut(len..).unwrap_or_default();
+                *verdict = self.process_one(dir, now, packet, reply, None);
+                reply = behind(reply, *verdict);
+            }
+            return;
+        }
+        // While some are processed, the memory of the next ones comes.
+        let (packets, verdicts) = (
+            packets.chunks_mut(LOOK_AHEAD),
+            verdicts.chunks_mut(LOOK_AHEAD),
+        );
+        let (mut chunks, mut current) = (
+            packets.zip(verdicts),
+            None::<(&mut [Packet<'_>], &mut [Verdict], Burst)>,
+        );
+        loop {
+            let next = chunks.next();
+            let frames = next.iter().flat_map(|(packets, _)| packets.iter());
+            let mut burst = self.port.announce(dir, frames.map(Packet::frame));
+            if let Some((packets, verdicts, Burst { packets: all, .. })) = current {
+                for ((packet, verdict), ahead) in zip(zip(packets, verdicts), all) {
+                    *verdict = self.process_one(dir, now, packet, reply, Some(ahead));
+                    reply = behind(reply, *verdict);
                 }
             }
+            self.port.approach(dir, &mut burst);
+            let Some((packets, verdicts)) = next else {
+                return;
+            };
+            current = Some((packets, verdicts, burst));
         }
     }
 
     pub(super) fn dropped(&self, dir: Direction, reason: DropReason) -> Verdict {
         self.counts.dropped(dir, reason);
         Verdict::Drop(reason)
+    }
+}
+
+/// The room behind the answer that a packet got, if it got one.
+#[inline(always)]
+fn behind(reply: &mut [u8], verdict: Verdict) -> &mut [u8] {
+    match verdict {
+        Verdict::Hairpin(len) => reply.get_mut(len..).unwrap_or_default(),
+        _ => reply,
     }
 }
 
