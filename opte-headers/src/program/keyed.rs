@@ -145,7 +145,7 @@ impl Keyed {
     /// The translation of a flow that has the key `before` when it comes, and `after` when the program is done: the one that
     /// [`Program::bind`](super::Program::bind) gives.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn translation(&self, before: &FlowKey, after: &FlowKey) -> Translation {
         let mut translation = Translation::default();
         if self.form == Form::Nothing {

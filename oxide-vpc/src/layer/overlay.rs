@@ -227,6 +227,8 @@ impl Encap {
         Ok(())
     }
 
+    #[cold]
+    #[inline(never)]
     fn make(&self, tunnel: &Tunnel, sized: bool) -> Result<Program, ProgramError> {
         let options: &[GeneveOption<'static>] = if tunnel.underlay.is_multicast() {
             // The driver writes for each next hop what that is to do.
@@ -260,6 +262,7 @@ impl Encap {
     }
 
     /// The tunnel for what the router decided.
+    #[inline(never)]
     fn tunnel(&self, key: &FlowKey, meta: &Meta) -> Result<Option<Tunnel>, ActionError> {
         let destination = key.destination_ip();
         // Groups need a mapping of their own; a guest or the boundary is never the far end of one. TCP is between two.
@@ -316,12 +319,12 @@ impl StaticAction<VpcNetwork> for Encap {
         meta: &mut Meta,
         taker: &mut dyn FnMut(Shown<'_>),
     ) -> Result<AllowOrDeny<()>, ActionError> {
-        let tunnel = self
-            .tunnel(key, meta)?
-            .ok_or(ActionError::Refused(DropReason::NoMapping))?;
-        meta.tunnel = Some(tunnel);
         let sized = between_guests(key, meta);
-        self.show_program(&tunnel, sized, taker)?;
+        meta.tunnel = self.tunnel(key, meta)?;
+        match &meta.tunnel {
+            Some(tunnel) => self.show_program(tunnel, sized, taker)?,
+            None => return Err(ActionError::Refused(DropReason::NoMapping)),
+        }
         Ok(AllowOrDeny::Allow(()))
     }
 }
