@@ -3,6 +3,7 @@
 mod bits;
 mod classifier;
 mod condition;
+mod few;
 mod order;
 mod subject;
 mod table;

@@ -341,17 +341,29 @@ impl Cell {
 
     /// To be called within [`Cell::write`].
     pub(super) fn set_side(&self, dir: Direction, side: &Side) {
+        self.set(dir, &side.key, side.tail, &side.translation);
+    }
+
+    /// As [`Cell::set_side`], of the parts of a side.
+    #[inline(always)]
+    pub(super) fn set(
+        &self,
+        dir: Direction,
+        key: &KeyWords,
+        Tail(tail): Tail,
+        translation: &Translation,
+    ) {
         let cell = self.side_cell(dir);
-        for (word, new) in cell.key.iter().zip(side.key) {
-            word.store(new, Ordering::Relaxed);
+        for (word, new) in cell.key.iter().zip(key) {
+            word.store(*new, Ordering::Relaxed);
         }
-        let words: TranslationWords = zerocopy::transmute!(side.translation);
+        let words: TranslationWords = zerocopy::transmute!(*translation);
         for (word, new) in cell.data.iter().zip(words.data) {
             word.store(u64::from_ne_bytes(new), Ordering::Relaxed);
         }
         let sums = u32::from_ne_bytes(words.sums);
         self.sums(dir).store(sums, Ordering::Relaxed);
-        let tail = Tail::of_key(&side.key) | side.tail.0 & !Tail::OF_KEY;
+        let tail = Tail::of_key(key) | tail & !Tail::OF_KEY;
         cell.tail.store(tail, Ordering::Relaxed);
     }
 

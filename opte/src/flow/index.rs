@@ -92,6 +92,44 @@ impl Index {
         Some(())
     }
 
+    /// Whether there is any value under `hash`. For whoever may change the table: who looks while entries move may be told so
+    /// wrongly.
+    #[inline(always)]
+    pub(super) fn has(&self, hash: u32) -> bool {
+        let part = self.part_of(hash);
+        let Some(mask) = self.masks.get(part) else {
+            return false;
+        };
+        let mask = mask.load(Ordering::Relaxed) as usize;
+        let home = hash as usize & mask;
+        let (mut at, mut place) = (home, self.place(part, home));
+        while let Some(slot) = self.slots.get(place) {
+            let slot = slot.load(Ordering::Relaxed);
+            if slot == 0 {
+                return false;
+            }
+            if (slot >> 32) as u32 == hash {
+                return true;
+            }
+            at = (at + 1) & mask;
+            place = match at % LINE {
+                0 => self.place(part, at),
+                _ => place + 1,
+            };
+            if at == home {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Whether there is room for another entry under `hash`.
+    #[inline(always)]
+    pub(super) fn has_room(&self, hash: u32) -> bool {
+        self.part(hash)
+            .is_some_and(|part| part.len() < part.slots() / 4 * 3)
+    }
+
     /// Makes room for another entry under `hash`, and says how many bytes that took, which `may_grow` was asked for.
     pub(super) fn reserve(
         &self,
@@ -102,10 +140,12 @@ impl Index {
     }
 
     /// Adds a value, for which there is room. Nothing may have it under this hash.
+    #[inline(always)]
     pub(super) fn insert(&self, hash: u32, value: u32) {
         if let Some(part) = self.part(hash) {
             part.put(entry_of(hash, value));
-            part.len.fetch_add(1, Ordering::Relaxed);
+            // One thread at a time changes it.
+            part.len.store(part.len() as u32 + 1, Ordering::Relaxed);
         }
     }
 
@@ -134,10 +174,17 @@ impl Index {
 
     #[inline(always)]
     fn slot(&self, part: usize, at: usize) -> Option<&AtomicU64> {
-        let line = at / LINE * self.masks.len() + part;
-        self.slots.get(line * LINE + at % LINE)
+        self.slots.get(self.place(part, at))
     }
 
+    /// Where a slot of a part stands among all.
+    #[inline(always)]
+    fn place(&self, part: usize, at: usize) -> usize {
+        let line = at / LINE * self.masks.len() + part;
+        line * LINE + at % LINE
+    }
+
+    #[inline(always)]
     fn part(&self, hash: u32) -> Option<Part<'_>> {
         let number = self.part_of(hash);
         Some(Part {
@@ -150,8 +197,19 @@ impl Index {
 }
 
 impl<'a> Part<'a> {
+    #[inline(always)]
     fn slot(self, at: usize) -> Option<&'a AtomicU64> {
         self.index.slot(self.number, at)
+    }
+
+    /// A line of slots.
+    fn line(self, number: usize) -> Option<&'a [AtomicU64; LINE]> {
+        let line = number * self.index.masks.len() + self.number;
+        self.index.slots.get(line * LINE..)?.first_chunk()
+    }
+
+    fn len(self) -> usize {
+        self.len.load(Ordering::Relaxed) as usize
     }
 
     fn slots(self) -> usize {
@@ -163,7 +221,7 @@ impl<'a> Part<'a> {
 
     /// Makes room for one more entry, so that an eighth of the slots stays free.
     fn reserve(self, may_grow: impl FnOnce(usize) -> bool) -> Result<usize, Full> {
-        let (len, slots) = (self.len.load(Ordering::Relaxed) as usize, self.slots());
+        let (len, slots) = (self.len(), self.slots());
         let fits = |limit: usize| len < limit;
         if fits(slots / 4 * 3) {
             return Ok(0);
@@ -184,26 +242,62 @@ impl<'a> Part<'a> {
         if slots + added > MAX_SLOTS {
             return None;
         }
-        let mut entries = Vec::new();
-        entries
-            .try_reserve_exact(self.len.load(Ordering::Relaxed) as usize)
-            .ok()?;
-        for at in 0..slots {
-            if let Some(slot) = self.slot(at) {
-                let entry = slot.load(Ordering::Relaxed);
-                if entry != 0 {
-                    entries.push(entry);
-                    slot.store(0, Ordering::Relaxed);
-                }
-            }
-        }
+        let wrapped = self.wrapped(slots)?;
         self.mask
             .store((slots + added - 1) as u32, Ordering::Release);
-        entries.into_iter().for_each(|entry| self.put(entry));
+        for line in 0..slots / LINE {
+            self.split(line, slots);
+        }
+        wrapped.into_iter().for_each(|entry| self.put(entry));
         Some(())
     }
 
+    /// The entries that stand at the beginning of so many slots because there was no room for them at the end. `None` without
+    /// memory for them.
+    fn wrapped(self, slots: usize) -> Option<Vec<u64>> {
+        let mut wrapped = Vec::new();
+        for at in 0..slots {
+            let entry = self.get(at);
+            if entry == 0 {
+                break;
+            }
+            if home(entry) & (slots - 1) > at {
+                wrapped.try_reserve(1).ok()?;
+                wrapped.push(entry);
+            }
+        }
+        Some(wrapped)
+    }
+
+    /// Has the entries of a line where they belong now that there are twice as many slots as these: where they are, or as many
+    /// slots further on. Those of the lines before are there already, and no entry has gone beyond where it stood, in either
+    /// half: so one that stands at its home finds that place free. Those that are [wrapped](Part::wrapped) are taken out.
+    fn split(self, number: usize, slots: usize) {
+        let further = number + slots / LINE;
+        let (Some(line), Some(other)) = (self.line(number), self.line(further)) else {
+            return;
+        };
+        for (at, (here, there)) in (number * LINE..).zip(line.iter().zip(other)) {
+            let entry = here.load(Ordering::Relaxed);
+            if entry == 0 {
+                continue;
+            }
+            let home = home(entry);
+            let before = home & (slots - 1);
+            if before != at {
+                here.store(0, Ordering::Relaxed);
+                if before < at {
+                    self.put(entry);
+                }
+            } else if home & slots != 0 {
+                there.store(entry, Ordering::Release);
+                here.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// There is a free slot.
+    #[inline(always)]
     fn put(self, entry: u64) {
         let mask = self.mask.load(Ordering::Relaxed) as usize;
         let mut at = home(entry) & mask;
@@ -292,11 +386,31 @@ mod tests {
                     let hash = h.wrapping_mul(0x0400_0001);
                     let mut found = Vec::new();
                     index.find(hash, |value| { found.push(value); false });
+                    prop_assert_eq!(index.has(hash), !found.is_empty());
                     found.sort_unstable();
                     let wanted: Vec<u32> = set.range((hash, 0)..=(hash, u32::MAX)).map(|e| e.1).collect();
                     prop_assert_eq!(found, wanted);
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn growing_loses_nothing(seed in any::<u32>(), few in any::<bool>(), count in 1usize..1500) {
+            let index = Index::new(64);
+            // Of few hashes the entries stand far from home.
+            let mask = if few { 0x003f_003f } else { u32::MAX };
+            let hash = |n: usize| (n as u32).wrapping_mul(0x9e37_79b1).wrapping_add(seed).rotate_left(7) & mask;
+            for n in 0..count {
+                index.reserve(hash(n), |_| true).unwrap();
+                index.insert(hash(n), n as u32 + 1);
+            }
+            for n in 0..count {
+                prop_assert!(index.find(hash(n), |value| value == n as u32 + 1).is_some());
+            }
+            (0..count).for_each(|n| index.remove(hash(n), n as u32 + 1));
+            prop_assert!(index.slots.iter().all(|slot| slot.load(Ordering::Relaxed) == 0));
         }
     }
 

@@ -137,21 +137,22 @@ impl Key for FlowKey {
 
     #[inline(never)]
     fn glance(&self) -> Glance {
-        let [source, destination] = [self.source, self.destination].map(u128::from_be_bytes);
-        let [v4, both] = [source, destination].map(|address| address >> 32 == 0xffff);
+        let [a, b, c, d, ..] = FlowKey::words(self);
+        let [a, b, c, d] = [a, b, c, d].map(u64::from_be);
+        let [v4, both] = [(a, b), (c, d)].map(|(start, end)| start == 0 && end >> 32 == 0xffff);
         if self.kind == KeyKind::NOT_IP || v4 != both {
             return Glance::of(&self.fields());
         }
         // Those of IPv4 stand at the end.
-        let aligned = |address: u128| if v4 { address << 96 } else { address };
+        let aligned = |start, end| if v4 { [end << 32, 0] } else { [start, end] };
         let with_ports = self.kind == KeyKind::PLAIN && has_ports(self.ip_protocol());
         Glance::of_ip(&Ip {
             v4,
             protocol: self.protocol,
-            source: aligned(source),
-            destination: aligned(destination),
+            source: aligned(a, b),
+            destination: aligned(c, d),
             ports: with_ports.then_some((self.source_port, self.destination_port)),
-            icmp: self.icmp(),
+            icmp: if with_ports { None } else { self.icmp() },
             flags: self.flags,
         })
     }

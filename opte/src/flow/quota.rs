@@ -99,6 +99,18 @@ impl Quotas {
             .map_or(0, |entry| entry.flows)
     }
 
+    /// Counts a flow of who has begun the one before, too; whether it is so.
+    #[inline(always)]
+    pub(super) fn begin_again(&mut self, who: &Beginner) -> bool {
+        match self.entry_mut(self.recent) {
+            Some(entry) if entry.who == *who => {
+                entry.flows += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Counts a flow; says how many more bytes that took, which `may_take` was asked for. `None` without memory for it.
     pub(super) fn begin(
         &mut self,

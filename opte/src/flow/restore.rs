@@ -36,7 +36,7 @@ impl<N: Network> FlowTable<N> {
         {
             new.back = None;
         }
-        let Some(id) = self.insert(now, new) else {
+        let Some(id) = self.insert(now, &mut new) else {
             return false;
         };
         // It was made before.

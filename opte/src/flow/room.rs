@@ -64,6 +64,9 @@ impl<N: Network> FlowTable<N> {
     /// Counts a flow of who begins it; `None` without memory for that.
     pub(super) fn charge(&mut self, who: Option<Beginner>) -> Option<()> {
         let Some(who) = who else { return Some(()) };
+        if self.quotas.begin_again(&who) {
+            return Some(());
+        }
         let (held, most) = (self.bytes(), self.max_bytes);
         let may_take = |bytes| held + bytes <= most;
         self.bytes += self.quotas.begin(&self.store.seed, &who, may_take)?;

@@ -110,7 +110,8 @@ pub(crate) struct NewFlow<'a, N: Network> {
     pub(crate) proto: Proto,
     pub(crate) connection: Option<Connection>,
     pub(crate) epoch: u32,
-    pub(crate) decisions: Decisions<N>,
+    /// They are taken by the flow.
+    pub(crate) decisions: &'a mut Decisions<N>,
     /// In the direction of the first packet.
     pub(crate) forward: NewSide<'a, N::Key>,
     /// In the other direction, if it could be told.
@@ -249,7 +250,18 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// The flow whose packets that go `dir` have this key.
+    #[inline(always)]
     pub(crate) fn find(&self, dir: Direction, hash: u32, key: &N::Key) -> Option<u32> {
+        // Most often there is none with the hash.
+        if self.store.index.has(hash) {
+            self.find_among(dir, hash, key)
+        } else {
+            None
+        }
+    }
+
+    #[inline(never)]
+    fn find_among(&self, dir: Direction, hash: u32, key: &N::Key) -> Option<u32> {
         Some(self.store.find(dir, hash, &key.words())?.id)
     }
 
@@ -258,58 +270,67 @@ impl<N: Network> FlowTable<N> {
         self.programs.get(&self.store.programs, number)
     }
 
-    /// Enters a flow. There is room, and none has its keys. `None`, and the flow counted as refused, if there turns out to be no
-    /// memory.
-    pub(crate) fn insert(&mut self, now: Moment, new: NewFlow<'_, N>) -> Option<u32> {
+    /// Enters a flow, and takes what was decided over it. There is room, and none has its keys. `None`, and the flow counted as
+    /// refused, if there turns out to be no memory.
+    pub(crate) fn insert(&mut self, now: Moment, new: &mut NewFlow<'_, N>) -> Option<u32> {
         let who = Beginner::of(new.first, new.forward.key);
-        let id = self.charge(who).and_then(|()| {
+        if self.charge(who).is_some() {
             self.make_room(now);
-            let id = self.enter(now, new);
-            if id.is_none() {
-                self.discharge(who);
+            if let Some(id) = self.enter(now, new) {
+                return Some(id);
             }
-            id
-        });
-        if id.is_none() {
-            self.counters.refused += 1;
+            self.discharge(who);
         }
-        id
+        self.counters.refused += 1;
+        None
     }
 
-    fn enter(&mut self, now: Moment, new: NewFlow<'_, N>) -> Option<u32> {
+    #[inline(always)]
+    fn enter(&mut self, now: Moment, new: &mut NewFlow<'_, N>) -> Option<u32> {
         let id = self.free;
         let store = Arc::clone(&self.store);
         let cell = store.cells.get(id)?;
-        self.reserve(&store, new.forward.hash)?;
-        let forward = self.side_of(&store, &new.forward)?;
+        let forward = &new.forward;
+        self.reserve(&store, forward.hash)?;
+        let mut there = Translation::default();
+        let program = self.program_of(&store, forward, &mut there)?;
         let connection = match new.connection {
             Some(connection) => match self.take_connection(connection) {
                 Some(number) => Some(number),
                 None => {
-                    self.programs.release(forward.tail.program());
+                    self.programs.release(program);
                     return None;
                 }
             },
             None => None,
         };
         // The direction is left out if there is no memory for it.
-        let back = new.back.as_ref();
-        let back = back.and_then(|back| {
-            self.reserve(&store, back.hash)?;
-            Some((back.hash, self.side_of(&store, back)?))
-        });
+        let (mut back, mut back_again) = (None, Translation::default());
+        if let Some(answer) = &new.back
+            && self.reserve(&store, answer.hash).is_some()
+            && let Some(program) = self.program_of(&store, answer, &mut back_again)
+        {
+            back = Some((answer, program));
+        }
         self.free = room::next_free(&store, id);
         self.flows += 1;
         *self.begun.get_mut(new.first) += 1;
         let class = Class::of_flow(new.proto, new.connection.as_ref(), false);
         let deadline = now.plus_nanos(store.lifetimes.of(class));
         let timer_slot = self.wheel.insert(&store.links, id, now, deadline);
+        let opposite = new.first.opposite();
         cell.write(|cell| {
-            let key = new.back.as_ref().map_or(new.forward.key, |back| back.key);
-            cell.set_side(new.first, &forward);
+            let tail = Tail::new(forward.l3, program);
+            cell.set(new.first, &forward.key.words(), tail, &there);
             match &back {
-                Some((_, back)) => cell.set_side(new.first.opposite(), back),
-                None => cell.set_side(new.first.opposite(), &Side::unknown(key.words())),
+                Some((answer, program)) => {
+                    let tail = Tail::new(answer.l3, *program);
+                    cell.set(opposite, &answer.key.words(), tail, &back_again);
+                }
+                None => {
+                    let key = new.back.as_ref().map_or(forward.key, |back| back.key);
+                    cell.set_side(opposite, &Side::unknown(key.words()));
+                }
             }
             cell.clear_counts();
             cell.set_epoch(new.epoch);
@@ -323,15 +344,12 @@ impl<N: Network> FlowTable<N> {
             }));
         });
         self.join_rank(id, class);
-        self.set_decisions(id, new.decisions);
+        self.begin_decisions(id, new.decisions);
         self.counters.high_water = self.counters.high_water.max(self.flows);
         // There is room: it was reserved.
-        store
-            .index
-            .insert(new.forward.hash, value_of(id, new.first));
-        if let Some((hash, _)) = back {
-            let value = value_of(id, new.first.opposite());
-            store.index.insert(hash, value);
+        store.index.insert(forward.hash, value_of(id, new.first));
+        if let Some((answer, _)) = back {
+            store.index.insert(answer.hash, value_of(id, opposite));
         }
         self.counters.created += 1;
         if self.passages.is_some() {
@@ -341,48 +359,61 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// Sees to room in the index for a direction with this hash. `None` without memory for it.
+    #[inline(always)]
     fn reserve(&mut self, store: &FlowStore, hash: u32) -> Option<()> {
+        if store.index.has_room(hash) {
+            return Some(());
+        }
+        self.grow_index(store, hash)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_index(&mut self, store: &FlowStore, hash: u32) -> Option<()> {
         let may_grow = |more| self.bytes() + more <= self.max_bytes;
         let grown = store.index.reserve(hash, may_grow).ok()?;
         self.bytes += grown;
         Some(())
     }
 
-    /// A direction as its cell is to have it. `None` without memory for its program.
-    fn side_of(&mut self, store: &FlowStore, new: &NewSide<'_, N::Key>) -> Option<Side> {
-        let (program, translation) = match new.made {
-            Made::Alone(dir) => {
-                let (programs, program) = (&store.programs, self.trails.alone(dir));
-                self.programs.bind(programs, new.key, program, new.l3)?
-            }
-            Made::Trail { to, after } => self.at_end(store, to, new.key, after)?,
-        };
-        Some(Side {
-            key: new.key.words(),
-            tail: Tail::new(new.l3, program),
-            translation,
-        })
-    }
-
-    /// What packets do that come to the end of a trail. `None` without memory for its program.
-    fn at_end(
+    /// The number of the program of a direction, and what it leaves to the flow. `None` without memory for it.
+    fn program_of(
         &mut self,
         store: &FlowStore,
-        to: u32,
-        came: &N::Key,
-        after: &N::Key,
-    ) -> Option<(u32, Translation)> {
+        new: &NewSide<'_, N::Key>,
+        translation: &mut Translation,
+    ) -> Option<u32> {
+        let (to, after) = match new.made {
+            Made::Trail { to, after } => (to, after),
+            Made::Alone(dir) => {
+                let (programs, program) = (&store.programs, self.trails.alone(dir));
+                let (number, of_flow) = self.programs.bind(programs, new.key, program, new.l3)?;
+                *translation = of_flow;
+                return Some(number);
+            }
+        };
         let place = self.trails.place_mut(to)?;
-        let translation = came.translation_to(after, &place.keyed)?;
+        *translation = new.key.translation_to(after, &place.keyed)?;
         if place.number != 0 {
             self.programs.take(place.number)?;
-            return Some((place.number, translation));
+            return Some(place.number);
         }
         let number = self.programs.intern(&store.programs, &place.template)?;
         if Interner::is_kept(number) {
             place.number = number;
         }
-        Some((number, translation))
+        Some(number)
+    }
+
+    /// A direction as its cell is to have it. `None` without memory for its program.
+    fn side_of(&mut self, store: &FlowStore, new: &NewSide<'_, N::Key>) -> Option<Side> {
+        let mut translation = Translation::default();
+        let program = self.program_of(store, new, &mut translation)?;
+        Some(Side {
+            key: new.key.words(),
+            tail: Tail::new(new.l3, program),
+            translation,
+        })
     }
 
     /// What a flow does with its packets that go `dir`.
@@ -546,29 +577,46 @@ impl<N: Network> FlowTable<N> {
 
     /// Notes what the layers decided over a flow; gives what they had decided before.
     pub(crate) fn set_decisions(&mut self, id: u32, decisions: Decisions<N>) -> Decisions<N> {
-        let Some(place) = self
-            .decisions
-            .get_mut((id / CHUNK) as usize)
-            .and_then(|chunk| chunk.get_mut((id % CHUNK) as usize))
-        else {
+        let Some(place) = self.decisions_mut(id) else {
             return decisions;
         };
         let old = core::mem::replace(place, decisions);
         let (after, before) = (place.layers(), old.layers());
-        let (mut gone, mut new) = (before & !after, after & !before);
+        let mut gone = before & !after;
         while gone != 0 {
             if let Some(count) = self.decided_by.get_mut(gone.trailing_zeros() as usize) {
                 *count -= 1;
             }
             gone &= gone - 1;
         }
-        while new != 0 {
-            if let Some(count) = self.decided_by.get_mut(new.trailing_zeros() as usize) {
+        self.count_deciding(after & !before);
+        old
+    }
+
+    /// Takes what the layers decided over a flow that is new: nothing was before.
+    #[inline(always)]
+    fn begin_decisions(&mut self, id: u32, decisions: &mut Decisions<N>) {
+        self.count_deciding(decisions.layers());
+        if let Some(place) = self.decisions_mut(id) {
+            core::mem::swap(place, decisions);
+        }
+    }
+
+    /// Counts another flow for each of these layers.
+    #[inline(always)]
+    fn count_deciding(&mut self, mut layers: u16) {
+        while layers != 0 {
+            if let Some(count) = self.decided_by.get_mut(layers.trailing_zeros() as usize) {
                 *count += 1;
             }
-            new &= new - 1;
+            layers &= layers - 1;
         }
-        old
+    }
+
+    #[inline(always)]
+    fn decisions_mut(&mut self, id: u32) -> Option<&mut Decisions<N>> {
+        let chunk = self.decisions.get_mut((id / CHUNK) as usize)?;
+        chunk.get_mut((id % CHUNK) as usize)
     }
 
     /// What the layers decided over a flow.

@@ -39,7 +39,7 @@ impl<N: Network> Back<N> {
             key,
             hash: self.hash,
             l3: *l3,
-            made: self.walk.made(),
+            made: self.walk.stand.made(),
         }
     }
 }
@@ -70,6 +70,7 @@ impl<N: Network> Worker<'_, N> {
 }
 
 impl<N: Network> Inner<N> {
+    #[inline(always)]
     fn process(
         &mut self,
         port: &Port<N>,
@@ -88,6 +89,7 @@ impl<N: Network> Inner<N> {
     }
 
     /// A packet that has its transport header.
+    #[inline(always)]
     pub(super) fn whole(
         &mut self,
         port: &Port<N>,
@@ -237,7 +239,7 @@ impl<N: Network> Inner<N> {
                     key: &key,
                     hash: port.flows.hash(key.words()),
                     l3,
-                    made: walk.made(),
+                    made: walk.stand.made(),
                 };
                 let back = back.as_ref().map(Back::side);
                 self.flows.set_side(id, first, Some(&forward));
@@ -312,21 +314,21 @@ impl<N: Network> Inner<N> {
         let len = packet.len();
         let mut entered = None;
         if walk.of_flow && key.is_flow() {
-            let new = NewFlow {
+            let mut new = NewFlow {
                 first: dir,
                 proto: proto_of(parsed),
                 connection: segment.map(|segment| Connection::open(dir, &segment)),
                 epoch,
-                decisions: core::mem::replace(&mut walk.decisions, Decisions::new()),
+                decisions: &mut walk.decisions,
                 forward: NewSide {
                     key,
                     hash,
                     l3,
-                    made: walk.made(),
+                    made: walk.stand.made(),
                 },
                 back: back.as_ref().map(Back::side),
             };
-            let id = self.flows.insert(now, new);
+            let id = self.flows.insert(now, &mut new);
             entered = Some(id.ok_or(DropReason::FlowTableFull)?);
             meter.began(now);
         }
@@ -438,7 +440,7 @@ impl<N: Network> Inner<N> {
 
     /// Puts the other direction of the flow whose first packet has walked into `place`, or none.
     pub(super) fn back_of(&mut self, port: &Port<N>, walk: &Walk<N>, place: &mut Option<Back<N>>) {
-        port.back_of(&self.layers, walk, &mut self.flows.trails, place);
+        port.back_of(&mut self.layers, walk, &mut self.flows.trails, place);
     }
 }
 
@@ -446,7 +448,7 @@ impl<N: Network> Port<N> {
     /// The same with these layers, on these trails.
     pub(super) fn back_of(
         &self,
-        layers: &[Layer<N>],
+        layers: &mut [Layer<N>],
         walk: &Walk<N>,
         trails: &mut Trails,
         place: &mut Option<Back<N>>,

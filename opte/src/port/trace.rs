@@ -264,7 +264,7 @@ impl<N: Network> Inner<N> {
             }
             let mut back = None;
             if of_flow {
-                port.back_of(&self.layers, &walk, &mut Trails::default(), &mut back);
+                port.back_of(&mut self.layers, &walk, &mut Trails::default(), &mut back);
             }
             let other = back.and_then(|back| {
                 let dir = arrival.dir.opposite();
@@ -402,7 +402,7 @@ impl<N: Network> Inner<N> {
                 End::Pass if walk.of_flow => {
                     *stays = true;
                     let mut back = None;
-                    port.back_of(&self.layers, &walk, &mut none, &mut back);
+                    port.back_of(&mut self.layers, &walk, &mut none, &mut back);
                     let back = back.filter(|back| back.key() == arrival.key)?;
                     program = back.walk.program(&none).ok()?;
                 }

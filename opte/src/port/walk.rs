@@ -10,7 +10,8 @@ use opte_headers::program::Program;
 
 use super::Step;
 use crate::action::{
-    Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, Shown, StaticAction,
+    Action, ActionError, AllowOrDeny, Context, Descriptor, Hairpin, Shown, StatefulAction,
+    StaticAction,
 };
 use crate::flow::{Decision, Decisions, Key, Made, Trails};
 use crate::layer::Layer;
@@ -44,6 +45,19 @@ pub(super) struct Stand<K> {
     /// The key for rules to be asked about, as soon as one is.
     glance: Option<Glance>,
     way: Way,
+}
+
+impl<K> Stand<K> {
+    /// All that was done to the packet.
+    pub(super) fn made(&self) -> Made<'_, K> {
+        match &self.way {
+            Way::Trail(to) => Made::Trail {
+                to: *to,
+                after: &self.key,
+            },
+            Way::Alone => Made::Alone(self.dir),
+        }
+    }
 }
 
 /// What most walks have not.
@@ -180,18 +194,7 @@ impl<N: Network> Walk<N> {
         steps.unwrap_or_default()
     }
 
-    /// All that was done to the packet.
-    pub(super) fn made(&self) -> Made<'_, N::Key> {
-        match &self.stand.way {
-            Way::Trail(to) => Made::Trail {
-                to: *to,
-                after: &self.stand.key,
-            },
-            Way::Alone => Made::Alone(self.stand.dir),
-        }
-    }
-
-    /// The same as a program.
+    /// All that was done to the packet, as a program.
     pub(super) fn program(&self, trails: &Trails) -> Result<Program, DropReason> {
         match &self.stand.way {
             Way::Trail(at) => trails
@@ -217,13 +220,15 @@ impl<N: Network> Walk<N> {
             let Some(layer) = layers.get_mut(at) else {
                 continue;
             };
-            let frame = frame.as_mut();
-            let asked = if observed {
-                self.ask::<true>(&mut setting, layer, at, &held, frame)
-            } else {
-                self.ask::<false>(&mut setting, layer, at, &held, frame)
+            let plain = match observed {
+                true => None,
+                false => self.pass(&mut setting, layer, at, &held),
             };
-            match asked {
+            let passed = match plain {
+                Some(passed) => passed,
+                None => self.ask(&mut setting, layer, at, &held, frame.as_mut()),
+            };
+            match passed {
                 Ok(()) => {}
                 Err(Stop::Reply(len)) => return End::Reply(len),
                 Err(Stop::Drop(reason)) => {
@@ -242,13 +247,13 @@ impl<N: Network> Walk<N> {
     /// rule would drop it or look at it.
     pub(super) fn back(
         &mut self,
-        layers: &[Layer<N>],
+        layers: &mut [Layer<N>],
         decisions: &Decisions<N>,
         trails: &mut Trails,
     ) -> Option<()> {
         for step in 0..layers.len() {
             let at = place(self.stand.dir, step, layers.len());
-            let layer = layers.get(at)?;
+            let layer = layers.get_mut(at)?;
             match decisions.get(at) {
                 Decision::Allow => {}
                 Decision::Descriptor(descriptor) => {
@@ -261,8 +266,8 @@ impl<N: Network> Walk<N> {
         Some(())
     }
 
-    fn answer(&mut self, layer: &Layer<N>, trails: &mut Trails) -> Option<()> {
-        let rules = layer.rules(self.stand.dir);
+    fn answer(&mut self, layer: &mut Layer<N>, trails: &mut Trails) -> Option<()> {
+        let rules = layer.rules_mut(self.stand.dir);
         let Match::Rule(place) = self.matching(rules, None) else {
             return (rules.default_action() != DefaultAction::Deny).then_some(());
         };
@@ -280,8 +285,35 @@ impl<N: Network> Walk<N> {
         }
     }
 
-    /// One layer, by its rules. `OBSERVED` says that steps are recorded.
-    fn ask<const OBSERVED: bool>(
+    /// One layer, by its rules, if nothing special has to be done. None, and nothing done, otherwise: then [`Walk::ask`] does all.
+    #[inline(always)]
+    fn pass(
+        &mut self,
+        setting: &mut Setting<'_, N>,
+        layer: &mut Layer<N>,
+        at: usize,
+        held: &impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
+    ) -> Option<Result<(), Stop>> {
+        let counts = u64::from(self.counts);
+        let (rules, counters) = layer.asked(self.stand.dir);
+        let place = match self.matching(rules, None) {
+            Match::Rule(place) => place,
+            Match::Default => {
+                counters.rule_no_match += counts;
+                rules.count_default(counts);
+                return Some(self.fall_back(rules.default_action(), at));
+            }
+        };
+        let entry = rules.entry_mut(place)?;
+        let done = self.act_by_key(setting, entry.rule.action(), at, held)?;
+        entry.hits += counts;
+        counters.rule_match += counts;
+        Some(done)
+    }
+
+    /// One layer, by its rules.
+    #[inline(never)]
+    fn ask(
         &mut self,
         setting: &mut Setting<'_, N>,
         layer: &mut Layer<N>,
@@ -290,27 +322,25 @@ impl<N: Network> Walk<N> {
         mut frame: Option<&mut Frame<'_>>,
     ) -> Result<(), Stop> {
         let dir = self.stand.dir;
+        let special = self.special.as_ref();
+        let observed = special.is_some_and(|special| special.steps.is_some());
         let mut after = None;
         loop {
-            let before = OBSERVED.then(|| self.set_out(setting.trails));
-            let (rules, counters) = layer.asked(dir);
+            let before = observed.then(|| self.set_out(setting.trails));
+            let (rules, _) = layer.asked(dir);
             let matched = self.matching(rules, after);
             let done = match matched {
                 Match::Rule(place) => {
                     after = Some(place);
-                    let Some(entry) = rules.entry_mut(place) else {
+                    let Some(entry) = rules.entry(place) else {
                         return Ok(());
                     };
-                    let action = entry.rule.action();
-                    let done = self.act(setting, action, at, held, frame.as_deref_mut());
-                    if !OBSERVED && self.counts && !matches!(done, Ok(Done::NextRule)) {
-                        entry.hits += 1;
-                        counters.rule_match += 1;
-                        return done.map(|_| ());
-                    }
-                    done
+                    self.act(setting, entry.rule.action(), at, held, frame.as_deref_mut())
                 }
-                Match::Default => self.fall_back(rules.default_action(), at),
+                Match::Default => {
+                    let passed = self.fall_back(rules.default_action(), at);
+                    passed.map(|()| Done::NextLayer)
+                }
             };
             let own = before.map(|(key, so_far)| (key, self.arrive(so_far, setting.trails)));
             if matches!(done, Ok(Done::NextRule)) {
@@ -328,7 +358,7 @@ impl<N: Network> Walk<N> {
 
     /// The first rule for the packet, after the one at `after`.
     #[inline(always)]
-    fn matching(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
+    fn matching(&mut self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {
         if after.is_none()
             && let Some(matched) = rules.unconditional()
         {
@@ -339,23 +369,33 @@ impl<N: Network> Walk<N> {
 
     /// Stands apart, so that tables that ask nothing need no call.
     #[inline(never)]
-    fn find(&mut self, rules: &RuleTable<N>, after: Option<u32>) -> Match {
+    fn find(&mut self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {
         let key = &self.stand.key;
-        let glance = match &mut self.stand.glance {
-            Some(glance) => glance,
-            // Stands apart, too.
-            none => none.insert(key.glance()),
-        };
-        rules.find_by(after, glance, || key.fields(), &self.meta)
+        // Stands apart, too.
+        let glance = self.stand.glance.get_or_insert_with(|| key.glance());
+        if after.is_none()
+            && let Some(matched) = rules.met(glance, || key.fields(), &self.meta)
+        {
+            return matched;
+        }
+        self.find_anew(rules, after)
     }
 
-    fn fall_back(&mut self, default: DefaultAction, at: usize) -> Result<Done, Stop> {
+    #[cold]
+    #[inline(never)]
+    fn find_anew(&mut self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {
+        let fields = self.stand.key.fields();
+        let glance = self.stand.key.glance();
+        rules.meet(after, &glance, &fields, &self.meta)
+    }
+
+    fn fall_back(&mut self, default: DefaultAction, at: usize) -> Result<(), Stop> {
         match default {
             DefaultAction::Allow => {}
             DefaultAction::StatefulAllow => self.decisions.allow(at),
             DefaultAction::Deny => return Err(Stop::Drop(DropReason::LayerDefaultDeny)),
         }
-        Ok(Done::NextLayer)
+        Ok(())
     }
 
     /// Before a layer whose own doing is recorded: the key, and what was done so far, which is put aside.
@@ -404,7 +444,61 @@ impl<N: Network> Walk<N> {
         });
     }
 
+    /// Does what an action says that looks at nothing but the key and the metadata, and never denies. None of others.
     #[inline(always)]
+    fn act_by_key(
+        &mut self,
+        setting: &mut Setting<'_, N>,
+        action: &Action<N>,
+        at: usize,
+        held: &impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
+    ) -> Option<Result<(), Stop>> {
+        let dir = self.stand.dir;
+        Some(match action {
+            Action::Allow => Ok(()),
+            Action::StatefulAllow => {
+                self.decisions.allow(at);
+                Ok(())
+            }
+            Action::Meta(action) => {
+                let answer = action.modify(dir, &self.stand.key, &mut self.meta);
+                answer.map_err(Stop::from).and_then(allowed)
+            }
+            Action::Static(action) => self.transform(&**action, setting.trails),
+            Action::Stateful(action) => self.hold(setting, &**action, at, held),
+            Action::Deny | Action::Reject | Action::Hairpin(_) | Action::HandlePacket => {
+                return None;
+            }
+        })
+    }
+
+    /// Transforms the packet by the state of its flow in this layer, which is made, or goes on.
+    #[inline(always)]
+    fn hold(
+        &mut self,
+        setting: &mut Setting<'_, N>,
+        action: &dyn StatefulAction<N>,
+        at: usize,
+        held: &impl Fn(usize) -> Option<Arc<dyn Descriptor<N>>>,
+    ) -> Result<(), Stop> {
+        let (dir, key, meta) = (self.stand.dir, &self.stand.key, &mut self.meta);
+        let descriptor = match held(at) {
+            Some(held) if action.retains(dir, key, meta, &*held) => held,
+            // What holds the state of a flow is made where it must not fail.
+            _ if action.takes_memory(setting.context) && !memory::is_at_hand() => {
+                return Err(Stop::Drop(DropReason::OutOfMemory));
+            }
+            _ => allowed(match saved_at(&self.special, at) {
+                Some(saved) => action.restore(dir, key, meta, &saved, setting.context)?,
+                None => action.descriptor(dir, key, meta, setting.context)?,
+            })?,
+        };
+        descriptor.mark(dir, meta);
+        self.transform_by(&*descriptor, setting.trails)?;
+        self.decisions.hold(at, descriptor);
+        Ok(())
+    }
+
     fn act(
         &mut self,
         setting: &mut Setting<'_, N>,
@@ -414,55 +508,25 @@ impl<N: Network> Walk<N> {
         frame: Option<&mut Frame<'_>>,
     ) -> Result<Done, Stop> {
         let dir = self.stand.dir;
+        if let Some(done) = self.act_by_key(setting, action, at, held) {
+            return done.map(|()| Done::NextLayer);
+        }
         match action {
-            Action::Allow => {}
-            Action::StatefulAllow => self.decisions.allow(at),
-            Action::Deny => return Err(Stop::Drop(DropReason::LayerRuleDeny)),
-            Action::Reject => return Err(Stop::Drop(DropReason::LayerRuleReject)),
-            Action::Meta(action) => {
-                allowed(action.modify(dir, &self.stand.key, &mut self.meta)?)?
-            }
-            Action::Static(action) => self.transform(&**action, setting.trails)?,
-            Action::Stateful(action) => {
-                let descriptor = match held(at) {
-                    Some(held) if action.retains(dir, &self.stand.key, &self.meta, &*held) => held,
-                    // What holds the state of a flow is made where it must not fail.
-                    _ if action.takes_memory(setting.context) && !memory::is_at_hand() => {
-                        return Err(Stop::Drop(DropReason::OutOfMemory));
-                    }
-                    _ => allowed(match self.saved_at(at) {
-                        Some(saved) => action.restore(
-                            dir,
-                            &self.stand.key,
-                            &mut self.meta,
-                            &saved,
-                            setting.context,
-                        )?,
-                        None => action.descriptor(
-                            dir,
-                            &self.stand.key,
-                            &mut self.meta,
-                            setting.context,
-                        )?,
-                    })?,
-                };
-                descriptor.mark(dir, &mut self.meta);
-                self.transform_by(&*descriptor, setting.trails)?;
-                self.decisions.hold(at, descriptor);
-            }
+            Action::Deny => Err(Stop::Drop(DropReason::LayerRuleDeny)),
+            Action::Reject => Err(Stop::Drop(DropReason::LayerRuleReject)),
             Action::Hairpin(action) => {
                 self.of_flow = false;
                 let Some(frame) = frame else {
                     return Ok(Done::NextRule);
                 };
-                return match action.reply(dir, frame.parsed, frame.bytes, frame.reply) {
+                match action.reply(dir, frame.parsed, frame.bytes, frame.reply) {
                     Hairpin::Reply(len) => Err(Stop::Reply(len)),
                     Hairpin::Pass => Ok(Done::NextRule),
                     Hairpin::Deny => Err(Stop::Drop(DropReason::LayerActionDeny)),
                     Hairpin::TooLong => Err(Stop::Drop(DropReason::HairpinTooLong)),
-                };
+                }
             }
-            Action::HandlePacket => {
+            _ => {
                 self.of_flow = false;
                 let Some(frame) = frame else {
                     return Ok(Done::NextRule);
@@ -472,22 +536,14 @@ impl<N: Network> Walk<N> {
                     bytes,
                     reply,
                 } = frame;
-                return match setting.network.handle_packet(dir, parsed, bytes, reply) {
+                match setting.network.handle_packet(dir, parsed, bytes, reply) {
                     Handled::Allow => Ok(Done::NextLayer),
                     Handled::Deny => Err(Stop::Drop(DropReason::HandlerDeny)),
                     Handled::Reply(len) => Err(Stop::Reply(len)),
                     Handled::TooLong => Err(Stop::Drop(DropReason::HairpinTooLong)),
-                };
+                }
             }
         }
-        Ok(Done::NextLayer)
-    }
-
-    /// What the layer at this place had for the flow, if it was saved.
-    fn saved_at(&self, layer: usize) -> Option<Saved> {
-        let mut saved = self.special.as_ref()?.saved.iter();
-        let (_, saved) = saved.find(|(at, _)| usize::from(*at) == layer)?;
-        Some(*saved)
     }
 
     /// Transforms the packet by a static action.
@@ -497,7 +553,9 @@ impl<N: Network> Walk<N> {
         let mut packet = OnItsWay { stand, trails };
         let mut done = Ok(());
         let shown = action.show(dir, &key, &mut self.meta, &mut |shown| {
-            done = packet.then(shown)
+            if let Err(stop) = packet.then(shown) {
+                done = Err(stop);
+            }
         });
         allowed(shown?)?;
         done
@@ -513,7 +571,11 @@ impl<N: Network> Walk<N> {
         let stand = &mut self.stand;
         let mut packet = OnItsWay { stand, trails };
         let mut done = Ok(());
-        descriptor.show(dir, &mut |shown| done = packet.then(shown))?;
+        descriptor.show(dir, &mut |shown| {
+            if let Err(stop) = packet.then(shown) {
+                done = Err(stop);
+            }
+        })?;
         done
     }
 }
@@ -526,7 +588,7 @@ struct OnItsWay<'a, K> {
 
 impl<K: Key> OnItsWay<'_, K> {
     /// Adds a layer's transformation to what was done before.
-    #[inline]
+    #[inline(always)]
     fn then(&mut self, shown: Shown<'_>) -> Result<(), Stop> {
         if let Way::Trail(at) = self.stand.way
             && let Shown::Kept(program) = shown
@@ -597,6 +659,13 @@ impl<K: Key> OnItsWay<'_, K> {
 enum Done {
     NextLayer,
     NextRule,
+}
+
+/// What the layer at this place had for the flow, if it was saved.
+fn saved_at(special: &Option<Box<Special>>, layer: usize) -> Option<Saved> {
+    let mut saved = special.as_ref()?.saved.iter();
+    let (_, saved) = saved.find(|(at, _)| usize::from(*at) == layer)?;
+    Some(*saved)
 }
 
 /// The layers stand in outbound order; inbound packets meet them the other way round.

@@ -64,12 +64,7 @@ impl Order {
         self.ranks.len()
     }
 
-    /// The places in use of the first group, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.iter_from(0)
-    }
-
-    /// The same but for the first `skipped`: those are left out by whole blocks.
+    /// The places in use of the first group, in order, but for the first `skipped`: those are left out by whole blocks.
     pub(super) fn iter_from(&self, skipped: usize) -> impl Iterator<Item = u32> + '_ {
         let mut before = skipped;
         self.blocks_of(0).iter().flat_map(move |&block| {

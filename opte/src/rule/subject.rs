@@ -104,9 +104,9 @@ impl Subject {
 pub(crate) struct Ip {
     pub(crate) v4: bool,
     pub(crate) protocol: u8,
-    /// Left-aligned.
-    pub(crate) source: u128,
-    pub(crate) destination: u128,
+    /// In halves, left-aligned.
+    pub(crate) source: [u64; 2],
+    pub(crate) destination: [u64; 2],
     /// Source and destination port.
     pub(crate) ports: Option<(u16, u16)>,
     /// Type and code.
@@ -143,6 +143,12 @@ impl Glance {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn words(&self) -> [u64; 6] {
+        let ([source, source_end], [destination, end]) = (self.source, self.destination);
+        [self.first, self.ports, source, source_end, destination, end]
+    }
+
     /// The same of an IP packet, in fewer steps.
     #[inline(always)]
     pub(crate) fn of_ip(ip: &Ip) -> Self {
@@ -164,8 +170,8 @@ impl Glance {
         Self {
             first,
             ports: of_ports,
-            source: halves(ip.source),
-            destination: halves(ip.destination),
+            source: ip.source,
+            destination: ip.destination,
         }
     }
 }
@@ -212,6 +218,37 @@ impl Gist {
         let ([_, b, c, d, e, f], [_, q, r, s, t, u]) = (&self.mask, &self.value);
         let ([g, h], [i, j]) = (&glance.source, &glance.destination);
         g & c == *r && i & e == *t && h & d == *s && j & f == *u && glance.ports & b == *q
+    }
+
+    /// Adds to a mask of words a bit by which a rule of this gist does not match these words, unless there is one in it.
+    /// Addresses are asked before ports, of which there are more, and their upper bits before the lower ones.
+    pub(super) fn refuse(&self, words: &[u64; 6], mask: &mut [u64; 6]) {
+        const ORDER: [usize; 6] = [0, 4, 5, 2, 3, 1];
+        let mut differs = [0; 6];
+        let pairs = self.mask.iter().zip(&self.value).zip(words);
+        for (differs, ((mask, value), word)) in differs.iter_mut().zip(pairs) {
+            *differs = word & mask ^ value;
+        }
+        if differs
+            .iter()
+            .zip(&*mask)
+            .any(|(bits, mask)| bits & mask != 0)
+        {
+            return;
+        }
+        for at in ORDER {
+            if let (Some(bits @ 1..), Some(mask)) = (differs.get(at), mask.get_mut(at)) {
+                *mask |= 1 << bits.ilog2();
+                return;
+            }
+        }
+    }
+
+    /// Adds to a mask of words what a rule of this gist asks.
+    pub(super) fn asks(&self, mask: &mut [u64; 6]) {
+        for (mask, asked) in mask.iter_mut().zip(self.mask) {
+            *mask |= asked;
+        }
     }
 
     fn add<N: Network>(&mut self, predicate: &Predicate<N>) {
@@ -317,4 +354,32 @@ impl Gist {
 #[inline(always)]
 const fn halves(address: u128) -> [u64; 2] {
     [(address >> 64) as u64, address as u64]
+}
+
+#[cfg(all(test, not(loom)))]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::rule) fn gist(mask: [u64; 6], value: [u64; 6]) -> Gist {
+        let mut gist = Gist {
+            mask,
+            value,
+            rest: Rest::Nothing,
+        };
+        for (value, mask) in gist.value.iter_mut().zip(mask) {
+            *value &= mask;
+        }
+        gist
+    }
+
+    impl Glance {
+        pub(in crate::rule) fn of_words([first, ports, a, b, c, d]: [u64; 6]) -> Self {
+            Self {
+                first,
+                ports,
+                source: [a, b],
+                destination: [c, d],
+            }
+        }
+    }
 }

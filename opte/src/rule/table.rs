@@ -7,8 +7,9 @@ use core::fmt;
 use super::bits::BLOCK;
 use super::classifier::{Classifier, Visitor};
 use super::condition::{Condition, conditions, value_of};
+use super::few::{Few, Met};
 use super::order::{LAST, Move, Order, Rank};
-use super::subject::{First, Gist, Glance, Rest, Subject};
+use super::subject::{Gist, Glance, Rest, Subject};
 use super::{DefaultAction, Rule, RuleId};
 use crate::flow::Fields;
 use crate::network::Network;
@@ -40,10 +41,8 @@ pub struct RuleTable<N: Network> {
     classifier: Classifier,
     /// By identifier.
     places: BTreeMap<RuleId, u32>,
-    /// The rules in order with their gists, as long as they are few.
-    few: Vec<(Gist, u32)>,
-    /// The first words of these.
-    firsts: Vec<First>,
+    /// The rules as long as they are few.
+    few: Few,
     /// Whether they are not.
     is_many: bool,
     /// What the table says to every packet, if its first rule asks nothing or it has none.
@@ -78,8 +77,7 @@ impl<N: Network> RuleTable<N> {
             kinds: Kinds::default(),
             classifier: Classifier::default(),
             places: BTreeMap::new(),
-            few: Vec::new(),
-            firsts: Vec::new(),
+            few: Few::default(),
             is_many: false,
             always: Some(Match::Default),
             default,
@@ -172,31 +170,55 @@ impl<N: Network> RuleTable<N> {
 
     /// The first match; with `after`, the first of those that are asked after the rule there.
     pub fn find(&self, after: Option<u32>, subject: &Subject, meta: &N::Meta) -> Match {
-        self.find_by(after, &subject.glance, || subject.fields, meta)
+        self.find_apart(after, &subject.glance, &subject.fields, meta)
     }
 
-    /// The same, given the fields only if they are asked for.
-    #[inline]
-    pub(crate) fn find_by(
+    /// The first match of a packet like one before. None if it is like none that is remembered.
+    #[inline(always)]
+    pub(crate) fn met(
         &self,
-        after: Option<u32>,
+        glance: &Glance,
+        fields: impl Fn() -> Fields,
+        meta: &N::Meta,
+    ) -> Option<Match> {
+        let met = self.few.met(glance)?;
+        match met.place {
+            Some(place) if met.rest == Rest::Nothing => Some(Match::Rule(place)),
+            Some(_) => Some(self.find_met(met, glance, fields, meta)),
+            None => Some(Match::Default),
+        }
+    }
+
+    #[inline(never)]
+    fn find_met(
+        &self,
+        met: &Met,
         glance: &Glance,
         fields: impl Fn() -> Fields,
         meta: &N::Meta,
     ) -> Match {
-        if self.is_many || after.is_some() {
-            return self.find_apart(after, glance, &fields(), meta);
+        if let Some(place) = met.place
+            && self.grants(met.rest, place, &fields, meta)
+        {
+            return Match::Rule(place);
         }
-        for (first, (gist, place)) in self.firsts.iter().zip(&self.few) {
-            // Each step by itself: most rules are told by the first.
-            if first.admits(glance)
-                && gist.admits(glance)
-                && (gist.rest == Rest::Nothing || self.grants(gist.rest, *place, &fields, meta))
-            {
-                return Match::Rule(*place);
-            }
+        let mut behind = self.few.behind(met, glance);
+        let found = behind.find(|rule| self.grants(rule.rest, rule.place, &fields, meta));
+        found.map_or(Match::Default, |rule| Match::Rule(rule.place))
+    }
+
+    /// The first match, or the first behind the rule at `after`, of a packet that may be worth to be remembered.
+    pub(crate) fn meet(
+        &mut self,
+        after: Option<u32>,
+        glance: &Glance,
+        fields: &Fields,
+        meta: &N::Meta,
+    ) -> Match {
+        if !self.is_many && after.is_none() {
+            self.few.remember(glance);
         }
-        Match::Default
+        self.find_apart(after, glance, fields, meta)
     }
 
     /// Of many rules, or after another one.
@@ -212,17 +234,14 @@ impl<N: Network> RuleTable<N> {
             return self.search(after, fields, meta);
         }
         let after = after.map(|place| self.order.rank(place));
-        let found = self.few.iter().find(|(gist, place)| {
-            after.is_none_or(|after| self.order.rank(*place) > after)
-                && gist.first().admits(glance)
-                && gist.admits(glance)
-                && self.grants(gist.rest, *place, || *fields, meta)
+        let found = self.few.candidates(glance).find(|rule| {
+            after.is_none_or(|after| self.order.rank(rule.place) > after)
+                && self.grants(rule.rest, rule.place, || *fields, meta)
         });
-        found.map_or(Match::Default, |(_, place)| Match::Rule(*place))
+        found.map_or(Match::Default, |rule| Match::Rule(rule.place))
     }
 
     /// Whether a rule grants what is beside its gist.
-    #[inline(never)]
     fn grants(&self, rest: Rest, place: u32, fields: impl Fn() -> Fields, meta: &N::Meta) -> bool {
         match rest {
             Rest::Nothing => true,
@@ -321,6 +340,12 @@ impl<N: Network> RuleTable<N> {
         }
     }
 
+    /// Counts so many packets that no rule matched.
+    #[inline(always)]
+    pub(crate) fn count_default(&mut self, packets: u64) {
+        self.default_hits += packets;
+    }
+
     /// What happens to packets that no rule matches.
     pub fn default_action(&self) -> DefaultAction {
         self.default
@@ -359,27 +384,20 @@ impl<N: Network> RuleTable<N> {
     }
 
     fn note_few(&mut self) {
-        self.few.clear();
-        self.firsts.clear();
+        self.few = Few::default();
         self.always = None;
         self.is_many = self.len() > FEW;
         if self.is_many {
             return;
         }
-        for place in self
-            .listing
-            .iter()
-            .filter_map(|at| self.listed.get(at as usize).copied())
-        {
-            if let Some(Some(entry)) = self.entries.get(place as usize) {
-                self.few.push((Gist::of(entry.rule.predicates()), place));
-            }
-        }
-        self.firsts
-            .extend(self.few.iter().map(|(gist, _)| gist.first()));
+        let few = self.in_order(0).filter_map(|place| {
+            let entry = self.entry(place)?;
+            Some((Gist::of(entry.rule.predicates()), place))
+        });
+        self.few = Few::of(few);
         self.always = match self.few.first() {
             None => Some(Match::Default),
-            Some((gist, place)) if gist.asks_nothing() => Some(Match::Rule(*place)),
+            Some(rule) if rule.asks_nothing() => Some(Match::Rule(rule.place)),
             Some(_) => None,
         };
     }

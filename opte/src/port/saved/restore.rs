@@ -254,7 +254,6 @@ impl<N: Network> Inner<N> {
         if record.both {
             self.back_of(port, &walk, &mut back);
         }
-        let decisions = core::mem::replace(&mut walk.decisions, Decisions::new());
         let new = NewFlow {
             first,
             proto: record.proto,
@@ -264,10 +263,10 @@ impl<N: Network> Inner<N> {
                 key: &key,
                 hash: port.flows.hash(key.words()),
                 l3,
-                made: walk.made(),
+                made: walk.stand.made(),
             },
             back: back.as_ref().map(Back::side),
-            decisions,
+            decisions: &mut walk.decisions,
         };
         let past = Past {
             packets: record.packets,
