@@ -23,12 +23,16 @@ pub struct NatPool {
     inner: KMutex<Inner>,
 }
 
+/// A private endpoint: its port, and its address as one of IPv6. Endpoints are told apart by their ports first: most pools are of
+/// one guest, which has few addresses.
+type Endpoint = (u16, u128);
+
 struct Inner {
     ports: RangeInclusive<u16>,
     /// One bit a port, set while the port is leased or rests.
     taken: Vec<u64>,
     /// The port of each private endpoint.
-    mapped: BTreeMap<(IpAddr, u16), u16>,
+    mapped: BTreeMap<Endpoint, u16>,
     /// The lease of each port that has one.
     leases: BTreeMap<u16, Weak<NatLease>>,
     /// Ports that came back since anybody told the time.
@@ -142,7 +146,7 @@ impl NatPool {
         let mut inner = self.inner.lock();
         if let Some(lease) = inner
             .mapped
-            .get(&private)
+            .get(&endpoint(private))
             .and_then(|port| inner.leases.get(port)?.upgrade())
         {
             return Some(lease);
@@ -178,7 +182,7 @@ impl NatPool {
         if context.dry_run {
             return Some(lease);
         }
-        inner.mapped.insert(private, port);
+        inner.mapped.insert(endpoint(private), port);
         inner.note(&lease);
         Some(lease)
     }
@@ -192,7 +196,7 @@ impl NatPool {
         context: Context<'_>,
     ) -> Option<Arc<NatLease>> {
         let mut inner = self.inner.lock();
-        let present = inner.mapped.get(&private).copied();
+        let present = inner.mapped.get(&endpoint(private)).copied();
         if let Some(lease) = present.and_then(|port| inner.leases.get(&port)?.upgrade()) {
             return (lease.port == port).then_some(lease);
         }
@@ -205,7 +209,7 @@ impl NatPool {
         if context.dry_run {
             inner.free(bit);
         } else {
-            inner.mapped.insert(private, port);
+            inner.mapped.insert(endpoint(private), port);
         }
         let lease = Arc::new(self.leased(private, port, context));
         if !context.dry_run {
@@ -368,6 +372,14 @@ impl Inner {
     }
 }
 
+fn endpoint((address, port): (IpAddr, u16)) -> Endpoint {
+    let address = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    (port, address.to_bits())
+}
+
 /// A bit for each port, all free; `None` if there are none.
 fn all_free(ports: &RangeInclusive<u16>) -> Option<Vec<u64>> {
     let count = usize::from(ports.end().checked_sub(*ports.start())?) + 1;
@@ -463,8 +475,8 @@ impl Drop for NatLease {
             return;
         }
         // The endpoint may have got another port since this lease had its last user.
-        if inner.mapped.get(&self.private) == Some(&self.port) {
-            inner.mapped.remove(&self.private);
+        if inner.mapped.get(&endpoint(self.private)) == Some(&self.port) {
+            inner.mapped.remove(&endpoint(self.private));
         }
         inner.leases.remove(&self.port);
         // Without memory to note that the port is to rest, it does not.
