@@ -44,9 +44,9 @@ impl Beginner {
     }
 }
 
-/// Entries that are worth an index of their own, and how many of those there are at most.
-const INDEX_ENTRIES: u32 = 32_768;
-const MAX_INDEXES: u32 = 64;
+/// Entries that are worth an index of their own, about as many as one part of it is for, and how many of those there are at most.
+const INDEX_ENTRIES: u32 = 2_560;
+const MAX_INDEXES: u32 = 256;
 
 /// The flows of those who have begun any that live. Each step takes constant time, and there are no more of them than flows.
 pub(super) struct Quotas {
