@@ -28,14 +28,26 @@ pub(crate) fn choose<T: Copy>(
     entropy: impl FnOnce() -> u32,
     bits: impl Fn(&T) -> u128,
 ) -> Option<T> {
-    if let [only] = candidates {
-        return Some(*only);
+    let at = choose_at(candidates, entropy, bits)?;
+    candidates.get(at).copied()
+}
+
+/// As [`choose`]; says which one of them it is.
+pub(crate) fn choose_at<T>(
+    candidates: &[T],
+    entropy: impl FnOnce() -> u32,
+    bits: impl Fn(&T) -> u128,
+) -> Option<usize> {
+    if let [_] = candidates {
+        return Some(0);
     }
     let entropy = entropy();
-    candidates.iter().copied().max_by_key(|candidate| {
+    let all = candidates.iter().enumerate();
+    let chosen = all.max_by_key(|(_, candidate)| {
         let bits = bits(candidate);
         mix(mix(bits as u64 ^ (bits >> 64) as u64) ^ u64::from(entropy))
-    })
+    });
+    chosen.map(|(at, _)| at)
 }
 
 /// The finaliser of MurmurHash3: each bit of the result depends on each bit of `word`.

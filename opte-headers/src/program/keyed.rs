@@ -147,9 +147,8 @@ impl Keyed {
     #[must_use]
     #[inline(always)]
     pub fn translation(&self, before: &FlowKey, after: &FlowKey) -> Translation {
-        let mut translation = Translation::default();
         if self.form == Form::Nothing {
-            return translation;
+            return Translation::default();
         }
         let [source, source_end, destination, end, ..] = after.words();
         // The end of the destination, and the ports behind it.
@@ -159,12 +158,12 @@ impl Keyed {
             Form::V6Source => [source, source_end, last],
             Form::V6Destination => [destination, end, last],
             Form::Any { stack, stores } => {
-                translation.fill(*stack, stores, after);
-                translation.data.map(u64::from_ne_bytes)
+                let mut any = Translation::default();
+                any.fill(*stack, stores, after);
+                any.data.map(u64::from_ne_bytes)
             }
             Form::Nothing => [0; 3],
         };
-        translation.data = data.map(u64::to_ne_bytes);
         let mut of_addresses = Sum::ZERO;
         let (new, old) = (words(after), words(before));
         if self.is_v4 {
@@ -196,9 +195,11 @@ impl Keyed {
             Which::Behind => behind.fold().to_be_bytes(),
             Which::All => all.fold().to_be_bytes(),
         };
-        translation.of_addresses = sum(self.of_addresses);
-        translation.of_all = sum(self.of_all);
-        translation
+        Translation {
+            data: data.map(u64::to_ne_bytes),
+            of_addresses: sum(self.of_addresses),
+            of_all: sum(self.of_all),
+        }
     }
 
     /// What a sum comes to when some bytes under it change: in the steps of the program, so that even the two representations of

@@ -88,14 +88,14 @@ impl<N: Network> FlowTable<N> {
     }
 
     /// Enters a connection and says its number.
-    pub(super) fn take_connection(&mut self, connection: Connection) -> Option<u32> {
+    pub(super) fn take_connection(&mut self, connection: &Connection) -> Option<u32> {
         if self.free_connection == NONE {
             self.grow_connections()?;
         }
         let id = self.free_connection;
         let mut tracked = self.store.connections.get(id)?.lock();
         self.free_connection = tracked.next_free;
-        tracked.connection = connection;
+        tracked.connection = *connection;
         self.connections += 1;
         let most = &mut self.counters.connections_high_water;
         *most = self.connections.max(*most);

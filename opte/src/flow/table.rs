@@ -108,7 +108,7 @@ pub struct TableCounters {
 pub(crate) struct NewFlow<'a, N: Network> {
     pub(crate) first: Direction,
     pub(crate) proto: Proto,
-    pub(crate) connection: Option<Connection>,
+    pub(crate) connection: Option<&'a Connection>,
     pub(crate) epoch: u32,
     /// They are taken by the flow.
     pub(crate) decisions: &'a mut Decisions<N>,
@@ -315,7 +315,7 @@ impl<N: Network> FlowTable<N> {
         self.free = room::next_free(&store, id);
         self.flows += 1;
         *self.begun.get_mut(new.first) += 1;
-        let class = Class::of_flow(new.proto, new.connection.as_ref(), false);
+        let class = Class::of_flow(new.proto, new.connection, false);
         let deadline = now.plus_nanos(store.lifetimes.of(class));
         let timer_slot = self.wheel.insert(&store.links, id, now, deadline);
         let opposite = new.first.opposite();

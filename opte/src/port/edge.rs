@@ -75,7 +75,7 @@ impl<N: Network> Worker<'_, N> {
         }
         let glance = Glance::of(arrival, packet);
         if port.is_unusual(&glance, arrival, packet) {
-            return self.unusual(found, arrival, packet, reply);
+            return self.unusual(glance.class, found, arrival, packet, reply);
         }
         self.usual(glance.class, found, arrival, packet, reply)
     }
@@ -105,6 +105,7 @@ impl<N: Network> Worker<'_, N> {
     #[inline(never)]
     fn unusual(
         &mut self,
+        class: u8,
         found: Option<Found<'_>>,
         arrival: Arrival<'_, N::Key>,
         packet: &mut Packet<'_>,
@@ -115,7 +116,6 @@ impl<N: Network> Worker<'_, N> {
             port.clamp_mss(arrival, packet);
         }
         let Some((problem, reason)) = port.problem_of(arrival, packet) else {
-            let class = Glance::of(arrival, packet).class;
             return self.usual(class, found, arrival, packet, reply);
         };
         // Whoever may not send the packet at all is not told anything about the way.
@@ -128,10 +128,7 @@ impl<N: Network> Worker<'_, N> {
                 self.cut(mtu as usize, arrival, packet, reply)
             }
             Ok(true) => self.refuse(problem, reason, arrival, packet, reply),
-            Ok(false) => {
-                let class = Glance::of(arrival, packet).class;
-                self.usual(class, found, arrival, packet, reply)
-            }
+            Ok(false) => self.usual(class, found, arrival, packet, reply),
             Err(reason) => self.dropped(arrival.dir, reason),
         }
     }

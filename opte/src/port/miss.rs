@@ -314,10 +314,11 @@ impl<N: Network> Inner<N> {
         let len = packet.len();
         let mut entered = None;
         if walk.of_flow && key.is_flow() {
+            let connection = segment.map(|segment| Connection::open(dir, &segment));
             let mut new = NewFlow {
                 first: dir,
                 proto: proto_of(parsed),
-                connection: segment.map(|segment| Connection::open(dir, &segment)),
+                connection: connection.as_ref(),
                 epoch,
                 decisions: &mut walk.decisions,
                 forward: NewSide {

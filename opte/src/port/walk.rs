@@ -268,7 +268,7 @@ impl<N: Network> Walk<N> {
 
     fn answer(&mut self, layer: &mut Layer<N>, trails: &mut Trails) -> Option<()> {
         let rules = layer.rules_mut(self.stand.dir);
-        let Match::Rule(place) = self.matching(rules, None) else {
+        let Match::Rule(place) = self.matching(rules) else {
             return (rules.default_action() != DefaultAction::Deny).then_some(());
         };
         match rules.entry(place)?.rule.action() {
@@ -296,7 +296,7 @@ impl<N: Network> Walk<N> {
     ) -> Option<Result<(), Stop>> {
         let counts = u64::from(self.counts);
         let (rules, counters) = layer.asked(self.stand.dir);
-        let place = match self.matching(rules, None) {
+        let place = match self.matching(rules) {
             Match::Rule(place) => place,
             Match::Default => {
                 counters.rule_no_match += counts;
@@ -328,7 +328,10 @@ impl<N: Network> Walk<N> {
         loop {
             let before = observed.then(|| self.set_out(setting.trails));
             let (rules, _) = layer.asked(dir);
-            let matched = self.matching(rules, after);
+            let matched = match after {
+                None => self.matching(rules),
+                Some(_) => self.find_anew(rules, after),
+            };
             let done = match matched {
                 Match::Rule(place) => {
                     after = Some(place);
@@ -356,31 +359,38 @@ impl<N: Network> Walk<N> {
         }
     }
 
-    /// The first rule for the packet, after the one at `after`.
+    /// The first rule for the packet.
     #[inline(always)]
-    fn matching(&mut self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {
-        if after.is_none()
-            && let Some(matched) = rules.unconditional()
-        {
-            return matched;
+    fn matching(&mut self, rules: &mut RuleTable<N>) -> Match {
+        match rules.unconditional() {
+            Some(matched) => matched,
+            None => self.find(rules),
         }
-        self.find(rules, after)
     }
 
     /// Stands apart, so that tables that ask nothing need no call.
     #[inline(never)]
-    fn find(&mut self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {
-        let key = &self.stand.key;
-        // Stands apart, too.
-        let glance = self.stand.glance.get_or_insert_with(|| key.glance());
-        if after.is_none()
-            && let Some(matched) = rules.met(glance, || key.fields(), &self.meta)
-        {
-            return matched;
+    fn find(&mut self, rules: &mut RuleTable<N>) -> Match {
+        // What more may be to be done stands apart, too.
+        let Some(glance) = &self.stand.glance else {
+            return self.look(rules);
+        };
+        let Some(met) = rules.met(glance) else {
+            return self.find_anew(rules, None);
+        };
+        match met.matched() {
+            Some(matched) => matched,
+            None => rules.find_met(met, glance, || self.stand.key.fields(), &self.meta),
         }
-        self.find_anew(rules, after)
     }
 
+    #[inline(never)]
+    fn look(&mut self, rules: &mut RuleTable<N>) -> Match {
+        self.stand.glance = Some(self.stand.key.glance());
+        self.find(rules)
+    }
+
+    /// The first rule for the packet, after the one at `after`.
     #[cold]
     #[inline(never)]
     fn find_anew(&mut self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::subject::{First, Gist, Glance, Rest};
+use super::table::Match;
 
 /// The rules of a table in order, as far as a [`Glance`] tells whether they match.
 #[derive(Debug, Default)]
@@ -30,7 +31,7 @@ pub(super) struct Candidate {
 ///
 /// (B. Pfaff and others, "The design and implementation of Open vSwitch", NSDI 2015, section 5.)
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Met {
+pub(crate) struct Met {
     mask: [u64; 6],
     value: [u64; 6],
     /// The number of the candidate; where there is none, that of one behind the last.
@@ -151,6 +152,16 @@ impl Met {
             at: at as u32,
             place: rule.map(|rule| rule.place),
             rest: rule.map_or(Rest::Nothing, |rule| rule.rest),
+        }
+    }
+
+    /// What the table says to such packets, if rules ask nothing else.
+    #[inline(always)]
+    pub(crate) fn matched(&self) -> Option<Match> {
+        match self.place {
+            None => Some(Match::Default),
+            Some(place) if self.rest == Rest::Nothing => Some(Match::Rule(place)),
+            Some(_) => None,
         }
     }
 

@@ -173,24 +173,15 @@ impl<N: Network> RuleTable<N> {
         self.find_apart(after, &subject.glance, &subject.fields, meta)
     }
 
-    /// The first match of a packet like one before. None if it is like none that is remembered.
+    /// What became of a packet that was as this one is, so far as few rules ask. None if none is remembered.
     #[inline(always)]
-    pub(crate) fn met(
-        &self,
-        glance: &Glance,
-        fields: impl Fn() -> Fields,
-        meta: &N::Meta,
-    ) -> Option<Match> {
-        let met = self.few.met(glance)?;
-        match met.place {
-            Some(place) if met.rest == Rest::Nothing => Some(Match::Rule(place)),
-            Some(_) => Some(self.find_met(met, glance, fields, meta)),
-            None => Some(Match::Default),
-        }
+    pub(crate) fn met(&self, glance: &Glance) -> Option<&Met> {
+        self.few.met(glance)
     }
 
+    /// The first match of a packet that is as another one was.
     #[inline(never)]
-    fn find_met(
+    pub(crate) fn find_met(
         &self,
         met: &Met,
         glance: &Glance,

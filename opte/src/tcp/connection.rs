@@ -116,6 +116,34 @@ impl Connection {
 
     /// The connection whose first segment is this one, which goes `dir`. See [`Connection::may_open`].
     pub fn open(dir: Direction, segment: &Segment) -> Self {
+        const CONTROL: u8 = Segment::SYN | Segment::FIN | Segment::RST | Segment::ACK;
+        if segment.flags & CONTROL == Segment::SYN {
+            Self::opened(dir, segment)
+        } else {
+            Self::open_any(dir, segment)
+        }
+    }
+
+    /// [`Connection::open_any`] of a SYN that is nothing else.
+    fn opened(dir: Direction, segment: &Segment) -> Self {
+        let mut connection = Self {
+            state: opening_state(dir),
+            opened: dir,
+            closed: dir,
+            ..Self::NONE
+        };
+        let scales = segment.scale.map_or(0, |_| End::SCALES);
+        *connection.ends.get_mut(dir) = End {
+            next: segment.end(),
+            window: segment.window.into(),
+            scale: segment.scale.map_or(0, |scale| scale.min(MAX_SCALE)),
+            flags: End::SEEN | scales,
+            ..End::NONE
+        };
+        connection
+    }
+
+    fn open_any(dir: Direction, segment: &Segment) -> Self {
         let mut connection = Self {
             ends: PerDirection::default(),
             state: TcpState::Established,
@@ -446,5 +474,33 @@ fn opening_state(dir: Direction) -> TcpState {
     match dir {
         Direction::In => TcpState::Listen,
         Direction::Out => TcpState::SynSent,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_syn_opens_as_any_segment_does(
+            (seq, ack, window, payload) in any::<(u32, u32, u16, u16)>(),
+            scale in any::<Option<u8>>(),
+            others in any::<u8>(),
+            out in any::<bool>(),
+        ) {
+            const CONTROL: u8 = Segment::FIN | Segment::RST | Segment::ACK;
+            let segment = Segment {
+                seq,
+                ack,
+                flags: others & !CONTROL | Segment::SYN,
+                window,
+                payload: payload.into(),
+                scale,
+            };
+            let dir = if out { Direction::Out } else { Direction::In };
+            prop_assert_eq!(Connection::open(dir, &segment), Connection::open_any(dir, &segment));
+        }
     }
 }

@@ -294,9 +294,15 @@ impl OneToOne {
     }
 
     fn flow(&self, address: IpAddr, transport: Transport) -> Option<&Arc<OneToOneFlow>> {
-        let at = self.addresses.iter().position(|known| *known == address)?;
-        let mut flows = self.flows.get(at)?.iter();
-        flows.find(|flow| flow.transport == transport)
+        self.flow_at(self.place_of(address)?, transport)
+    }
+
+    fn flow_at(&self, place: usize, transport: Transport) -> Option<&Arc<OneToOneFlow>> {
+        self.flows.get(place)?.get(transport as usize)
+    }
+
+    fn place_of(&self, address: IpAddr) -> Option<usize> {
+        self.addresses.iter().position(|known| *known == address)
     }
 }
 
@@ -308,15 +314,16 @@ impl StatefulAction<VpcNetwork> for OneToOne {
         meta: &mut Meta,
         context: Context<'_>,
     ) -> Result<AllowOrDeny<Arc<dyn Descriptor<VpcNetwork>>>, ActionError> {
-        let address = match dir {
-            Direction::In => Some(key.destination_ip()),
-            Direction::Out => spread::choose(
+        let place = match dir {
+            Direction::In => self.place_of(key.destination_ip()),
+            Direction::Out => spread::choose_at(
                 &self.addresses,
                 || spread::entropy(key),
                 |address| u128::from_be_bytes(FlowKey::octets_of(*address)),
             ),
         };
-        let Some(flow) = address.and_then(|address| self.flow(address, Transport::of(key))) else {
+        let transport = Transport::of(key);
+        let Some(flow) = place.and_then(|place| self.flow_at(place, transport)) else {
             return Ok(AllowOrDeny::Deny);
         };
         flow.mark(dir, meta);

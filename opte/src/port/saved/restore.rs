@@ -257,7 +257,7 @@ impl<N: Network> Inner<N> {
         let new = NewFlow {
             first,
             proto: record.proto,
-            connection: record.connection,
+            connection: record.connection.as_ref(),
             epoch: port.epoch(),
             forward: NewSide {
                 key: &key,
