@@ -63,21 +63,32 @@ pub(crate) fn thread_number() -> usize {
 }
 
 /// Lets others go on, for whoever waits for them.
-#[cfg(feature = "std")]
 pub(crate) fn relax() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(all(feature = "std", not(loom)))]
     std::thread::yield_now();
-}
-
-/// Lets others go on, for whoever waits for them.
-#[cfg(not(feature = "std"))]
-pub(crate) fn relax() {
+    #[cfg(all(not(feature = "std"), not(loom)))]
     core::hint::spin_loop();
 }
 
 /// A lock that is held for a few instructions, by packets of one flow.
+#[cfg(not(loom))]
 pub(crate) type SpinLock<T> = spin::Mutex<T>;
+/// The model checker has to know who waits.
+#[cfg(loom)]
+pub(crate) type SpinLock<T> = KMutex<T>;
 
-#[cfg(feature = "std")]
+#[cfg(loom)]
+mod imp {
+    pub(super) use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+    pub(super) fn unpoison<G>(result: Result<G, std::sync::PoisonError<G>>) -> G {
+        result.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(feature = "std", not(loom)))]
 mod imp {
     pub(super) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -86,7 +97,7 @@ mod imp {
     }
 }
 
-#[cfg(not(feature = "std"))]
+#[cfg(all(not(feature = "std"), not(loom)))]
 mod imp {
     pub(super) use spin::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -107,7 +118,14 @@ pub struct KMutex<T>(imp::Mutex<T>);
 
 impl<T> KMutex<T> {
     /// A free lock over `value`.
+    #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
+    }
+
+    /// A free lock over `value`.
+    #[cfg(loom)]
+    pub fn new(value: T) -> Self {
         Self(imp::Mutex::new(value))
     }
 
@@ -135,7 +153,14 @@ pub struct KRwLock<T>(imp::RwLock<T>);
 
 impl<T> KRwLock<T> {
     /// A free lock over `value`.
+    #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
+        Self(imp::RwLock::new(value))
+    }
+
+    /// A free lock over `value`.
+    #[cfg(loom)]
+    pub fn new(value: T) -> Self {
         Self(imp::RwLock::new(value))
     }
 

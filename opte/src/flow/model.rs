@@ -3,6 +3,10 @@
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p opte --lib --release flow::model
 //! ```
+//!
+//! Here records and the index by themselves; in `short.rs` the table and the short way of packets.
+
+mod short;
 
 use loom::sync::Arc;
 use loom::thread;
