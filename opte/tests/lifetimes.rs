@@ -91,6 +91,26 @@ fn a_clock_that_jumps_harms_nobody() {
     bench.out(&udp_out(3));
 }
 
+/// A clock that jumps back by an hour: flows of before expire as if their last packets had come just then, those of after in
+/// their time.
+#[test]
+fn a_clock_that_jumps_back_keeps_nothing_for_ever() {
+    let mut bench = Bench::new();
+    bench.now = opte::time::Moment::from_secs(4000);
+    bench.out(&udp_out(1));
+    bench.port.expire(bench.now, 100);
+    bench.now = opte::time::Moment::from_secs(400);
+    bench.out(&udp_out(2));
+    let mut left = Vec::new();
+    for _ in 0..30 {
+        bench.wait(Duration::from_secs(10));
+        while bench.port.expire(bench.now, 100).more {}
+        left.push(bench.port.counters().flows);
+    }
+    assert_eq!(left[..11], [2; 11], "the one of after has 120 s");
+    assert_eq!(left[28..], [0; 2], "{left:?}");
+}
+
 #[test]
 fn a_full_table_displaces_the_oldest_of_the_least_value() {
     let mut bench = Bench::of(Shape {

@@ -518,9 +518,83 @@ proptest! {
         let other = fresh();
         let mut page = bytes;
         if plausible {
-            page.splice(..0, *b"OPTESAVE\x01\0\0\0\0\0\0\0");
+            page.splice(..0, *b"OPTESAVE\x02\0\0\0\0\0\0\0");
+            page.resize(page.len().max(PAGE_HEADER), 0);
+            seal(&mut page);
         }
         prop_assert!(other.port.restore(other.now, &page).is_err());
         unchanged(&other);
+    }
+}
+
+/// The sum of a page, as the format has it.
+fn seal(page: &mut [u8]) {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let all = |sum: u64, bytes: &[u8]| {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let words = words.iter().chain([&last]);
+        words.fold(sum, |sum, word| {
+            (sum ^ u64::from_le_bytes(*word))
+                .wrapping_mul(FACTOR)
+                .rotate_left(29)
+        })
+    };
+    page[PAGE_HEADER - 8..PAGE_HEADER].fill(0);
+    let len = (page.len() - PAGE_HEADER) as u32;
+    page[PAGE_HEADER - 12..PAGE_HEADER - 8].copy_from_slice(&len.to_le_bytes());
+    let (header, body) = page.split_at(PAGE_HEADER);
+    let sum = all(all(FACTOR, header), body);
+    page[PAGE_HEADER - 8..PAGE_HEADER].copy_from_slice(&sum.to_le_bytes());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// Pages whose sums are right, whatever else is wrong with them: they are taken whole or not at all, and what was taken is given
+    /// back like any other.
+    #[test]
+    fn what_has_been_changed_is_taken_whole_or_not_at_all(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..6),
+    ) {
+        let (bench, ..) = busy();
+        bench.port.pause().unwrap();
+        let mut pages = pages_of(&bench, 400);
+        let mut same = pages[1].clone();
+        seal(&mut same);
+        prop_assert_eq!(&same, &pages[1]);
+        for (page, at, byte, kind) in changes {
+            let page = page.index(pages.len());
+            let page = &mut pages[page];
+            if page.len() == PAGE_HEADER {
+                continue;
+            }
+            let at = PAGE_HEADER + at.index(page.len() - PAGE_HEADER);
+            match kind {
+                0 => page.truncate(at),
+                1 => page.insert(at, byte),
+                _ => page[at] = byte,
+            }
+            seal(page);
+        }
+        let other = fresh();
+        other.allow_in(IpProtocol::UDP, 9);
+        match restore(&other, &pages) {
+            Err(_) => unchanged(&other),
+            Ok(restored) => {
+                prop_assert_eq!(restored.complete, true);
+                prop_assert_eq!(other.port.counters().flows, restored.flows);
+            }
+        }
+        // Whatever came, packets and time find their way.
+        other.port.start();
+        for frame in [udp_frame((GUEST, 6001), (FAR, 53), b"more"), tcp_frame((GUEST, 7000), (FAR, 80), ACK, 101, 901, b"x")] {
+            other.send(Out, &frame);
+        }
+        other.port.reset();
+        let counters = other.port.counters();
+        prop_assert_eq!((counters.flows, counters.tcp_connections, counters.programs), (0, 0, 0));
+        prop_assert_eq!(ports_leased(&other), 0);
     }
 }

@@ -458,3 +458,15 @@ fn tcp_is_tracked_through_fragments() {
         assert_eq!(state(), "TIME_WAIT");
     }
 }
+
+/// Identifications come again: what is left of the time before the clock jumped back is in nobody's way.
+#[test]
+fn a_clock_that_jumps_back_leaves_no_fragments_behind() {
+    let (world, a) = worlds().swap_remove(0);
+    let pieces = cut(&datagram(&world, a, false, 3000).bytes(), &[1480, 2960], 9);
+    world.pass(4000);
+    world.burst(a, Out, &pieces[1..2]);
+    world.turn_back(3600);
+    let (got, dropped) = world.burst(a, Out, &pieces);
+    assert_eq!((got.len(), dropped), (3, vec![]));
+}

@@ -316,6 +316,14 @@ fn errors_are_few() {
     assert_eq!(told(), 50, "and again after a while");
     let drops = world.vpc(a).port().counters().traffic.outbound.drops;
     assert_eq!(drops.get(DropReason::HopLimitExceeded), 1900);
+    // A clock that jumped back is gone by from then on.
+    world.pass(4000);
+    assert_eq!(told(), 50);
+    world.turn_back(3600);
+    world.pass(1);
+    assert_eq!(told(), 0);
+    world.pass(1);
+    assert_eq!(told(), 50);
 }
 
 /// The segment sizes of both ends are made to fit, in the SYN and in its answer (shortfall 1.19: it was taken for granted where the

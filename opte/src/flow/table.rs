@@ -683,6 +683,20 @@ impl<N: Network> FlowTable<N> {
         self.set_class(id, class, now);
     }
 
+    /// The deadline of a flow, which is moved to what a packet would make it now if it is of a time before the clock jumped back.
+    fn bounded(&self, id: u32, now: Moment, deadline: Moment) -> Moment {
+        let cell = self.store.cells.get(id);
+        let (Some(cell), true) = (cell, self.wheel.is_unsettled()) else {
+            return deadline;
+        };
+        let lifetime = self.store.lifetimes.of_number(cell.kind_word().class());
+        let longest = now.plus_nanos(lifetime);
+        if deadline > longest {
+            cell.set_deadline(longest);
+        }
+        deadline.min(longest)
+    }
+
     /// Removes flows whose time is over; looks at `slice` flows at most.
     pub(crate) fn expire(&mut self, now: Moment, slice: u32) -> Expired {
         let mut expired = Expired::default();
@@ -699,6 +713,7 @@ impl<N: Network> FlowTable<N> {
                 self.counters.expired += 1;
                 expired.flows += 1;
             } else {
+                let deadline = self.bounded(id, now, deadline);
                 self.set_timer(id, slot, now, deadline);
             }
         }

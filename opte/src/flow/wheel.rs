@@ -11,6 +11,9 @@ const SLOTS: usize = 1024;
 /// 2^27 ns, about 134 ms: the wheel spans 137 s. A record that expires later is looked at once a turn.
 const TICK_BITS: u32 = 27;
 
+/// Ticks by which the clocks of those who look may differ: one second. By more than that a clock has jumped back.
+const SKEW: u64 = 8;
+
 /// Records by the time at which to look at them next. A hit moves nothing: it only raises the record's deadline, and the
 /// wheel finds that out when its turn comes.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Wheel {
     /// The tick that is looked at next.
     cursor: u64,
     len: usize,
+    /// Before this tick there may be records whose deadlines are of a time before the clock jumped back.
+    settled: u64,
 }
 
 impl Wheel {
@@ -27,6 +32,7 @@ impl Wheel {
             slots: (0..SLOTS).map(|_| List::EMPTY).collect(),
             cursor: 0,
             len: 0,
+            settled: 0,
         }
     }
 
@@ -62,6 +68,13 @@ impl Wheel {
     /// The next record to look at, of those whose time has come, and the slot it is in.
     pub(super) fn due(&mut self, now: Moment) -> Option<(u32, u16)> {
         let now = tick(now);
+        if now < self.cursor {
+            if self.cursor - now > SKEW {
+                self.settled = now + SLOTS as u64;
+            }
+            // What is in the slots is looked at within a turn.
+            self.cursor = now;
+        }
         if now.saturating_sub(self.cursor) > SLOTS as u64 {
             // Whoever was away for more than a turn has every slot to look at, but each only once.
             self.cursor = now - SLOTS as u64;
@@ -78,6 +91,11 @@ impl Wheel {
             self.cursor += 1;
         }
         None
+    }
+
+    /// Whether the clock has jumped back within a turn: a record that is looked at may expire later than it should.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.cursor < self.settled
     }
 }
 

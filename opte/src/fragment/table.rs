@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::mem;
+use core::time::Duration;
 
 use super::pieces::{Piece, Pieces};
 use super::{FragmentCounters, FragmentLimits};
@@ -124,7 +125,7 @@ impl<K: Copy + Eq> FragmentTable<K> {
         if self
             .packets
             .get(&id)
-            .is_some_and(|known| known.deadline <= now)
+            .is_some_and(|known| self.is_over(known, now))
         {
             self.forget(id);
         }
@@ -152,7 +153,7 @@ impl<K: Copy + Eq> FragmentTable<K> {
     /// What became of the first fragment of a packet.
     pub(crate) fn first_of(&self, now: Moment, id: PacketId, key: &K) -> FirstFragment<K> {
         match self.packets.get(&id) {
-            Some(packet) if packet.key == *key && packet.deadline > now => packet.first,
+            Some(packet) if packet.key == *key && !self.is_over(packet, now) => packet.first,
             _ => FirstFragment::Awaited,
         }
     }
@@ -240,7 +241,7 @@ impl<K: Copy + Eq> FragmentTable<K> {
                     .packets
                     .get(id)
                     .filter(|packet| packet.serial == *serial);
-                packet.is_none_or(|packet| packet.deadline <= now)
+                packet.is_none_or(|packet| self.is_over(packet, now))
             });
             let Some(&(id, serial)) = due else { break };
             for queue in [&mut self.known, &mut self.waiting] {
@@ -249,10 +250,17 @@ impl<K: Copy + Eq> FragmentTable<K> {
                 }
             }
             let there = self.packets.get(&id);
-            if there.is_some_and(|packet| packet.serial == serial && packet.deadline <= now) {
+            if there.is_some_and(|packet| packet.serial == serial && self.is_over(packet, now)) {
                 self.forget(id);
             }
         }
+    }
+
+    /// Whether nothing more is waited for: its time is over, or is of a time before the clock jumped back.
+    fn is_over(&self, packet: &Fragmented<K>, now: Moment) -> bool {
+        /// By how much the clocks of workers may differ.
+        const SKEW: Duration = Duration::from_secs(1);
+        packet.deadline <= now || packet.deadline > now + self.limits.timeout + SKEW
     }
 
     fn enter(&mut self, now: Moment, id: PacketId, key: K) {

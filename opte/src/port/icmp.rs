@@ -1,6 +1,7 @@
 //! ICMP errors that a port sends itself, and the resets of TCP: about packets that do not fit, have come too far, or are rejected.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use opte_headers::checksum::{Sum, pseudo_v4, pseudo_v6};
 use opte_headers::frame::{Fragment, HeaderKind, Parsed};
@@ -61,6 +62,9 @@ pub(super) struct Bucket {
 
 const SECOND: u64 = 1_000_000_000;
 
+/// By how much the clocks of workers may differ.
+const SKEW: Duration = Duration::from_secs(1);
+
 impl Bucket {
     pub(super) fn new(limits: ErrorLimits) -> Self {
         Self {
@@ -80,6 +84,10 @@ impl Bucket {
         let Some(price) = SECOND.checked_div(u64::from(self.limits.rate)) else {
             return false;
         };
+        if self.at > now + SKEW {
+            // The clock jumped back.
+            self.at = now;
+        }
         let passed = u64::try_from(now.since(self.at).as_nanos()).unwrap_or(u64::MAX);
         let full = price.saturating_mul(u64::from(self.limits.burst));
         self.filled = self.filled.saturating_add(passed).min(full);

@@ -174,6 +174,13 @@ impl World {
         self.now.set(self.now.get() + Duration::from_secs(seconds));
     }
 
+    /// Has the clock jump back.
+    #[allow(dead_code, reason = "not every test does")]
+    pub fn turn_back(&self, seconds: u64) {
+        let nanos = self.now.get().as_nanos() - seconds * 1_000_000_000;
+        self.now.set(Moment::from_nanos(nanos));
+    }
+
     pub fn now(&self) -> Moment {
         self.now.get()
     }
