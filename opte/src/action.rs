@@ -1,10 +1,11 @@
 //! What a rule does with a packet.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-use opte_headers::frame::Parsed;
+use opte_headers::frame::{FlowKey, Parsed};
 use opte_headers::program::{Program, ProgramError};
 
 use crate::nat::{Filtering, Share};
@@ -142,19 +143,23 @@ pub enum Shown<'a> {
     /// One that is kept and shown for many flows: what it comes to, together with what other layers do, is found out once for all
     /// of them.
     Kept(&'a Arc<Program>),
-    /// One that was made for this flow, and that differs from one that is kept by nothing but the addresses and ports that are
-    /// written to the innermost headers.
-    Like(&'a Arc<Program>, &'a Program),
+    /// One for this flow that differs from one that is kept by nothing but the addresses and ports that are written to the
+    /// headers of a guest's frame: they are those of this key ([`Program::with_ends`]).
+    Like(&'a Arc<Program>, &'a FlowKey),
 }
 
-impl Shown<'_> {
+/// Where the IP header of a guest's frame stands.
+const L3: u8 = 1;
+
+impl<'a> Shown<'a> {
     /// The transformation.
     #[inline]
     #[must_use]
-    pub fn program(&self) -> &Program {
-        match self {
-            Self::Once(program) | Self::Like(_, program) => program,
-            Self::Kept(program) => program,
+    pub fn program(&self) -> Cow<'a, Program> {
+        match *self {
+            Self::Once(program) => Cow::Borrowed(program),
+            Self::Kept(program) => Cow::Borrowed(program),
+            Self::Like(form, ends) => Cow::Owned(form.with_ends(ends, L3)),
         }
     }
 

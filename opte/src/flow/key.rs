@@ -72,6 +72,11 @@ pub trait Key: Copy + Eq + fmt::Debug + fmt::Display + Send + Sync + 'static {
         *self
     }
 
+    /// The [words](Key::words) of a key with the addresses and ports of `ends`; None where [`Key::stack`] is none.
+    fn words_of(_ends: &FlowKey) -> Option<[u64; 6]> {
+        None
+    }
+
     /// The translation of a flow that has this key when it comes, and `after` when it leaves; None where
     /// [`Key::stack`] is none.
     fn translation_to(&self, _after: &Self, _keyed: &Keyed) -> Option<Translation> {
@@ -212,6 +217,11 @@ impl Key for FlowKey {
         } else {
             *self
         }
+    }
+
+    #[inline(always)]
+    fn words_of(ends: &FlowKey) -> Option<[u64; 6]> {
+        Some(ends.words())
     }
 
     #[inline(always)]

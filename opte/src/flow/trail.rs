@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
+use opte_headers::frame::FlowKey;
 use opte_headers::program::{Keyed, Program, Template};
 
 use super::key::Key;
@@ -29,8 +30,8 @@ pub(super) struct Place {
     pub(super) keyed: Keyed,
     /// The number of its program in the flow table; zero if it has none yet.
     pub(super) number: u32,
-    /// The step that was taken last from here.
-    recent: Recent,
+    /// The steps that were taken last from here, by a program each: by that of TCP and by that of UDP, say.
+    recent: [Recent; 2],
 }
 
 /// A step that was taken, of a program that is kept.
@@ -69,6 +70,21 @@ const STARTS: usize = 16 * 8;
 /// Places that are kept. When there are as many, all are forgotten.
 const PLACES: usize = 1024;
 
+impl Recent {
+    const NONE: Self = Self {
+        address: 0,
+        to: NOWHERE,
+        effect: Effect::NONE,
+    };
+}
+
+impl Place {
+    fn remember(&mut self, recent: Recent) {
+        let [last, _] = self.recent;
+        self.recent = [recent, last];
+    }
+}
+
 impl Default for Trails {
     fn default() -> Self {
         Self {
@@ -100,11 +116,35 @@ impl Trails {
         }
     }
 
-    /// Where a program that is kept leads from a place, and what it does; if it was the last that was met there.
+    /// Where a program that is kept leads from a place, and what it does; if it was one of the last that were met there.
     #[inline(always)]
     pub(crate) fn again(&self, from: u32, program: &Arc<Program>) -> Option<(u32, &Effect)> {
         let recent = &self.places.get(from as usize)?.recent;
-        (recent.address == Arc::as_ptr(program).addr()).then_some((recent.to, &recent.effect))
+        let address = Arc::as_ptr(program).addr();
+        let recent = recent.iter().find(|recent| recent.address == address)?;
+        Some((recent.to, &recent.effect))
+    }
+
+    /// Remembers a step by a program that is as one that is kept but for its ends: it led to a place, and made one key the other.
+    pub(crate) fn remember_like<K: Key>(
+        &mut self,
+        (from, to): (u32, u32),
+        form: &Arc<Program>,
+        (before, l3): (&K, u8),
+        (after, ends): (&K, &FlowKey),
+    ) -> Option<()> {
+        let effect = Effect::of(form, before, l3)?;
+        let mut key = *before;
+        effect.rewrite_like(&mut key, K::words_of(ends)?);
+        // Where that is something else, it writes more than ends.
+        if key == *after {
+            self.places.get_mut(from as usize)?.remember(Recent {
+                address: Arc::as_ptr(form).addr(),
+                to,
+                effect,
+            });
+        }
+        Some(())
     }
 
     /// Where `program`, of the form that `form` has, leads from a place. The flow's packets `came` with a key, their innermost IP
@@ -134,11 +174,11 @@ impl Trails {
         if core::ptr::eq(&**form, program)
             && let Some(effect) = Effect::of(program, now, l3)
         {
-            self.places.get_mut(from as usize)?.recent = Recent {
+            self.places.get_mut(from as usize)?.remember(Recent {
                 address: Arc::as_ptr(form).addr(),
                 to,
                 effect,
-            };
+            });
         }
         Some(to)
     }
@@ -202,11 +242,7 @@ impl Trails {
             template,
             keyed,
             number: 0,
-            recent: Recent {
-                address: 0,
-                to: NOWHERE,
-                effect: Effect::NONE,
-            },
+            recent: [Recent::NONE; 2],
         });
         self.bytes += size_of::<Place>();
         Some(self.places.len() as u32 - 1)
@@ -270,6 +306,16 @@ impl Effect {
             ]);
         }
         self.rewrites
+    }
+
+    /// The same for a program that writes, in the place of what this one's writes, what stands there in a key of these words.
+    #[inline(always)]
+    pub(crate) fn rewrite_like<K: Key>(&self, key: &mut K, ends: [u64; 6]) {
+        let mut words = key.words();
+        for ((word, end), keep) in words.iter_mut().zip(ends).zip(self.keep) {
+            *word = *word & keep | end & !keep;
+        }
+        *key = K::from_words(words);
     }
 
     /// The position of the innermost IP header afterwards.

@@ -17,9 +17,6 @@ use crate::direction::PerDirection;
 #[derive(Debug)]
 pub(super) struct Forms([PerDirection<Option<Arc<Program>>>; Transport::ALL.len()]);
 
-/// Where the innermost IP header of a guest's frame stands.
-const L3: u8 = 1;
-
 impl Forms {
     /// Of the family of `address`.
     pub(super) fn new(address: IpAddr) -> Self {
@@ -47,10 +44,7 @@ impl Forms {
         let form = form.and_then(|forms| forms.get(dir).as_ref());
         match (form, end.port) {
             (Some(form), Some(port)) => {
-                taker(Shown::Like(
-                    form,
-                    &form.with_ends(&key_of(end.address, port, transport), L3),
-                ));
+                taker(Shown::Like(form, &key_of(end.address, port, transport)));
             }
             _ => taker(Shown::Once(&match dir {
                 Direction::Out => set_source(end, transport),

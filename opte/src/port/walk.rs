@@ -109,10 +109,16 @@ pub(super) struct Frame<'a> {
     pub(super) reply: &'a mut [u8],
 }
 
-/// Why a walk stopped before its end.
+/// Why a walk stopped before its end: in a word, since every step may say so.
 enum Stop {
-    Reply(usize),
+    Reply(u32),
     Drop(DropReason),
+}
+
+impl Stop {
+    fn reply(len: usize) -> Self {
+        u32::try_from(len).map_or(Self::Drop(DropReason::HairpinTooLong), Self::Reply)
+    }
 }
 
 impl From<ActionError> for Stop {
@@ -230,7 +236,7 @@ impl<N: Network> Walk<N> {
             };
             match passed {
                 Ok(()) => {}
-                Err(Stop::Reply(len)) => return End::Reply(len),
+                Err(Stop::Reply(len)) => return End::Reply(len as usize),
                 Err(Stop::Drop(reason)) => {
                     if self.counts {
                         layer.counters_mut(self.stand.dir).deny += 1;
@@ -530,7 +536,7 @@ impl<N: Network> Walk<N> {
                     return Ok(Done::NextRule);
                 };
                 match action.reply(dir, frame.parsed, frame.bytes, frame.reply) {
-                    Hairpin::Reply(len) => Err(Stop::Reply(len)),
+                    Hairpin::Reply(len) => Err(Stop::reply(len)),
                     Hairpin::Pass => Ok(Done::NextRule),
                     Hairpin::Deny => Err(Stop::Drop(DropReason::LayerActionDeny)),
                     Hairpin::TooLong => Err(Stop::Drop(DropReason::HairpinTooLong)),
@@ -549,7 +555,7 @@ impl<N: Network> Walk<N> {
                 match setting.network.handle_packet(dir, parsed, bytes, reply) {
                     Handled::Allow => Ok(Done::NextLayer),
                     Handled::Deny => Err(Stop::Drop(DropReason::HandlerDeny)),
-                    Handled::Reply(len) => Err(Stop::Reply(len)),
+                    Handled::Reply(len) => Err(Stop::reply(len)),
                     Handled::TooLong => Err(Stop::Drop(DropReason::HairpinTooLong)),
                 }
             }
@@ -601,10 +607,16 @@ impl<K: Key> OnItsWay<'_, K> {
     #[inline(always)]
     fn then(&mut self, shown: Shown<'_>) -> Result<(), Stop> {
         if let Way::Trail(at) = self.stand.way
-            && let Shown::Kept(program) = shown
-            && let Some((to, effect)) = self.trails.again(at, program)
+            && let Some(form) = shown.form()
+            && let Some((to, effect)) = self.trails.again(at, form)
         {
-            if effect.rewrite(&mut self.stand.key) {
+            if let Shown::Like(_, ends) = shown {
+                let Some(ends) = K::words_of(ends) else {
+                    return self.then_any(shown);
+                };
+                effect.rewrite_like(&mut self.stand.key, ends);
+                self.stand.glance = None;
+            } else if effect.rewrite(&mut self.stand.key) {
                 self.stand.glance = None;
             }
             self.stand.l3 = effect.position(self.stand.l3);
@@ -617,7 +629,7 @@ impl<K: Key> OnItsWay<'_, K> {
     /// The same of any transformation.
     #[inline(never)]
     fn then_any(&mut self, shown: Shown<'_>) -> Result<(), Stop> {
-        let program = shown.program();
+        let program = &*shown.program();
         if program.is_identity() {
             return Ok(());
         }
@@ -645,6 +657,10 @@ impl<K: Key> OnItsWay<'_, K> {
                 .step(at, (form, program), (came, *l3), (&before, l3_before));
             if let Some(to) = step {
                 self.stand.way = Way::Trail(to);
+                if let Shown::Like(form, ends) = shown {
+                    let (before, after) = ((&before, l3_before), (&self.stand.key, ends));
+                    self.trails.remember_like((at, to), form, before, after);
+                }
                 return Ok(());
             }
         }
