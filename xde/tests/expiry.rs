@@ -74,3 +74,26 @@ fn ports_without_flows_are_soon_done() {
     let rounds = (0..).take_while(|_| world.hosts[0].expire()).count() as u64;
     assert_eq!(rounds, count / SLICE);
 }
+
+/// What became of flows, and how many there were at most, is told when they are gone.
+#[test]
+fn what_became_of_flows_is_told() {
+    let mut world = World::new();
+    let [a, b] = [5, 6].map(|n| world.guest(0, VPC, n));
+    for port in 0..7 {
+        let body = udp(2000 + port, 9, b"x");
+        let frame = Frame::new((a.mac, a.v4), (GATEWAY_MAC, b.v4), body);
+        assert_eq!(world.send(&a, &frame).len(), 1);
+    }
+    world.pass(Duration::from_secs(400));
+    while world.hosts[0].expire() {}
+    let of_both = |name| world.count(0, name);
+    assert_eq!(of_both("flows_created"), 14);
+    assert_eq!(of_both("flows_expired"), 14);
+    assert_eq!(of_both("flows_high_water"), 14);
+    assert_eq!(
+        (of_both("flows_displaced"), of_both("flows_refused")),
+        (0, 0)
+    );
+    assert_eq!(flows(&world), 0);
+}

@@ -254,15 +254,28 @@ pub(super) fn port_stats<L>(name: &str, port: &Managed<L>) -> PortStats {
                 ("leased", usage.leased.into()),
                 ("resting", usage.resting.into()),
                 ("exhausted", usage.exhausted),
+                ("high_water", usage.high_water.into()),
             ] {
                 set(alloc::format!("nat_{protocol}_{what}"), value);
             }
         }
+        let table = engine.table;
         for (what, value) in [
             ("flows", engine.flows.into()),
             ("flow_limit", engine.flow_limit.into()),
             ("tcp_connections", engine.tcp_connections.into()),
             ("programs", engine.programs as u64),
+            ("flow_memory", engine.memory as u64),
+            ("flows_created", table.created),
+            ("flows_expired", table.expired),
+            ("flows_displaced", table.displaced),
+            ("flows_refused", table.refused),
+            ("flows_over_quota", table.over_quota),
+            ("flows_high_water", table.high_water.into()),
+            (
+                "tcp_connections_high_water",
+                table.connections_high_water.into(),
+            ),
         ] {
             set(what.into(), value);
         }
