@@ -33,6 +33,7 @@ rows! {
     "flood_established_rate" PercentLost 20.0, |meter| { let (lost, _) = flood(); meter.found(lost) };
     "flood_established_lost" Packets 0.0, |meter| { let (_, lost) = flood(); meter.found(lost) };
     "two_workers_against_one" TimesFaster 1.8, two_workers;
+    "two_ports_against_one" TimesFaster NONE, two_ports;
     "stop_by_add_and_rem_fw_rule" Microseconds 50.0, |meter| stop(meter, add_and_remove_rule);
     "stop_by_set_fw_rules" Microseconds 50.0, |meter| stop(meter, set_rules);
     "stop_by_router_entry" Microseconds 50.0, |meter| stop(meter, route);
@@ -93,21 +94,6 @@ impl Done {
     }
 }
 
-/// Packets of flows `from` to `from + flows`, in random order, until so long has passed.
-fn work(reference: &Reference, from: usize, flows: usize, time: Duration) -> Done {
-    let (mut ring, mut draw) = (Ring::new(0), Draw(from as u64));
-    let (mut done, start) = (Done::default(), Instant::now());
-    while start.elapsed() < time {
-        ring.refill_with(|| from + draw.below(flows));
-        let start = Instant::now();
-        let forwarded = reference.bursts(Direction::Out, &mut ring.bufs);
-        done.nanoseconds += start.elapsed().as_nanos() as f64;
-        done.packets += Ring::LEN;
-        done.lost += Ring::LEN - forwarded;
-    }
-    done
-}
-
 /// Hundredths of their rate that established flows lose on their own core, and packets, while another core brings nothing but new
 /// flows to the full table of the port.
 fn flood() -> (f64, f64) {
@@ -148,10 +134,13 @@ fn flood() -> (f64, f64) {
     (lost, (alone.lost + flooded.lost) as f64)
 }
 
-/// Bursts of new flows that have been brought, on a cache line of its own.
+/// What one core has got done and another one looks at, on a cache line of its own.
 #[derive(Default)]
 #[repr(align(128))]
 struct Progress(AtomicUsize);
+
+/// A ring takes some 15 microseconds.
+const TAKEN_AWAY: Duration = Duration::from_micros(500);
 
 /// Packets of established flows, in random order. Those count of which `counts` says yes right behind them, where the other core is
 /// to be at work meanwhile, and those that the system took the core away from do not: where others use the machine too,
@@ -162,8 +151,6 @@ fn beside(
     time: Duration,
     mut counts: impl FnMut() -> bool,
 ) -> Done {
-    /// A ring takes some 15 microseconds.
-    const TAKEN_AWAY: Duration = Duration::from_micros(500);
     let (mut ring, mut draw) = (Ring::new(0), Draw(1));
     let (mut done, start) = (Done::default(), Instant::now());
     while done.packets < 200 * Ring::LEN || start.elapsed() < time {
@@ -183,22 +170,91 @@ fn beside(
 
 /// Packets of established flows of one port on two workers, each with flows of its own.
 fn two_workers(meter: &mut Meter) {
-    const FLOWS: usize = 10_000;
-    const TIME: Duration = Duration::from_millis(150);
-    let reference = Reference::new(2 * FLOWS as u32);
-    reference.flows(2 * FLOWS);
-    let one = work(&reference, 0, FLOWS, TIME);
-    let ready = Barrier::new(2);
-    let worker = |from| {
-        ready.wait();
-        work(&reference, from, FLOWS, TIME)
-    };
-    let (first, second) = std::thread::scope(|scope| {
-        let second = scope.spawn(|| worker(FLOWS));
-        let first = worker(0);
-        (first, second.join().expect("a worker"))
+    let reference = Reference::new(2 * FLOWS_OF_WORKER as u32);
+    reference.flows(2 * FLOWS_OF_WORKER);
+    meter.found(two_against_one([
+        (&reference, 0),
+        (&reference, FLOWS_OF_WORKER),
+    ]));
+}
+
+/// The same of two workers that have a port each: what the machine has to give.
+fn two_ports(meter: &mut Meter) {
+    let ports = [0; 2].map(|from| {
+        let reference = Reference::new(2 * FLOWS_OF_WORKER as u32);
+        reference.flows(2 * FLOWS_OF_WORKER);
+        (reference, from)
     });
-    meter.found((first.rate() + second.rate()) / one.rate());
+    meter.found(two_against_one(
+        ports.each_ref().map(|(port, from)| (port, *from)),
+    ));
+}
+
+const FLOWS_OF_WORKER: usize = 10_000;
+
+/// How many times as much two workers get done together as one of them alone: each with flows of a port from a number on. Each is
+/// held against itself: flows that came later stand a little further off in the table.
+fn two_against_one(workers: [(&Reference, usize); 2]) -> f64 {
+    let workers = workers.map(|of| Paired {
+        of,
+        rings: Progress::default(),
+        enough: AtomicBool::new(false),
+    });
+    let alone = || workers.each_ref().map(|worker| worker.ring_time(None));
+    let before = alone();
+    let [first, second] = &workers;
+    let together = std::thread::scope(|scope| {
+        let other = scope.spawn(|| second.ring_time(Some(first)));
+        let time = first.ring_time(Some(second));
+        [time, other.join().expect("a worker")]
+    });
+    let alone = std::iter::zip(before, alone()).map(|(before, after)| before.min(after));
+    std::iter::zip(alone, together)
+        .map(|(alone, together)| alone / together)
+        .sum()
+}
+
+/// One of two workers.
+struct Paired<'a> {
+    of: (&'a Reference, usize),
+    /// Begun, and ended.
+    rings: Progress,
+    enough: AtomicBool,
+}
+
+impl Paired<'_> {
+    /// The median of the times that a ring of packets takes, the making of frames left out; none if that cannot be told. With another
+    /// worker beside it those count during which that one began or ended a ring, so that both were at work: where others use the machine
+    /// too, the system has them take turns all the time.
+    fn ring_time(&self, beside: Option<&Self>) -> f64 {
+        const RINGS: usize = 4_000;
+        const PATIENCE: Duration = Duration::from_secs(3);
+        let (reference, from) = self.of;
+        let (mut ring, mut draw) = (Ring::new(0), Draw(from as u64));
+        let (mut times, start) = (Vec::with_capacity(RINGS), Instant::now());
+        self.enough.store(false, Ordering::Relaxed);
+        let others = || beside.map(|other| other.rings.0.load(Ordering::Relaxed));
+        let both_have_enough = || {
+            let other = beside.is_none_or(|other| other.enough.load(Ordering::Relaxed));
+            self.enough.load(Ordering::Relaxed) && other
+        };
+        while !both_have_enough() && start.elapsed() < PATIENCE {
+            ring.refill_with(|| from + draw.below(FLOWS_OF_WORKER));
+            self.rings.0.fetch_add(1, Ordering::Relaxed);
+            let (before, start) = (others(), Instant::now());
+            let forwarded = reference.bursts(Direction::Out, &mut ring.bufs);
+            let took = start.elapsed();
+            assert_eq!(forwarded, Ring::LEN);
+            self.rings.0.fetch_add(1, Ordering::Relaxed);
+            if (before.is_none() || others() != before) && took < TAKEN_AWAY {
+                times.push(took);
+            }
+            self.enough.store(times.len() >= RINGS, Ordering::Relaxed);
+        }
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).filter(|_| times.len() > 100);
+        median.map_or(f64::NAN, |time| time.as_nanos() as f64)
+    }
 }
 
 /// The longest time between two packets while a command runs, the least of many tries: what the system takes for itself is not in
