@@ -349,3 +349,35 @@ fn a_syn_with_data_in_fragments() {
     assert_eq!(connection.part(Out, &late), PASS);
     assert_eq!(connection.next_seq(Out), G + 101);
 }
+
+/// Numbers are followed over the wrap, both ways, and what is judged by them afterwards is judged right.
+#[test]
+fn shortfall_1_4_numbers_go_on_behind_the_wrap() {
+    let (g, r) = (u32::MAX - 10_000, u32::MAX - 20_000);
+    let mut connection = play(&[
+        (Out, "S", g, 0, 0, PASS, SynSent),
+        (In, "SA", r, g + 1, 0, PASS, Established),
+        (Out, "A", g + 1, r + 1, 0, PASS, Established),
+    ]);
+    let (mut sent, mut got) = (g + 1, r + 1);
+    for _ in 0..40 {
+        assert_eq!(
+            connection.segment(Out, &segment("A", sent, got, 1000)),
+            PASS
+        );
+        sent = sent.wrapping_add(1000);
+        assert_eq!(connection.segment(In, &segment("A", got, sent, 1000)), PASS);
+        got = got.wrapping_add(1000);
+        assert_eq!(
+            (connection.next_seq(Out), connection.next_seq(In)),
+            (sent, got)
+        );
+        assert_eq!(connection.last_ack(In), sent);
+    }
+    let reset = |connection: &mut Connection, seq| {
+        let outcome = connection.segment(In, &segment("R", seq, 0, 0));
+        (outcome, connection.state())
+    };
+    assert_eq!(reset(&mut connection, r + 1), (OUTSIDE, Established));
+    assert_eq!(reset(&mut connection, got), (PASS, Closed));
+}
