@@ -10,7 +10,7 @@ use opte::Direction::{In, Out};
 use opte::DropReason;
 use opte::action::Action;
 use opte::api::{FlowFilter, Page};
-use opte::port::{Fate, PortError, PortState, Verdict};
+use opte::port::{Fate, PortError, PortState, Step, Verdict};
 use opte::predicate::{IpPrefix, Predicate};
 use opte::rule::Rule;
 use opte_headers::frame::parse_geneve;
@@ -312,6 +312,26 @@ fn a_trace_tells_what_would_happen_and_changes_nothing() {
         steps[1]
     );
     assert_eq!(steps[2], "overlay: rule 0: Static: tunnel");
+    // Each step with the flow before and after, and what was done.
+    let [firewall, nat, overlay] = &first.steps[..] else {
+        panic!("{steps:?}")
+    };
+    let (guest, public) = (IpAddr::V4(GUEST), IpAddr::V4(PUBLIC));
+    let sources = |step: &Step| (step.before.source, step.after.source);
+    assert_eq!(sources(firewall), (guest, guest));
+    assert_eq!(sources(nat), (guest, public));
+    assert_eq!(sources(overlay), (public, public));
+    let done = &nat.transformation;
+    assert!(
+        done.starts_with("set Ipv4 source to 203.0.113.5\nset Udp source to "),
+        "{done}"
+    );
+    let done = &overlay.transformation;
+    assert!(done.starts_with("push Geneve vni 77\n"), "{done}");
+    assert_eq!(firewall.transformation, "nothing");
+    for step in ["set Ipv4 source to 203.0.113.5", "push Geneve vni 77"] {
+        assert!(first.program.contains(step), "{}", first.program);
+    }
     let Fate::Forward(frame) = first.fate else {
         panic!("{:?}", first.fate)
     };

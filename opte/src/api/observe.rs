@@ -67,7 +67,7 @@ pub struct TraceStep {
     pub before: FlowId,
     /// The flow after.
     pub after: FlowId,
-    /// What the layer does to the packet; empty where nothing.
+    /// What the layer does to the packet, a line each; `nothing` where nothing.
     pub transformation: String,
 }
 

@@ -52,7 +52,7 @@ pub struct Step {
     pub before: FlowId,
     /// The flow after.
     pub after: FlowId,
-    /// What the layer did to the packet; empty where nothing.
+    /// What the layer did to the packet, a line each; `nothing` where nothing.
     pub transformation: String,
     /// All that was done to the packet so far.
     pub(super) so_far: Program,
