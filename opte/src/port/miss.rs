@@ -426,6 +426,7 @@ impl<N: Network> Inner<N> {
     }
 
     /// The flow that has this key, and whether it is over.
+    #[inline(always)]
     pub(super) fn occupant(
         &self,
         dir: Direction,

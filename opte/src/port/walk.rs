@@ -399,10 +399,12 @@ impl<N: Network> Walk<N> {
     /// The first rule for the packet, after the one at `after`.
     #[cold]
     #[inline(never)]
-    fn find_anew(&mut self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {
-        let fields = self.stand.key.fields();
-        let glance = self.stand.key.glance();
-        rules.meet(after, &glance, &fields, &self.meta)
+    fn find_anew(&self, rules: &mut RuleTable<N>, after: Option<u32>) -> Match {
+        let key = &self.stand.key;
+        match &self.stand.glance {
+            Some(glance) => rules.meet(after, glance, || key.fields(), &self.meta),
+            None => rules.meet(after, &key.glance(), || key.fields(), &self.meta),
+        }
     }
 
     fn fall_back(&mut self, default: DefaultAction, at: usize) -> Result<(), Stop> {

@@ -170,7 +170,10 @@ impl<N: Network> RuleTable<N> {
 
     /// The first match; with `after`, the first of those that are asked after the rule there.
     pub fn find(&self, after: Option<u32>, subject: &Subject, meta: &N::Meta) -> Match {
-        self.find_apart(after, &subject.glance, &subject.fields, meta)
+        if self.is_many {
+            return self.search(after, &subject.fields, meta);
+        }
+        self.find_few(after, &subject.glance, || subject.fields, meta)
     }
 
     /// What became of a packet that was as this one is, so far as few rules ask. None if none is remembered.
@@ -198,36 +201,34 @@ impl<N: Network> RuleTable<N> {
         found.map_or(Match::Default, |rule| Match::Rule(rule.place))
     }
 
-    /// The first match, or the first behind the rule at `after`, of a packet that may be worth to be remembered.
+    /// As [`RuleTable::find`], of a packet that may be worth to be remembered.
     pub(crate) fn meet(
         &mut self,
         after: Option<u32>,
         glance: &Glance,
-        fields: &Fields,
-        meta: &N::Meta,
-    ) -> Match {
-        if !self.is_many && after.is_none() {
-            self.few.remember(glance);
-        }
-        self.find_apart(after, glance, fields, meta)
-    }
-
-    /// Of many rules, or after another one.
-    #[inline(never)]
-    fn find_apart(
-        &self,
-        after: Option<u32>,
-        glance: &Glance,
-        fields: &Fields,
+        fields: impl Fn() -> Fields,
         meta: &N::Meta,
     ) -> Match {
         if self.is_many {
-            return self.search(after, fields, meta);
+            return self.search(after, &fields(), meta);
         }
+        if after.is_none() {
+            self.few.remember(glance);
+        }
+        self.find_few(after, glance, fields, meta)
+    }
+
+    fn find_few(
+        &self,
+        after: Option<u32>,
+        glance: &Glance,
+        fields: impl Fn() -> Fields,
+        meta: &N::Meta,
+    ) -> Match {
         let after = after.map(|place| self.order.rank(place));
         let found = self.few.candidates(glance).find(|rule| {
             after.is_none_or(|after| self.order.rank(rule.place) > after)
-                && self.grants(rule.rest, rule.place, || *fields, meta)
+                && self.grants(rule.rest, rule.place, &fields, meta)
         });
         found.map_or(Match::Default, |rule| Match::Rule(rule.place))
     }
