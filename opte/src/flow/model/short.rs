@@ -162,7 +162,7 @@ fn enter(table: &mut FlowTable<Plain>, number: u16, connection: Option<Connectio
     let mut new = NewFlow {
         first: Out,
         proto,
-        connection,
+        connection: connection.as_ref(),
         epoch: 0,
         decisions: &mut Decisions::new(),
         forward: NewSide {
