@@ -109,6 +109,28 @@ fn a_port_rests_before_another_endpoint_gets_it() {
     );
 }
 
+/// A new lease waits for a few of those that came back, not for all of them.
+#[test]
+fn ports_come_back_a_few_at_a_time() {
+    let mut sim = Sim::new(1000..=2999, 9);
+    let leases: Vec<_> = (0..1000).map(|n| sim.lease(n).unwrap()).collect();
+    drop(leases);
+    let resting = |sim: &Sim| sim.pool.usage().resting;
+    // All are laid to rest within so many leases.
+    let turns = 1000 / 64 + 1;
+    let mut kept: Vec<_> = (0..turns).map(|n| sim.lease(2000 + n).unwrap()).collect();
+    assert_eq!(resting(&sim), 1000);
+    sim.now = sim.now + HOLD_DOWN;
+    for turn in 1..=turns {
+        kept.push(sim.lease(3000 + turn).unwrap());
+        let left = 1000_u32.saturating_sub(64 * u32::from(turn));
+        assert_eq!(resting(&sim), left);
+    }
+    drop(kept);
+    let usage = sim.pool.usage();
+    assert_eq!((usage.leased, usage.exhausted), (0, 0));
+}
+
 #[test]
 fn a_resting_port_goes_out_early_rather_than_none() {
     let sim = Sim::new(100..=101, 5);

@@ -302,6 +302,9 @@ impl NatPool {
     }
 }
 
+/// Ports that one new lease lays to rest, and that it frees, where many came back at once.
+const AT_ONCE: usize = 64;
+
 impl Inner {
     /// Notes a new lease.
     fn note(&mut self, lease: &Arc<NatLease>) {
@@ -309,7 +312,8 @@ impl Inner {
         self.high_water = self.high_water.max(self.leases.len() as u32);
     }
 
-    /// Lays returned ports to rest and frees those that have rested. None rests for longer than `hold_down` from now on.
+    /// Lays returned ports to rest and frees those that have rested, some of them: a packet waits meanwhile. None rests for longer than
+    /// `hold_down` from now on.
     fn wake(&mut self, now: Moment, hold_down: Duration) {
         let first = *self.ports.start();
         let until = now + hold_down;
@@ -319,11 +323,15 @@ impl Inner {
             }
         }
         // Without memory for them they are laid to rest later.
-        if self.resting.try_reserve(self.returned.len()).is_ok() {
-            let returned = self.returned.drain(..);
+        if self.resting.try_reserve(AT_ONCE).is_ok() {
+            let kept = self.returned.len().saturating_sub(AT_ONCE);
+            let returned = self.returned.drain(kept..);
             self.resting.extend(returned.map(|port| (until, port)));
         }
-        while let Some(&(until, port)) = self.resting.front() {
+        for _ in 0..AT_ONCE {
+            let Some(&(until, port)) = self.resting.front() else {
+                break;
+            };
             if until > now {
                 break;
             }
