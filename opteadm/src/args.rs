@@ -14,24 +14,27 @@ use oxide_vpc::api::{
     Replication, RouterClass, RouterTarget, SourceFilter, Vni,
 };
 
+/// What every command has, apart in its help from what is its own.
+const GLOBAL: &str = "Options of every command";
+
 /// Programs xde, the driver of OPTE.
 #[derive(Debug, Parser)]
 #[command(name = "opteadm", version = VERSION.as_str(), arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// The socket at which xde listens.
-    #[arg(long, global = true, env = "XDE_SOCKET", default_value = DEFAULT_SOCKET)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "XDE_SOCKET", default_value = DEFAULT_SOCKET)]
     pub(crate) socket: PathBuf,
 
     /// Print JSON in place of tables.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
 
     /// Do not ask before what cannot be undone. Nobody is asked where there is no terminal.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(crate) yes: bool,
 
     /// Colour: on a terminal, unless NO_COLOR is set; always; or never.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: clap::ColorChoice,
 
     #[command(subcommand)]
