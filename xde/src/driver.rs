@@ -3,6 +3,7 @@
 mod expiry;
 mod lan;
 mod multicast;
+mod underlay;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -10,8 +11,7 @@ use alloc::vec::Vec;
 use core::net::Ipv6Addr;
 use core::time::Duration;
 
-use opte::packet::{Gso, Offload};
-use opte::port::{LOOK_AHEAD, LocalTunnel, Released, Verdict};
+use opte::port::{Ahead, LOOK_AHEAD, LocalTunnel, Released, Verdict};
 use opte::switch::Published;
 use opte::sync::KMutex;
 use opte::time::Moment;
@@ -25,7 +25,7 @@ use crate::frame::Frame;
 use crate::outbox::{Cut, GuestFrame, Outbox, UnderlayFrame};
 use crate::platform::{NextHop, NoNextHop, Platform, PortId};
 use crate::segment::{Layout, Segments};
-use crate::switch::{Switch, SwitchPort};
+use crate::switch::{Engine, EngineWorker, Switch, SwitchPort};
 use crate::tunnel::{self, TunnelEnds};
 
 /// The driver. Its data path takes no lock for longer than it takes to copy a pointer, beside those of the ports' engines.
@@ -127,70 +127,33 @@ impl<P: Platform> Driver<P> {
             return;
         };
         let mut frames = frames.into_iter().fuse();
-        let ahead = port.engine.as_ref();
-        let Some(engine) = ahead.filter(|engine| engine.looks_ahead()) else {
-            return frames.for_each(|frame| self.outbound(now, &switch, port, frame, outbox));
+        let Some(engine) = &port.engine else {
+            return frames.for_each(|frame| {
+                if let Some(frame) = self.sent(port, frame, outbox) {
+                    self.pass_to_underlay(&switch, port, frame, outbox);
+                }
+            });
         };
-        loop {
-            let burst: [_; LOOK_AHEAD] = core::array::from_fn(|_| frames.next());
-            let mut bytes = burst.iter().flatten().map(Frame::bytes);
-            engine.look_ahead(Direction::Out, &mut bytes);
-            let is_last = burst.iter().any(Option::is_none);
-            for frame in burst.into_iter().flatten() {
-                self.outbound(now, &switch, port, frame, outbox);
+        engine.work(&mut |worker| {
+            let sender = (&*switch, port, engine);
+            if !engine.looks_ahead() {
+                let mut each = |frame| self.outbound(now, sender, (worker, None), frame, outbox);
+                return frames.by_ref().for_each(&mut each);
             }
-            if is_last {
-                return;
-            }
-        }
-    }
-
-    /// Takes a burst of frames that came in over link `link` of the underlay.
-    pub fn from_underlay(
-        &self,
-        link: usize,
-        frames: impl IntoIterator<Item = Frame>,
-        outbox: &mut Outbox<P::Link>,
-    ) {
-        let now = self.platform.now();
-        let switch = self.switch();
-        for mut frame in frames {
-            let len = frame.bytes().len();
-            self.counters
-                .frame(Count::FromUnderlay, Count::FromUnderlayBytes, len);
-            let ends = match TunnelEnds::of(frame.bytes()) {
-                Ok(Some(ends)) if switch.is_own(ends.destination) => ends,
-                Ok(Some(ends)) if switch.takes_group(ends.destination) => ends,
-                _ if !switch.passthrough().is_empty() => {
-                    self.pass_to_guests(&switch, frame, outbox);
-                    continue;
+            loop {
+                let burst: [_; LOOK_AHEAD] = core::array::from_fn(|_| frames.next());
+                let mut bytes = burst.iter().flatten().map(Frame::bytes);
+                let ahead = worker.look_ahead(Direction::Out, &mut bytes);
+                let is_last = burst.iter().any(Option::is_none);
+                for (at, frame) in burst.into_iter().flatten().enumerate() {
+                    let ahead = ahead.as_ref().and_then(|ahead| ahead.get(at)).copied();
+                    self.outbound(now, sender, (worker, ahead), frame, outbox);
                 }
-                other => {
-                    let reason =
-                        other.map_or_else(|e| DropReason::from(&e), |_| DropReason::NotForUs);
-                    self.drop_frame(&self.counters, reason, frame, outbox);
-                    continue;
+                if is_last {
+                    return;
                 }
-            };
-            let to_group = ends.destination.is_multicast();
-            if frame.offload.gso.is_some() {
-                // A link joined several tunnelled packets into one, which it is told not to.
-                self.drop_frame(&self.counters, DropReason::LinkError, frame, outbox);
-                continue;
             }
-            // What the link may have left open is the checksum of the outer UDP header, which goes.
-            frame.offload = Offload::default();
-            if to_group {
-                self.group_in(now, &switch, link, frame, outbox);
-                continue;
-            }
-            match port_of(&switch, ends.vni, ends.mac) {
-                Some(port) => {
-                    self.inbound(now, &switch, port, Origin::Underlay(link), frame, outbox)
-                }
-                None => self.drop_frame(&self.counters, DropReason::NoSuchPort, frame, outbox),
-            }
-        }
+        });
     }
 
     /// Takes up the frames that wait for a neighbour: those whose neighbour was found go, those that have waited too long are
@@ -222,28 +185,43 @@ impl<P: Platform> Driver<P> {
         !self.waiting.lock().is_empty()
     }
 
-    /// A frame from a guest.
-    fn outbound(
+    /// A frame from a guest is counted; empty, it is none.
+    fn sent(
         &self,
-        now: Moment,
-        switch: &Switch<P::Link>,
-        port: &Arc<SwitchPort<P::Link>>,
-        mut frame: Frame,
+        port: &SwitchPort<P::Link>,
+        frame: Frame,
         outbox: &mut Outbox<P::Link>,
-    ) {
+    ) -> Option<Frame> {
         let len = frame.bytes().len();
         port.counters
             .frame(Count::FromGuest, Count::FromGuestBytes, len);
         if len == 0 {
-            return self.drop_frame(&port.counters, DropReason::LinkError, frame, outbox);
+            self.drop_frame(&port.counters, DropReason::LinkError, frame, outbox);
+            return None;
         }
-        let Some(engine) = &port.engine else {
-            return self.pass_to_underlay(switch, port, frame, outbox);
+        Some(frame)
+    }
+
+    /// A frame from a guest whose port has this engine, to be processed by a worker of it.
+    fn outbound(
+        &self,
+        now: Moment,
+        (switch, port, engine): Sender<'_, P::Link>,
+        (worker, ahead): (&mut dyn EngineWorker, Option<Ahead>),
+        frame: Frame,
+        outbox: &mut Outbox<P::Link>,
+    ) {
+        let Some(mut frame) = self.sent(port, frame, outbox) else {
+            return;
         };
         let reply = outbox.reply.space();
         let done = frame.with_packet(|packet| {
             packet.may_stay_on_host();
-            let verdict = engine.process(Direction::Out, now, packet, reply);
+            let dir = Direction::Out;
+            let verdict = match ahead {
+                Some(ahead) => worker.process_foreseen(dir, now, packet, reply, ahead),
+                None => worker.process(dir, now, packet, reply),
+            };
             (verdict, packet.local_way())
         });
         let (verdict, way) = done.unzip();
@@ -358,7 +336,7 @@ impl<P: Platform> Driver<P> {
             return self.drop_frame(&port.counters, DropReason::NoSuchPort, frame, outbox);
         };
         if matches!(origin, Origin::Underlay(_)) {
-            restore_super_packet(port.mtu, &mut frame);
+            underlay::restore_super_packet(port.mtu, &mut frame);
         }
         let reply = outbox.reply.space();
         let verdict = frame.with_packet(|packet| engine.process(Direction::In, now, packet, reply));
@@ -538,6 +516,9 @@ impl<P: Platform> Driver<P> {
     }
 }
 
+/// Where a frame of a guest comes from: the switch, its port there, and the engine of that.
+type Sender<'a, L> = (&'a Switch<L>, &'a Arc<SwitchPort<L>>, &'a Arc<dyn Engine>);
+
 /// Whether a guest's link takes a frame.
 fn fits<L>(port: &SwitchPort<L>, frame: &Frame) -> bool {
     frame.offload.gso.is_some() || frame.bytes().len() <= port.mtu as usize + ETHERNET
@@ -594,24 +575,6 @@ fn prepare(
     }
     frame.offload = Default::default();
     Ok(None)
-}
-
-/// A segment that the sending host made larger than the guest's own segments becomes a super-packet of those again.
-fn restore_super_packet(mtu: u32, frame: &mut Frame) {
-    // Most frames are not: no more than this is looked at for them.
-    if frame.bytes().len() <= mtu as usize + ETHERNET || frame.offload.gso.is_some() {
-        return;
-    }
-    let Some(layout) = Layout::of_tunnelled(frame.bytes()) else {
-        return;
-    };
-    let (Some(size), Some(kind)) = (layout.told_segment_size(frame.bytes()), layout.tcp_kind())
-    else {
-        return;
-    };
-    if layout.payload_len() > usize::from(size) {
-        frame.offload.gso = Some(Gso { kind, size });
-    }
 }
 
 /// The reply that a port has written becomes a frame.

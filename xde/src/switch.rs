@@ -13,7 +13,7 @@ use core::net::Ipv6Addr;
 use opte::flow::Expired;
 use opte::network::Network;
 use opte::packet::LocalWay;
-use opte::port::{LocalTunnel, Port, Released, Verdict};
+use opte::port::{Ahead, LOOK_AHEAD, LocalTunnel, Port, Released, Verdict, Worker};
 use opte::switch::{NetworkId, PortMap, Station};
 use opte::time::Moment;
 use opte::{Direction, Packet};
@@ -40,13 +40,14 @@ pub trait Engine: Send + Sync {
         reply: &mut [u8],
     ) -> Verdict;
 
+    /// Has `work` done by one worker, for as many packets as it likes.
+    fn work(&self, work: &mut dyn FnMut(&mut dyn EngineWorker));
+
     /// As [`Port::looks_ahead`].
-    fn looks_ahead(&self) -> bool {
-        false
-    }
+    fn looks_ahead(&self) -> bool;
 
     /// As [`Port::look_ahead`].
-    fn look_ahead(&self, _dir: Direction, _frames: &mut dyn Iterator<Item = &[u8]>) {}
+    fn look_ahead(&self, dir: Direction, frames: &mut dyn Iterator<Item = &[u8]>);
 
     /// As [`Port::local_tunnel`].
     fn local_tunnel(&self, way: LocalWay, hash: u32) -> Option<LocalTunnel<'_>>;
@@ -73,6 +74,66 @@ pub trait Engine: Send + Sync {
     fn expire(&self, now: Moment, slice: u32) -> Expired;
 }
 
+/// A worker of an engine.
+pub trait EngineWorker {
+    /// As [`Worker::process`].
+    fn process(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict;
+
+    /// As [`Worker::look_ahead`].
+    fn look_ahead(
+        &self,
+        dir: Direction,
+        frames: &mut dyn Iterator<Item = &[u8]>,
+    ) -> Option<[Ahead; LOOK_AHEAD]>;
+
+    /// As [`Worker::process_foreseen`].
+    fn process_foreseen(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+        ahead: Ahead,
+    ) -> Verdict;
+}
+
+impl<N: Network> EngineWorker for Worker<'_, N> {
+    fn process(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        Worker::process(self, dir, now, packet, reply)
+    }
+
+    fn look_ahead(
+        &self,
+        dir: Direction,
+        frames: &mut dyn Iterator<Item = &[u8]>,
+    ) -> Option<[Ahead; LOOK_AHEAD]> {
+        Worker::look_ahead(self, dir, frames)
+    }
+
+    fn process_foreseen(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+        ahead: Ahead,
+    ) -> Verdict {
+        Worker::process_foreseen(self, dir, now, packet, reply, ahead)
+    }
+}
+
 impl<N: Network> Engine for Port<N> {
     fn process(
         &self,
@@ -82,6 +143,10 @@ impl<N: Network> Engine for Port<N> {
         reply: &mut [u8],
     ) -> Verdict {
         Port::process(self, dir, now, packet, reply)
+    }
+
+    fn work(&self, work: &mut dyn FnMut(&mut dyn EngineWorker)) {
+        work(&mut self.worker());
     }
 
     fn looks_ahead(&self) -> bool {

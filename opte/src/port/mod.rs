@@ -57,6 +57,8 @@ use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Apart, KMutex};
 use worker::Places;
 
+pub use crate::flow::Ahead;
+
 /// Frames that [`Port::look_ahead`] takes at once.
 pub const LOOK_AHEAD: usize = 16;
 

@@ -76,14 +76,19 @@ impl<N: Network> Port<N> {
             match dir {
                 Direction::In => self.fetch(Direction::In, frames),
                 Direction::Out => self.fetch(Direction::Out, frames),
-            }
+            };
         }
     }
 
     #[inline(always)]
-    fn fetch<'f>(&self, dir: Direction, frames: impl Iterator<Item = &'f [u8]>) {
+    fn fetch<'f>(
+        &self,
+        dir: Direction,
+        frames: impl Iterator<Item = &'f [u8]>,
+    ) -> [Ahead; LOOK_AHEAD] {
         let mut burst = self.announce(dir, frames);
         self.approach(dir, &mut burst);
+        burst.packets
     }
 
     /// Parses frames, and asks for the parts of the index that their packets will look at.
@@ -249,6 +254,36 @@ impl<N: Network> Worker<'_, N> {
             ahead,
         };
         network.parse_then(dir, single)
+    }
+
+    /// As [`Port::look_ahead`]. What is known of each packet then is for [`Worker::process_foreseen`]; of a port with few flows that is
+    /// nothing.
+    pub fn look_ahead<'f>(
+        &self,
+        dir: Direction,
+        frames: impl Iterator<Item = &'f [u8]>,
+    ) -> Option<[Ahead; LOOK_AHEAD]> {
+        let port = self.port;
+        port.looks_ahead().then(|| match dir {
+            Direction::In => port.fetch(Direction::In, frames),
+            Direction::Out => port.fetch(Direction::Out, frames),
+        })
+    }
+
+    /// As [`Worker::process`], of a packet that [`Worker::look_ahead`] was shown as it is.
+    pub fn process_foreseen(
+        &mut self,
+        dir: Direction,
+        now: Moment,
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+        ahead: Ahead,
+    ) -> Verdict {
+        let ahead = Some(ahead);
+        match dir {
+            Direction::In => self.process_one(Direction::In, now, packet, reply, ahead),
+            Direction::Out => self.process_one(Direction::Out, now, packet, reply, ahead),
+        }
     }
 
     /// A packet that cannot go the short way; `known` says that a flow was found. It begins anew: what is needed here is not for

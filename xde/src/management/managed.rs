@@ -25,7 +25,7 @@ use oxide_vpc::api::{CreateLanPortReq, CreateXdeReq, DEFAULT_MTU, GuestLink};
 use oxide_vpc::network::VpcNetwork;
 use oxide_vpc::port::VpcPort;
 
-use crate::switch::{Engine, SwitchPort};
+use crate::switch::{Engine, EngineWorker, SwitchPort};
 
 /// A port.
 pub(super) struct Managed<L> {
@@ -243,6 +243,10 @@ impl<T: OfNetwork> Engine for T {
         reply: &mut [u8],
     ) -> Verdict {
         self.engine().process(dir, now, packet, reply)
+    }
+
+    fn work(&self, work: &mut dyn FnMut(&mut dyn EngineWorker)) {
+        work(&mut self.engine().worker());
     }
 
     fn looks_ahead(&self) -> bool {
