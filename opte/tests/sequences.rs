@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use net::{Bench, FAR, GUEST, PUBLIC, Shape, snat_rule, tcp_frame, tunnelled, udp_frame};
 use opte::Direction::{self, In, Out};
+use opte::DropReason;
 use opte::action::Action;
 use opte::port::Verdict;
 use opte::predicate::Predicate;
 use opte::rule::Rule;
+use opte::time::Moment;
 use opte_headers::TcpFlags;
+use opte_headers::checksum::Sum;
 use opte_headers::frame::{parse_geneve, parse_guest};
 use proptest::prelude::*;
 
@@ -41,6 +44,14 @@ enum Event {
     ClearLft(bool),
     /// The tunnel's far end moves; to nowhere, if zero.
     Move(u8),
+    /// The port is paused in the middle of it all, and goes on.
+    Pause,
+    /// The clock jumps back by so many seconds.
+    TurnBack(u16),
+    /// NAT ports rest for so many seconds from now on, and a datagram lives for as many more.
+    Rest(u8),
+    /// One of two fragments of a segment with this identification, the first one or the last.
+    Piece(u16, u8, bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -52,12 +63,16 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (few.clone(), 0u8..32).prop_map(|(port, bits)| Event::SegmentIn(port, bits)),
         2 => (0u16..200).prop_map(Event::Wait),
         2 => (0u8..20).prop_map(Event::Expire),
-        1 => few.prop_map(Event::Deny),
+        1 => few.clone().prop_map(Event::Deny),
         1 => Just(Event::Undeny),
         1 => any::<bool>().prop_map(Event::SetNat),
         1 => Just(Event::ClearUft),
         1 => any::<bool>().prop_map(Event::ClearLft),
         1 => (0u8..4).prop_map(Event::Move),
+        1 => Just(Event::Pause),
+        1 => (1u16..400).prop_map(Event::TurnBack),
+        1 => (0u8..200).prop_map(Event::Rest),
+        3 => (few, 0u8..4, any::<bool>()).prop_map(|(from, id, last)| Event::Piece(from, id, last)),
     ]
 }
 
@@ -118,6 +133,39 @@ impl World {
             Event::Move(to) => {
                 self.bench.far_end.store(to.into(), Ordering::Relaxed);
                 self.bench.mappings.bump();
+            }
+            Event::Pause => {
+                self.bench.port.pause().unwrap();
+                let sent = self
+                    .bench
+                    .send(Out, &udp_frame((GUEST, 1), (FAR, 1), b"ask"));
+                assert_eq!(sent.verdict, Verdict::Drop(DropReason::PortNotRunning));
+                assert_eq!(self.bench.port.expire(self.bench.now, 100).flows, 0);
+                self.bench.port.start();
+            }
+            Event::TurnBack(seconds) => {
+                let nanos = u64::from(seconds) * 1_000_000_000;
+                let before = self.bench.now.as_nanos().saturating_sub(nanos);
+                self.bench.now = Moment::from_nanos(before);
+            }
+            Event::Rest(seconds) => {
+                let options = format!("snat-hold-down={seconds}s timeout-udp={}s", seconds + 1);
+                self.bench
+                    .port
+                    .set_options(&options.parse().unwrap())
+                    .unwrap();
+            }
+            Event::Piece(from, id, last) => {
+                let whole = tcp_frame(
+                    (GUEST, from),
+                    (FAR, 80),
+                    TcpFlags::ACK | TcpFlags::FIN,
+                    100,
+                    100,
+                    &[7; 60],
+                );
+                let _ = self.bench.send(Out, &piece(&whole, id, last));
+                drop(self.bench.port.take_released());
             }
         }
     }
@@ -192,6 +240,10 @@ impl World {
             (counters.flows, counters.tcp_connections, counters.programs),
             (0, 0, 0)
         );
+        for dir in Direction::BOTH {
+            let fragments = counters.fragments.get(dir);
+            assert_eq!((fragments.packets, fragments.bytes), (0, 0));
+        }
         assert!(
             self.bench
                 .port
@@ -215,6 +267,26 @@ impl World {
                 .is_empty()
         );
     }
+}
+
+/// The first 40 bytes behind the IP header, or the others.
+fn piece(whole: &[u8], id: u8, last: bool) -> Vec<u8> {
+    const HEADERS: usize = 14 + 20;
+    let (first, others) = whole[HEADERS..].split_at(40);
+    let (data, field) = if last {
+        (others, 40_u16 / 8)
+    } else {
+        (first, 0x2000)
+    };
+    let mut frame = [&whole[..HEADERS], data].concat();
+    let len = (20 + data.len()) as u16;
+    frame[16..18].copy_from_slice(&len.to_be_bytes());
+    frame[18..20].copy_from_slice(&[0, id]);
+    frame[20..22].copy_from_slice(&field.to_be_bytes());
+    frame[24..26].fill(0);
+    let sum = Sum::of(&frame[14..HEADERS]).checksum();
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
 }
 
 proptest! {
