@@ -70,8 +70,10 @@ fn hits(meter: &mut Meter, reference: &Reference, dir: Direction, frame: &[u8]) 
     let mut worker = reference.vpc.port().worker();
     for _ in 0..ROUNDS {
         ring.refill();
+        let mut packets = ring.packets();
         meter.each(Ring::LEN, |at| {
-            black_box(reference.process_by(&mut worker, dir, black_box(&mut ring.bufs[at])));
+            let packet = black_box(&mut packets[at]);
+            black_box(worker.process(dir, reference.now, packet, &mut []));
         });
     }
     let traffic = reference.vpc.port().counters().traffic;
@@ -96,9 +98,10 @@ fn random_hits(meter: &mut Meter, flows: usize, body: usize) {
     reference.flows(flows);
     let mut worker = reference.vpc.port().worker();
     each_random(&reference, flows, body, |ring| {
+        let mut packets = ring.packets();
         meter.each(Ring::LEN, |at| {
-            let buf = black_box(&mut ring.bufs[at]);
-            black_box(reference.process_by(&mut worker, Direction::Out, buf));
+            let packet = black_box(&mut packets[at]);
+            black_box(worker.process(Direction::Out, reference.now, packet, &mut []));
         });
     });
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use opte::port::{Limits, Verdict, Worker};
+use opte::port::{Limits, Verdict};
 use opte::provider::{NoLog, SeededRandom};
 use opte::time::Moment;
 use opte::{Direction, Packet};
@@ -18,7 +18,7 @@ use oxide_vpc::api::{
     DhcpCfg, ExternalIpCfg, FirewallRule, IpCfg, Ipv4Cfg, Ipv6Cfg, PortRange, RouterClass,
     RouterEntry, SNatCfg, TunnelEndpoint, VpcCfg,
 };
-use oxide_vpc::network::{BOUNDARY_VNI, VpcNetwork};
+use oxide_vpc::network::BOUNDARY_VNI;
 use oxide_vpc::port::{Host, Mappings, VpcPort};
 
 use crate::frames::{self, GATEWAY_MAC, GUEST, GUEST_MAC, HOST, VNI};
@@ -97,32 +97,14 @@ impl Reference {
     }
 
     pub(crate) fn process(&self, dir: Direction, buf: &mut [u8]) -> Verdict {
-        let end = buf.len();
-        match Packet::new(buf, HEAD_ROOM, end) {
-            Some(mut packet) => self.vpc.port().process(dir, self.now, &mut packet, &mut []),
-            None => unreachable!("every buffer is longer than its head-room"),
-        }
-    }
-
-    /// As [`Reference::process`], by one worker for many packets.
-    pub(crate) fn process_by(
-        &self,
-        worker: &mut Worker<'_, VpcNetwork>,
-        dir: Direction,
-        buf: &mut [u8],
-    ) -> Verdict {
-        let end = buf.len();
-        match Packet::new(buf, HEAD_ROOM, end) {
-            Some(mut packet) => worker.process(dir, self.now, &mut packet, &mut []),
-            None => unreachable!("every buffer is longer than its head-room"),
-        }
+        let mut packet = packet(buf);
+        self.vpc.port().process(dir, self.now, &mut packet, &mut [])
     }
 
     /// A frame that must pass; as it comes out.
     pub(crate) fn pass(&self, dir: Direction, frame: &[u8]) -> Vec<u8> {
         let mut buf = buffer(frame);
-        let end = buf.len();
-        let mut packet = Packet::new(&mut buf, HEAD_ROOM, end).expect("a buffer with head-room");
+        let mut packet = packet(&mut buf);
         let verdict = self.vpc.port().process(dir, self.now, &mut packet, &mut []);
         assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
         packet.frame().to_vec()
@@ -192,10 +174,7 @@ impl Reference {
     pub(crate) fn bursts(&self, dir: Direction, bufs: &mut [Vec<u8>]) -> usize {
         let (mut forwarded, mut worker) = (0, self.vpc.port().worker());
         for bufs in bufs.as_chunks_mut::<BURST>().0 {
-            let mut packets = bufs.each_mut().map(|buf| {
-                let end = buf.len();
-                Packet::new(buf, HEAD_ROOM, end).expect("a buffer with head-room")
-            });
+            let mut packets = bufs.each_mut().map(|buf| packet(buf));
             let mut verdicts = [const { Verdict::Hairpin(0) }; BURST];
             worker.process_burst(dir, self.now, &mut packets, &mut [], &mut verdicts);
             forwarded += verdicts
@@ -232,6 +211,11 @@ impl Ring {
             bufs: vec![template.clone(); Self::LEN],
             template,
         }
+    }
+
+    /// The frames as packets.
+    pub(crate) fn packets(&mut self) -> Vec<Packet<'_>> {
+        self.bufs.iter_mut().map(|buf| packet(buf)).collect()
     }
 
     /// The frames anew.
@@ -339,6 +323,15 @@ fn numbered(mut frame: Vec<u8>, seq: u32, ack: u32) -> Vec<u8> {
 
 pub(crate) fn buffer(frame: &[u8]) -> Vec<u8> {
     [&[0; HEAD_ROOM][..], frame].concat()
+}
+
+/// The packet in a buffer with head-room.
+fn packet(buf: &mut [u8]) -> Packet<'_> {
+    let end = buf.len();
+    match Packet::new(buf, HEAD_ROOM, end) {
+        Some(packet) => packet,
+        None => unreachable!("every buffer is longer than its head-room"),
+    }
 }
 
 pub(crate) fn udp(number: usize, body: usize) -> Vec<u8> {

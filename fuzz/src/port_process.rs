@@ -246,8 +246,8 @@ impl World {
             }
             Verdict::Hairpin(len) => {
                 assert_eq!(counted, (0, 1, 0));
-                let parsed = parse_guest(&reply[..len]).expect("an answer is a frame");
-                assert_ne!(sums_are_right(&parsed, &reply[..len]), Some(false));
+                let parsed = parse_guest(&reply[..len as usize]).expect("an answer is a frame");
+                assert_ne!(sums_are_right(&parsed, &reply[..len as usize]), Some(false));
             }
             Verdict::Drop(reason) => {
                 // Fragments that were held for this one may go with it.

@@ -1,6 +1,6 @@
 //! A packet as the driver hands it to a port.
 
-use opte_headers::frame::Parsed;
+use opte_headers::frame::{Innermost, Parsed};
 use opte_headers::program::{Applied, ApplyError, Bound, Program, Sums, Translation};
 
 /// A frame within a buffer that has room before it. The engine rewrites it where it lies.
@@ -114,8 +114,9 @@ impl<'a> Packet<'a> {
     /// The frame, from its outermost Ethernet header on.
     #[inline]
     pub fn frame(&self) -> &[u8] {
-        self.buf
-            .get(self.start..self.end)
+        // One bound after the other: that takes fewer steps than a range.
+        let head = self.buf.get(..self.end);
+        head.and_then(|head| head.get(self.start..))
             .unwrap_or_else(|| nothing())
     }
 
@@ -183,8 +184,7 @@ impl<'a> Packet<'a> {
     ) -> Result<(), ApplyError> {
         let frame_len = self.len().min(parsed.frame_len as usize);
         let (start, sums) = (self.start, self.offload.sums);
-        let head = self.buf.get_mut(..start + frame_len);
-        let head = head.unwrap_or_else(|| nothing_mut());
+        let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
         let offsets = &parsed.offsets;
         let applied = bound.apply(translation, head, start, frame_len, offsets, sums, entropy)?;
         self.start = applied.start;
@@ -198,35 +198,41 @@ impl<'a> Packet<'a> {
         &mut self,
         bound: &Bound,
         translation: &Translation,
-        parsed: &Parsed,
+        (innermost, frame_len): (Innermost, usize),
         number: u32,
     ) -> bool {
-        let frame_len = self.len().min(parsed.frame_len as usize);
         let (start, sums) = (self.start, self.offload.sums);
         let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
-        let offsets = &parsed.offsets;
-        let applied = bound.apply_inside(translation, head, start, frame_len, offsets, sums);
+        let applied = bound.apply_inside(translation, head, start, frame_len, innermost, sums);
         if applied.is_some() {
             self.local = Local::Does(LocalWay(number));
         }
         self.moved(applied)
     }
 
-    /// As [`Packet::apply_bound`]. False, and nothing done, of frames that are not as those of the flow mostly are.
+    /// As [`Packet::apply_bound`], of a frame of this length whose innermost headers stand so. False, and nothing done, of frames
+    /// that are not as those of the flow mostly are.
     #[inline(always)]
     pub(crate) fn apply_plain(
         &mut self,
         bound: &Bound,
         translation: &Translation,
-        parsed: &Parsed,
+        (innermost, frame_len): (Innermost, usize),
         entropy: u16,
     ) -> bool {
-        let frame_len = self.len().min(parsed.frame_len as usize);
         let (start, sums) = (self.start, self.offload.sums);
-        let head = self.buf.get_mut(..start + frame_len).unwrap_or_default();
-        let offsets = &parsed.offsets;
-        let applied =
-            bound.apply_plain(translation, head, start, frame_len, offsets, sums, entropy);
+        let Some(head) = self.buf.get_mut(..start + frame_len) else {
+            return false;
+        };
+        let applied = bound.apply_plain(
+            translation,
+            head,
+            start,
+            frame_len,
+            innermost,
+            sums,
+            entropy,
+        );
         self.moved(applied)
     }
 
@@ -288,10 +294,4 @@ impl<'a> Packet<'a> {
 #[inline(never)]
 fn nothing<'a>() -> &'a [u8] {
     &[]
-}
-
-#[cold]
-#[inline(never)]
-fn nothing_mut<'a>() -> &'a mut [u8] {
-    &mut []
 }

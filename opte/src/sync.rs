@@ -32,6 +32,20 @@ impl<T> core::ops::Deref for Apart<T> {
     }
 }
 
+/// A value on one cache line, if it is no longer than that.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct OnLine<T>(pub(crate) T);
+
+impl<T> core::ops::Deref for OnLine<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 /// A number of the thread that asks: always the same one, and few others have it.
 #[cfg(feature = "std")]
 #[inline(always)]

@@ -54,7 +54,7 @@ fn burst(bench: &Bench, dir: Direction, frames: &[Vec<u8>]) -> Vec<Sent> {
     let sent = |(packet, verdict): (&Packet<'_>, &Verdict)| {
         let frame = match verdict {
             Verdict::Hairpin(len) => {
-                let (frame, rest) = replies.split_at(*len);
+                let (frame, rest) = replies.split_at(*len as usize);
                 replies = rest;
                 frame
             }

@@ -38,7 +38,7 @@ fn hairpins_answer_pass_and_refuse() {
     let answered = bench.send(Out, &ask(2));
     assert_eq!(
         (answered.verdict, answered.frame),
-        (Verdict::Hairpin(ask(2).len()), ask(2))
+        (Verdict::Hairpin(ask(2).len() as u32), ask(2))
     );
     // What the action passes on walks by the following rules each time: no flow may hide the next one from it.
     bench.out(&ask(1));
@@ -107,7 +107,7 @@ fn a_burst_is_what_its_packets_are_one_by_one() {
         assert_eq!(*verdict, wanted.verdict);
         let frame = match verdict {
             Verdict::Hairpin(len) => {
-                let (frame, rest) = replies.split_at(*len);
+                let (frame, rest) = replies.split_at(*len as usize);
                 replies = rest;
                 frame
             }

@@ -427,7 +427,7 @@ fn a_changed_bit_is_found() {
             let error = restore(&other, &changed).unwrap_err();
             let expected = match at {
                 0..8 => matches!(error, RestoreError::NotSaved),
-                8..12 => matches!(error, RestoreError::Version { supported: 2, .. }),
+                8..12 => matches!(error, RestoreError::Version { supported: 3, .. }),
                 12..16 => matches!(
                     error,
                     RestoreError::Page { .. } | RestoreError::Corrupt { .. }

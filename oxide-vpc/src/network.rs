@@ -9,7 +9,8 @@ use opte::api::{Ipv4Cidr, Ipv6Cidr};
 use opte::network::{Handled, Network};
 use opte::port::Router;
 use opte_headers::frame::{
-    Parsed, Then, TunnelOptions, parse_geneve, parse_geneve_then, parse_guest, parse_guest_then,
+    KeyVni, Parsed, Then, TunnelOptions, parse_geneve, parse_geneve_then, parse_guest,
+    parse_guest_then,
 };
 use opte_headers::{
     Ethernet, EthernetGet, Ethertype, FlowKey, Geneve, GeneveGet, Header, IpProtocol, Ipv6,
@@ -63,6 +64,9 @@ pub struct VpcNetwork {
     guest_mac: MacAddr,
     /// As [`first_six`] gives it.
     guest_mac_word: u64,
+    /// Of the guest's network and of boundary services.
+    key_vni: KeyVni,
+    key_boundary_vni: KeyVni,
     router_mac: MacAddr,
     link_v4: Option<(Ipv4Cidr, Ipv4Addr)>,
     link_v6: Option<(Ipv6Cidr, Ipv6Addr)>,
@@ -102,6 +106,8 @@ impl VpcNetwork {
             vni: cfg.vni,
             guest_mac: cfg.guest_mac,
             guest_mac_word: mac_word(cfg.guest_mac),
+            key_vni: KeyVni::of(cfg.vni),
+            key_boundary_vni: KeyVni::of(BOUNDARY_VNI),
             router_mac: cfg.gateway_mac,
             link_v4: cfg.ipv4().map(|v4| (v4.vpc_subnet, v4.gateway_ip)),
             link_v6: cfg.ipv6().map(|v6| (v6.vpc_subnet, v6.gateway_ip)),
@@ -199,8 +205,8 @@ impl Network for VpcNetwork {
         // What comes from outside comes in the guest's network or in that of boundary services, as the boundary likes:
         // both are one flow.
         let key = parsed.key.with_flags(flags | flag::EXTERNAL);
-        if key.vni() == self.vni {
-            key.with_vni(BOUNDARY_VNI)
+        if key.is_in(self.key_vni) {
+            key.with_key_vni(self.key_boundary_vni)
         } else {
             key
         }

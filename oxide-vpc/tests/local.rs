@@ -95,7 +95,7 @@ impl<'a> Path<'a> {
             }
             Verdict::Hairpin(len) => {
                 self.outcomes
-                    .push(Outcome::NotOut(verdict, reply[..len].to_vec()));
+                    .push(Outcome::NotOut(verdict, reply[..len as usize].to_vec()));
                 return;
             }
             Verdict::Held | Verdict::Drop(_) => {
@@ -155,7 +155,10 @@ impl<'a> Path<'a> {
             }
             Verdict::Hairpin(len) => {
                 self.outcomes.push(Outcome::NotIn(verdict));
-                self.arrive(1 - at, vec![(reply[..len].to_vec(), Offload::default())]);
+                self.arrive(
+                    1 - at,
+                    vec![(reply[..len as usize].to_vec(), Offload::default())],
+                );
             }
             Verdict::Held | Verdict::Drop(_) => self.outcomes.push(Outcome::NotIn(verdict)),
         }

@@ -238,7 +238,7 @@ impl<P: Platform> Driver<P> {
                 self.release(now, switch, port, engine.take_released(), outbox);
             }
             Some(Verdict::Hairpin(len)) => {
-                let reply = take_reply(outbox, len);
+                let reply = take_reply(outbox, len as usize);
                 outbox.pool.put(frame);
                 port.counters.add(Count::Replies, 1);
                 self.deliver(port, reply, outbox);
@@ -361,7 +361,7 @@ impl<P: Platform> Driver<P> {
                 self.release(now, switch, port, held.unwrap_or_default(), outbox);
             }
             Some(Verdict::Hairpin(len)) => {
-                let reply = take_reply(outbox, len);
+                let reply = take_reply(outbox, len as usize);
                 outbox.pool.put(frame);
                 match origin {
                     Origin::Underlay(link) => self.emit(link, reply, None, outbox),

@@ -66,7 +66,7 @@ pub fn process(port: &LanPort, dir: Direction, frame: &[u8]) -> Result<Vec<u8>, 
     {
         Verdict::Forward { .. } | Verdict::ForwardWithHeld { .. } => Ok(packet.frame().to_vec()),
         Verdict::Held => panic!("no fragments here"),
-        Verdict::Hairpin(len) => Ok(reply[..len].to_vec()),
+        Verdict::Hairpin(len) => Ok(reply[..len as usize].to_vec()),
         Verdict::Drop(reason) => Err(reason),
     }
 }

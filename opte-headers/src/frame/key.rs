@@ -31,14 +31,14 @@ pub struct FlowKey {
     pub source_port: u16,
     /// Destination port, or what stands for it.
     pub destination_port: u16,
+    /// Virtual network, as on the wire; [`FlowKey::vni`] gives it as a type.
+    pub vni: [u8; 3],
     /// IP protocol.
     pub protocol: u8,
     /// Discriminators of the network definition; zero as parsed.
     pub flags: u8,
     /// How ports are to be read.
     pub kind: KeyKind,
-    /// Virtual network, as on the wire; [`FlowKey::vni`] gives it as a type.
-    pub vni: [u8; 3],
 }
 
 /// How the ports of a [`FlowKey`] are to be read.
@@ -184,16 +184,32 @@ impl FlowKey {
         }
     }
 
+    /// As [`FlowKey::with_vni`].
+    #[inline(always)]
+    #[must_use]
+    pub fn with_key_vni(self, KeyVni(vni): KeyVni) -> Self {
+        // In words, as keys are looked at next: bytes written one by one cannot be read as a word at once.
+        let mut words: Words = zerocopy::transmute!(self);
+        let [.., last] = &mut words.whole;
+        *last = (u64::from_ne_bytes(*last) & !KeyVni::ALL | vni).to_ne_bytes();
+        zerocopy::transmute!(words)
+    }
+
+    /// Whether this is its virtual network.
+    #[inline(always)]
+    pub fn is_in(&self, KeyVni(vni): KeyVni) -> bool {
+        let [.., last, _] = self.words();
+        last & KeyVni::ALL == vni
+    }
+
     /// The same key with other discriminators.
     #[inline(always)]
     #[must_use]
     pub fn with_flags(self, flags: u8) -> Self {
-        // In words, as keys are looked at next: bytes written one by one cannot be read as a word at once.
+        // As above.
         let mut words: Words = zerocopy::transmute!(self);
-        let [.., last] = &mut words.whole;
-        let of_flags = u64::from_ne_bytes(FLAGS);
-        let given = u64::from(flags) << of_flags.trailing_zeros();
-        *last = (u64::from_ne_bytes(*last) & !of_flags | given).to_ne_bytes();
+        let [_, kind] = words.rest;
+        words.rest = [flags, kind];
         zerocopy::transmute!(words)
     }
 
@@ -251,9 +267,31 @@ struct Words {
     rest: [u8; 2],
 }
 
-/// Where the flags stand in the last whole word.
-const FLAGS: [u8; 8] = [0, 0, 0, 0, 0, 0xff, 0, 0];
-const _: () = assert!(core::mem::offset_of!(FlowKey, flags) == 32 + 5);
+/// A virtual network as it stands in keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyVni(u64);
+
+impl KeyVni {
+    /// Of the last whole word.
+    const ALL: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0xff, 0xff, 0xff, 0]);
+
+    /// Of a virtual network.
+    #[must_use]
+    pub fn of(vni: Vni) -> Self {
+        let [a, b, c] = vni.to_be_bytes();
+        Self::of_wire([a, b, c, 0])
+    }
+
+    /// Of the four bytes of a header that begin with it.
+    #[inline(always)]
+    pub(crate) fn of_wire([a, b, c, _]: [u8; 4]) -> Self {
+        Self(u64::from_ne_bytes([0, 0, 0, 0, a, b, c, 0]))
+    }
+}
+
+const _: () = assert!(
+    core::mem::offset_of!(FlowKey, vni) == 32 + 4 && core::mem::offset_of!(FlowKey, flags) == 40
+);
 
 /// Whether an address of the key is one of IPv4.
 #[inline]

@@ -17,9 +17,9 @@ mod walk;
 pub use editor::{EditError, Editor};
 pub use embedded::{Embedded, parse_embedded_ipv4, parse_embedded_ipv6};
 pub use icmp_error::{IcmpError, TranslateError};
-pub use key::{FlowKey, KeyKind};
+pub use key::{FlowKey, KeyKind, KeyVni};
 pub use kind::HeaderKind;
-pub use offsets::{MAX_HEADERS, Offsets, Shape};
+pub use offsets::{Innermost, MAX_HEADERS, Offsets, Shape};
 pub use parsed::{Fragment, Parsed, TunnelOptions};
 pub use parsers::{
     Then, parse_any_geneve, parse_any_guest, parse_geneve, parse_geneve_head, parse_geneve_then,

@@ -138,15 +138,39 @@ impl Offsets {
         self
     }
 
-    /// Where the Ethernet header in front of the anchor begins; 0 without an anchor.
+    /// Where the innermost headers stand.
     #[inline(always)]
-    pub(crate) const fn base(&self) -> usize {
-        self.base as usize
+    pub const fn innermost(&self) -> Innermost {
+        Innermost {
+            anchor: self.anchor,
+            base: self.base,
+        }
     }
 
     /// The offsets, outermost first.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         self.at.iter().copied().take(usize::from(self.count))
+    }
+}
+
+/// Where the innermost headers of a frame stand that has an [anchor](Offsets::anchor). Without one this is of no frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Innermost {
+    anchor: u8,
+    base: u16,
+}
+
+impl Innermost {
+    /// Position of the innermost IP header; 255 if the headers do not stand as [`Offsets::anchor`] asks.
+    #[inline(always)]
+    pub const fn anchor(self) -> u8 {
+        self.anchor
+    }
+
+    /// Where the Ethernet header in front of it begins.
+    #[inline(always)]
+    pub(crate) const fn base(self) -> usize {
+        self.base as usize
     }
 }
 

@@ -108,6 +108,12 @@ impl Parsed {
         usize::from(self.offsets.start_of_constant(self.l4))
     }
 
+    /// Byte at which the header behind the innermost IP header starts, as [`Parsed::l4_start`], and bytes of payload.
+    #[inline(always)]
+    pub fn segment(&self) -> (usize, u32) {
+        (self.l4_start(), self.frame_len.wrapping_sub(self.payload))
+    }
+
     /// Position of the innermost network-layer header.
     #[inline]
     pub fn l3_index(&self) -> Option<u8> {

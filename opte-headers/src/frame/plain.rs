@@ -3,7 +3,7 @@
 //! the frame is a constant. Anything else, and anything at fault, is left to the parser of the stack.
 
 use super::HeaderKind;
-use super::key::FlowKey;
+use super::key::{FlowKey, KeyVni};
 use super::offsets::{Offsets, Shape};
 use super::parsed::{Fragment, Parsed, TunnelOptions};
 use super::parsers::{Then, parse_any_geneve, parse_any_guest};
@@ -49,7 +49,7 @@ pub(super) trait Around {
     fn inner(bytes: &[u8]) -> Option<&[u8]>;
 
     /// The network identifier.
-    fn vni(bytes: &[u8]) -> [u8; 3];
+    fn vni(bytes: &[u8]) -> KeyVni;
 
     /// Parses any frame.
     fn parse_any(bytes: &[u8]) -> Result<Parsed, ParseError>;
@@ -75,8 +75,8 @@ impl Around for Nothing {
     }
 
     #[inline(always)]
-    fn vni(_: &[u8]) -> [u8; 3] {
-        [0; 3]
+    fn vni(_: &[u8]) -> KeyVni {
+        KeyVni::of_wire([0; 4])
     }
 
     #[inline(always)]
@@ -114,11 +114,12 @@ impl<const EXTERNAL: bool> Around for Tunnel<EXTERNAL> {
     }
 
     #[inline(always)]
-    fn vni(bytes: &[u8]) -> [u8; 3] {
-        let vni = bytes.get(GENEVE + at::<geneve::Vni>()..);
-        vni.and_then(<[u8]>::first_chunk)
-            .copied()
-            .unwrap_or_default()
+    fn vni(bytes: &[u8]) -> KeyVni {
+        KeyVni::of_wire(
+            Word::of(bytes, GENEVE + at::<geneve::Vni>())
+                .0
+                .to_ne_bytes(),
+        )
     }
 
     #[inline(always)]
@@ -541,7 +542,7 @@ impl Parsed {
     fn set<A: Around>(&mut self, bytes: &[u8], ports: (u16, u16), end: usize, payload: usize) {
         (self.key.source_port, self.key.destination_port) = ports;
         if A::LEN != 0 {
-            self.key.vni = A::vni(bytes);
+            self.key = self.key.with_key_vni(A::vni(bytes));
         }
         self.frame_len = (A::LEN + end) as u32;
         self.payload = (A::LEN + payload) as u32;

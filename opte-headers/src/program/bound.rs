@@ -9,7 +9,7 @@ use super::bind::{Template, Translation};
 use super::front::Front;
 use super::local::TunnelInfo;
 use super::tunnel::Tunnel;
-use crate::frame::Offsets;
+use crate::frame::{Innermost, Offsets};
 
 /// What is run for every packet of a flow: a [`Template`] compiled, so that nothing is left to be found out but whether the
 /// frame's headers stand as the flow's frames have them. It is for all flows of its template, each with a [`Translation`] of its
@@ -75,7 +75,16 @@ impl Bound {
         sums: Sums,
         entropy: u16,
     ) -> Result<Applied, ApplyError> {
-        match self.apply_bound(translation, head, start, frame_len, offsets, sums, entropy) {
+        let innermost = offsets.innermost();
+        match self.apply_plain(
+            translation,
+            head,
+            start,
+            frame_len,
+            innermost,
+            sums,
+            entropy,
+        ) {
             Some(applied) => Ok(applied),
             None => {
                 // Copies: where the caller knows them, they need not be in memory.
@@ -93,27 +102,27 @@ impl Bound {
         }
     }
 
-    /// None, and nothing done, if the frame is not as those of the flow mostly are.
+    /// As [`Bound::apply`]. None, and nothing done, of frames that are not as those of the flow mostly are.
     #[expect(clippy::too_many_arguments, reason = "those of Program::apply")]
     #[inline(always)]
-    pub(super) fn apply_bound(
+    pub fn apply_plain(
         &self,
         translation: &Translation,
         head: &mut [u8],
         start: usize,
         frame_len: usize,
-        offsets: &Offsets,
+        innermost: Innermost,
         sums: Sums,
         entropy: u16,
     ) -> Option<Applied> {
         let front = &self.front;
-        if offsets.anchor() != front.anchor {
+        if innermost.anchor() != front.anchor {
             return None;
         }
-        let dropped = offsets.base();
-        let base = start + dropped;
+        let dropped = innermost.base();
         let body_len = frame_len.checked_sub(dropped)?;
         let pushed = usize::from(front.len);
+        let base = start + dropped;
         let start = base.checked_sub(pushed)?;
         let (room, frame) = head.split_at_mut_checked(base)?;
         // Whatever can fail does so before the first byte is written.

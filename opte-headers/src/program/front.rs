@@ -192,15 +192,24 @@ impl Front {
             }
         }
         if self.ethernet != 0 {
-            let header = frame.first_chunk_mut::<{ Ethernet::MIN_LEN }>()?;
-            if self.ethernet != SOURCE {
-                *header.first_chunk_mut()? = self.destination;
-            }
-            if self.ethernet != DESTINATION {
-                *header.last_chunk_mut()? = self.source;
-            }
+            self.rewrite_ethernet(frame.first_chunk_mut()?);
         }
         Some(())
+    }
+
+    /// Writes the Ethernet header.
+    #[inline(always)]
+    fn rewrite_ethernet(&self, header: &mut [u8; Ethernet::MIN_LEN]) {
+        if self.ethernet != SOURCE
+            && let Some(destination) = header.first_chunk_mut()
+        {
+            *destination = self.destination;
+        }
+        if self.ethernet != DESTINATION
+            && let Some(source) = header.last_chunk_mut()
+        {
+            *source = self.source;
+        }
     }
 
     /// `REACH` bytes end with the transport checksum.

@@ -3,7 +3,7 @@
 use super::bind::at;
 use super::{Applied, Bound, Prefix, Program, Sums, Template, Translation};
 use crate::ethertype::Ethertype;
-use crate::frame::{Offsets, Parsed, TunnelOptions, parse_geneve};
+use crate::frame::{Innermost, Offsets, Parsed, TunnelOptions, parse_geneve};
 use crate::header::Header;
 use crate::ip_protocol::IpProtocol;
 use crate::protocol::{Ecn, Ethernet, Ipv4, Ipv6, Ipv6Get, Udp, ipv6};
@@ -65,7 +65,7 @@ impl Parsed {
     /// tunnel's headers. The frame's own offsets stay.
     #[inline]
     pub fn enter_tunnel(&mut self, tunnel: &TunnelInfo) {
-        self.key.vni = tunnel.vni.to_be_bytes();
+        self.key = self.key.with_vni(tunnel.vni);
         self.tunnel = tunnel.options;
         self.offsets.add_to_anchor(tunnel.headers);
     }
@@ -83,34 +83,18 @@ impl Bound {
         head: &mut [u8],
         start: usize,
         frame_len: usize,
-        offsets: &Offsets,
+        innermost: Innermost,
         sums: Sums,
     ) -> Option<Applied> {
-        if offsets.anchor() != self.front.anchor {
+        if innermost.anchor() != self.front.anchor {
             return None;
         }
-        let dropped = offsets.base();
+        let dropped = innermost.base();
         let start = start + dropped;
         let frame_len = frame_len.checked_sub(dropped)?;
         self.front
             .rewrite(translation, head.get_mut(start..)?, sums)?;
         Some(Applied { start, frame_len })
-    }
-
-    /// As [`Bound::apply`]. None, and nothing done, of frames that are not as those of the flow mostly are.
-    #[expect(clippy::too_many_arguments, reason = "those of Program::apply")]
-    #[inline(always)]
-    pub fn apply_plain(
-        &self,
-        translation: &Translation,
-        head: &mut [u8],
-        start: usize,
-        frame_len: usize,
-        offsets: &Offsets,
-        sums: Sums,
-        entropy: u16,
-    ) -> Option<Applied> {
-        self.apply_bound(translation, head, start, frame_len, offsets, sums, entropy)
     }
 
     /// Puts the headers in front of a frame that [`Bound::apply_inside`] has left. None, and nothing done, without the room.

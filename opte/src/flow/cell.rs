@@ -25,7 +25,7 @@ pub(super) struct Cell {
     epoch: AtomicU32,
     /// When it expires unless a packet comes, in nanoseconds.
     deadline: AtomicU64,
-    /// The number of its TCP connection plus one, if it has one.
+    /// The number of its TCP connection, or zero.
     connection: AtomicU32,
     /// [`Kind`].
     kind: AtomicU32,
@@ -52,6 +52,27 @@ struct SideCell {
 
 /// The key of a flow in words: of the last one, the lower 16 bits.
 pub(crate) type KeyWords = [u64; 6];
+
+/// The lower half of the words that IPv4 addresses are in the upper half of, on little-endian machines: see
+/// [`FlowKey`](opte_headers::frame::FlowKey).
+pub(super) const V4: u64 = 0xffff_0000;
+pub(super) const LOW: u64 = 0xffff_ffff;
+
+/// Whether both addresses of a key are seen to be of IPv4: two of its words then say it all.
+#[inline(always)]
+pub(super) const fn is_v4([a, b, c, d, _, _]: &KeyWords) -> bool {
+    cfg!(target_endian = "little") && *a | *c == 0 && *b & LOW == V4 && *d & LOW == V4
+}
+
+/// Both addresses of a key of IPv4, and back.
+#[inline(always)]
+const fn both_v4(b: u64, d: u64) -> u64 {
+    b >> 32 | d & !LOW
+}
+
+const fn each_v4(both: u64) -> (u64, u64) {
+    (both << 32 | V4, both & !LOW | V4)
+}
 
 /// What one direction of a flow does with its packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +107,7 @@ struct TranslationWords {
 /// |---|---|
 /// | 0..16 | the last 16 bits of the key |
 /// | 16..20 | where the innermost IP header stands |
-/// | 20 | the first and the third word of the key are zero, as those of IPv4 are |
+/// | 20 | the key is one of IPv4, and its second word both addresses |
 /// | 32..64 | the number of the program; zero: packets of this direction are not known yet |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tail(u64);
@@ -98,8 +119,9 @@ impl Tail {
     const L3: u64 = 0xf << 16;
 
     #[inline(always)]
-    fn of_key([a, _, c, _, _, f]: &KeyWords) -> u64 {
-        f & 0xffff | if a | c == 0 { Self::SHORT } else { 0 }
+    fn of_key(key: &KeyWords) -> u64 {
+        let [.., f] = key;
+        f & 0xffff | if is_v4(key) { Self::SHORT } else { 0 }
     }
 
     pub(super) fn new(l3: u8, program: u32) -> Self {
@@ -258,17 +280,17 @@ impl Cell {
         }
     }
 
-    /// The number under which the cell stands now. Odd: it is being written.
+    /// The number under which the cell stands now; one under which it does not stand while it is being written.
     #[inline(always)]
     pub(super) fn sequence(&self) -> u32 {
-        self.sequence.load(Ordering::Acquire)
+        self.sequence.load(Ordering::Acquire) & !1
     }
 
     /// Whether all that was read since [`Cell::sequence`] gave `sequence` belonged together.
     #[inline(always)]
     pub(super) fn is_still(&self, sequence: u32) -> bool {
         fence(Ordering::Acquire);
-        self.sequence.load(Ordering::Relaxed) == sequence && sequence & 1 == 0
+        self.sequence.load(Ordering::Relaxed) == sequence
     }
 
     /// Writes what readers must not see half of. For the one who writes.
@@ -286,19 +308,19 @@ impl Cell {
     #[inline(always)]
     pub(super) fn has_key(&self, dir: Direction, key: &KeyWords, l3: Option<u8>) -> bool {
         let side = self.side_cell(dir);
-        let [a, b, c, d, e, _] = key;
+        let &[a, b, c, d, e, _] = key;
         let [ka, kb, kc, kd, ke] = &side.key;
         // One after the other, so that they need not all be in registers.
-        let is = |word: &AtomicU64, of_key: &u64| word.load(Ordering::Relaxed) == *of_key;
+        let is = |word: &AtomicU64, of_key: u64| word.load(Ordering::Relaxed) == of_key;
+        let short = is_v4(key);
         let (bits, is_at) = match l3 {
             Some(l3) => (Tail::OF_KEY | Tail::L3, Tail::new(l3, 0).0),
             None => (Tail::OF_KEY, 0),
         };
         is(ke, e)
-            && is(kd, d)
-            && is(kb, b)
+            && is(kb, if short { both_v4(b, d) } else { b })
             && side.tail.load(Ordering::Relaxed) & bits == Tail::of_key(key) | is_at
-            && (a | c == 0 || is(ka, a) && is(kc, c))
+            && (short || is(kd, d) && is(ka, a) && is(kc, c))
     }
 
     /// Asks for the two cache lines that a packet that goes `dir` needs.
@@ -322,6 +344,11 @@ impl Cell {
         let cell = self.side_cell(dir);
         let [a, b, c, d, e] = cell.key.each_ref().map(|word| word.load(Ordering::Relaxed));
         let Tail(tail) = self.tail(dir);
+        let (b, d) = if tail & Tail::SHORT != 0 {
+            each_v4(b)
+        } else {
+            (b, d)
+        };
         Side {
             key: [a, b, c, d, e, tail & 0xffff],
             tail: Tail(tail & !Tail::OF_KEY),
@@ -354,8 +381,13 @@ impl Cell {
         translation: &Translation,
     ) {
         let cell = self.side_cell(dir);
-        for (word, new) in cell.key.iter().zip(key) {
-            word.store(*new, Ordering::Relaxed);
+        let mut short = *key;
+        if is_v4(key) {
+            let [_, b, _, d, ..] = &mut short;
+            (*b, *d) = (both_v4(*b, *d), 0);
+        }
+        for (word, new) in cell.key.iter().zip(short) {
+            word.store(new, Ordering::Relaxed);
         }
         let words: TranslationWords = zerocopy::transmute!(*translation);
         for (word, new) in cell.data.iter().zip(words.data) {
@@ -380,12 +412,18 @@ impl Cell {
 
     #[inline(always)]
     pub(super) fn connection(&self) -> Option<u32> {
-        self.connection.load(Ordering::Relaxed).checked_sub(1)
+        Some(self.connection_place()).filter(|number| *number != 0)
+    }
+
+    /// The number of its TCP connection; of a flow without, zero, which is none's.
+    #[inline(always)]
+    pub(super) fn connection_place(&self) -> u32 {
+        self.connection.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_connection(&self, connection: Option<u32>) {
         self.connection
-            .store(connection.map_or(0, |number| number + 1), Ordering::Relaxed);
+            .store(connection.unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(super) fn kind(&self) -> Option<Kind> {
@@ -411,25 +449,32 @@ impl Cell {
         self.deadline.store(deadline.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Moves the deadline from where a packet has found it, which is later than `now`, to a `lifetime` from now, unless it has
-    /// moved since, or would not by enough to be worth a write to a line that the other direction reads.
+    /// Moves the deadline from where a packet has found it, which is later than `now`, to a `lifetime` from now, if
+    /// [`Cell::is_due`] says so.
     #[inline(always)]
     pub(super) fn prolong(&self, found: Moment, now: Moment, lifetime: u64) {
-        /// Nanoseconds: about one millisecond.
-        const WORTH: u64 = 1 << 20;
-        let left = found.as_nanos().wrapping_sub(now.as_nanos());
-        if lifetime.wrapping_sub(left).wrapping_add(WORTH) > 2 * WORTH {
-            self.move_deadline(found, now.plus_nanos(lifetime));
+        if self.is_due(found, now, lifetime) {
+            self.move_deadline(found, now, lifetime);
         }
     }
 
+    /// Whether the deadline would move by enough to be worth a write to a line that the other direction reads.
+    #[inline(always)]
+    pub(super) fn is_due(&self, found: Moment, now: Moment, lifetime: u64) -> bool {
+        /// Nanoseconds: about one millisecond.
+        const WORTH: u64 = 1 << 20;
+        let left = found.as_nanos().wrapping_sub(now.as_nanos());
+        lifetime.wrapping_sub(left).wrapping_add(WORTH) > 2 * WORTH
+    }
+
+    /// Moves the deadline, unless it has moved since.
     #[cold]
     #[inline(never)]
-    fn move_deadline(&self, found: Moment, deadline: Moment) {
+    pub(super) fn move_deadline(&self, found: Moment, now: Moment, lifetime: u64) {
         // The flow may have become another one, whose deadline is another too.
         let _ = self.deadline.compare_exchange(
             found.as_nanos(),
-            deadline.as_nanos(),
+            now.plus_nanos(lifetime).as_nanos(),
             Ordering::Relaxed,
             Ordering::Relaxed,
         );

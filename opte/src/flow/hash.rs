@@ -1,5 +1,6 @@
 //! The keyed hash of flow keys.
 
+use super::cell::{LOW, V4, is_v4};
 use crate::provider::Random;
 
 /// The secret of a flow table's hash, drawn when the table is made.
@@ -10,13 +11,11 @@ use crate::provider::Random;
 #[derive(Clone)]
 pub struct HashSeed {
     pairs: [[u64; 2]; 6],
+    /// With what the last word comes to if it is zero: of the others so much more is its factor.
     addend: u64,
     /// With what the constant words of keys with IPv4 addresses come to.
     addend_of_v4: u64,
 }
-
-/// The lower half of the words that IPv4 addresses are in the upper half of, on little-endian machines: see `FlowKey`.
-const V4: u64 = 0xffff_0000;
 
 impl HashSeed {
     /// A secret drawn from `random`.
@@ -26,7 +25,8 @@ impl HashSeed {
             addend: random.next_u64(),
             addend_of_v4: 0,
         };
-        let [_, _, _, v4, zeros, others] = seed.pairs;
+        let [_, _, last, v4, zeros, others] = seed.pairs;
+        seed.addend = seed.addend.wrapping_add(product(last, 0, 0));
         seed.addend_of_v4 = (seed.addend)
             .wrapping_add(product(v4, V4, V4))
             .wrapping_add(product(zeros, 0, 0))
@@ -38,12 +38,11 @@ impl HashSeed {
     #[inline(always)]
     pub fn hash(&self, words: [u64; 6]) -> u32 {
         let [a, b, c, d, e, f] = words;
-        let [pa, pb, pc, pd, pe, pf] = self.pairs;
+        let [pa, pb, [_, factor], pd, pe, pf] = self.pairs;
         let varying = product(pa, b >> 32, d >> 32)
             .wrapping_add(product(pb, e & LOW, e >> 32))
-            .wrapping_add(product(pc, f, 0));
-        let is_v4 = cfg!(target_endian = "little") && a | c == 0 && b & LOW == V4 && d & LOW == V4;
-        let rest = if is_v4 {
+            .wrapping_add(f.wrapping_mul(factor));
+        let rest = if is_v4(&words) {
             // The same in fewer steps.
             self.addend_of_v4
         } else {
@@ -56,8 +55,6 @@ impl HashSeed {
         (sum >> 32) as u32
     }
 }
-
-const LOW: u64 = 0xffff_ffff;
 
 /// What two words add to the sum.
 #[inline(always)]

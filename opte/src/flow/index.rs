@@ -62,7 +62,6 @@ impl Index {
     }
 
     /// The first value under `hash` of which `is_it` says yes.
-    #[inline(always)]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let part = self.part_of(hash);
         let mask = self.masks.get(part)?.load(Ordering::Acquire) as usize;
@@ -81,6 +80,33 @@ impl Index {
                 return None;
             }
         }
+    }
+
+    /// The first value under `hash`: nearly always the only one.
+    #[inline(always)]
+    pub(super) fn candidate(&self, hash: u32) -> Option<u32> {
+        let part = self.part_of(hash);
+        let mask = self.masks.get(part)?.load(Ordering::Acquire) as usize;
+        let mut place = self.place(part, hash as usize & mask);
+        loop {
+            let slot = self.slots.get(place)?.load(Ordering::Acquire);
+            if (slot >> 32) as u32 == hash {
+                return Some(slot as u32);
+            }
+            if slot == 0 {
+                return None;
+            }
+            place += 1;
+            if place.is_multiple_of(LINE) {
+                return self.candidate_beyond(hash);
+            }
+        }
+    }
+
+    /// As [`Index::candidate`], which has not found it in the first line.
+    #[inline(never)]
+    fn candidate_beyond(&self, hash: u32) -> Option<u32> {
+        self.find(hash, |_| true)
     }
 
     /// Asks for the memory where [`Index::find`] begins to look.

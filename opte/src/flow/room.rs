@@ -6,11 +6,11 @@ use super::flat::{Flat, Links};
 use super::list::List;
 use super::quota::Beginner;
 use super::record::Decisions;
-use super::store::{FlowStore, Tracked};
+use super::store::{FlowStore, Place, Tracked};
 use super::table::{FlowTable, NONE};
 use crate::network::Network;
-use crate::sync::SpinLock;
 use crate::sync::atomic::Ordering;
+use crate::sync::{OnLine, SpinLock};
 use crate::tcp::Connection;
 use crate::time::Moment;
 use crate::{Direction, DropReason};
@@ -181,20 +181,21 @@ impl<N: Network> FlowTable<N> {
     }
 
     fn grow_connections(&mut self) -> Option<()> {
-        const BYTES: usize = Chunks::<SpinLock<Tracked>>::CHUNK_BYTES;
+        const BYTES: usize = Chunks::<Place>::CHUNK_BYTES;
         if !self.may_take(BYTES) {
             return None;
         }
         let mut next = self.end_of_connections;
         let ids = self.store.connections.grow(next, || {
             next += 1;
-            SpinLock::new(Tracked {
+            OnLine(SpinLock::new(Tracked {
                 connection: Connection::NONE,
                 next_free: next,
-            })
+            }))
         })?;
         self.bytes += BYTES;
-        self.free_connection = ids.start;
+        // The first of all is nobody's.
+        self.free_connection = ids.start.max(1);
         self.end_of_connections = ids.end;
         if let Some(last) = self.store.connections.get(ids.end - 1) {
             last.lock().next_free = NONE;

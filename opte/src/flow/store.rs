@@ -12,8 +12,8 @@ use super::programs::Programs;
 use super::record::{Class, Lifetimes, Proto};
 use super::timeouts::Timeouts;
 use crate::packet::Packet;
-use crate::sync::SpinLock;
 use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{OnLine, SpinLock};
 use crate::tcp::{Connection, Outcome, Segment};
 use crate::time::Moment;
 use crate::{Direction, DropReason};
@@ -29,7 +29,8 @@ use crate::{Direction, DropReason};
 pub(crate) struct FlowStore {
     pub(super) cells: Flat<Cell>,
     pub(super) links: Flat<Links>,
-    pub(super) connections: Chunks<SpinLock<Tracked>>,
+    /// Number 0 is nobody's.
+    pub(super) connections: Chunks<Place>,
     pub(super) index: Index,
     pub(super) programs: Programs,
     /// Records that have ever been in use.
@@ -42,8 +43,13 @@ pub(crate) struct FlowStore {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ahead {
     pub(crate) hash: u32,
-    value: u32,
+    pub(crate) value: u32,
 }
+
+/// The place of a connection, which packets of its flow share.
+pub(super) type Place = OnLine<SpinLock<Tracked>>;
+
+const _: () = assert!(cfg!(loom) || size_of::<Place>() == 64);
 
 /// A connection, or the place of one.
 pub(super) struct Tracked {
@@ -94,7 +100,7 @@ impl FlowStore {
         Self {
             cells: Flat::new(limit),
             links: Flat::new(limit),
-            connections: Chunks::new(limit),
+            connections: Chunks::new(limit.saturating_add(1)),
             index: Index::new(limit as usize * 2),
             programs: Programs::new(),
             used: AtomicU32::new(0),
@@ -140,39 +146,20 @@ impl FlowStore {
         }
     }
 
-    /// As [`FlowStore::find_at`], for a packet whose record was foreseen. None too if that is not its record after all.
-    #[inline(always)]
-    pub(crate) fn find_foreseen(
-        &self,
-        dir: Direction,
-        ahead: Ahead,
-        key: &KeyWords,
-        l3: Option<u8>,
-    ) -> Option<Found<'_>> {
-        self.is_of(ahead.value, dir, key, l3)
-    }
-
     /// The flow whose packets that go `dir` have this key.
-    #[inline(always)]
     pub(crate) fn find(&self, dir: Direction, hash: u32, key: &KeyWords) -> Option<Found<'_>> {
-        self.find_at(dir, hash, key, None)
-    }
-
-    /// As [`FlowStore::find`]; none too if the innermost IP header of the flow's packets does not stand at `l3`, if that is said.
-    #[inline(always)]
-    pub(crate) fn find_at(
-        &self,
-        dir: Direction,
-        hash: u32,
-        key: &KeyWords,
-        l3: Option<u8>,
-    ) -> Option<Found<'_>> {
         let mut found = None;
         self.index.find(hash, |value| {
-            found = self.is_of(value, dir, key, l3);
+            found = self.is_of(value, dir, key, None);
             found.is_some()
         })?;
         found
+    }
+
+    /// The first thing under this hash, for [`FlowStore::is_of`] to say whether it is what is looked for: nearly always it is.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, hash: u32) -> Option<u32> {
+        self.index.candidate(hash)
     }
 
     /// A packet that [`FlowStore::find`] found a flow for. `others` gives the programs that are not found without the port's
@@ -251,8 +238,8 @@ impl FlowStore {
 
     /// A packet that [`FlowStore::find`] found a flow for, if nothing that is known of the flow changes but numbers: a datagram
     /// that is not the first, or a segment of an established connection that acknowledges and does no more. It is counted.
-    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `packet` is its direction, its time and its length, and `gate`
-    /// the word of the port's gate; the flow was found by the frame's anchor. Gives the program, by its number too, and what
+    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `packet` is its direction, its time and its length, `gate`
+    /// the word of the port's gate, and `segment` gives its [`Segment::of_established`]; the flow was found by the frame's anchor. Gives the program, by its number too, and what
     /// the flow adds to it.
     #[inline(always)]
     pub(crate) fn go_on(
@@ -260,39 +247,54 @@ impl FlowStore {
         found: Found<'_>,
         packet: (Direction, Moment, usize),
         gate: u64,
-        parsed: &Parsed,
         frame: &[u8],
+        (l4, payload): (usize, u32),
     ) -> Option<(&Bound, Translation, u32)> {
         let (dir, now, len) = packet;
         let cell = found.cell;
         if u64::from(cell.epoch()) != gate {
             return None;
         }
-        let deadline = cell.deadline();
+        let (kind, deadline) = (cell.kind_word(), cell.deadline());
         if deadline <= now {
             return None;
         }
-        let kind = cell.kind_word();
-        let number = cell.tail(dir).program();
-        let program = self.programs.get(number)?;
-        let translation = cell.translation(dir);
-        if kind.is(Class::TcpEstablished) {
-            let mut tracked = self.connections.get(cell.connection()?)?.lock();
-            // As in `pass`.
+        let lifetime = self.lifetimes.of_number(kind.class());
+        let is_due = cell.is_due(deadline, now, lifetime);
+        let going = if kind.is(Class::TcpEstablished) {
+            let mut tracked = self.connections.get(cell.connection_place())?.lock();
+            // As in `pass`. The place that is nobody's is not smooth.
             if !cell.is_still(found.sequence) || !tracked.connection.is_smooth() {
                 return None;
             }
-            let segment = Segment::of_established(parsed, frame)?;
-            cell.count_another(dir, len, true)?;
+            // Who goes the long way from here on tells the connection the same once more, which changes nothing.
+            let segment = Segment::established(frame.get(l4..)?.first_chunk()?, payload)?;
             tracked.connection.go_on(dir, &segment);
+            let going = self.going(cell, dir)?;
+            if !cell.is_still(found.sequence) {
+                return None;
+            }
+            cell.count_another(dir, len, true)?;
+            going
         } else {
+            let going = self.going(cell, dir)?;
             if kind.passes_nothing() || kind.is_tcp() || !cell.is_still(found.sequence) {
                 return None;
             }
             cell.count_another(dir, len, false)?;
+            going
+        };
+        if is_due {
+            cell.move_deadline(deadline, now, lifetime);
         }
-        cell.prolong(deadline, now, self.lifetimes.of_number(kind.class()));
-        Some((program, translation, number))
+        Some(going)
+    }
+
+    /// What is done with packets of a flow that go `dir`.
+    #[inline(always)]
+    fn going(&self, cell: &Cell, dir: Direction) -> Option<(&Bound, Translation, u32)> {
+        let number = cell.tail(dir).program();
+        Some((self.programs.get(number)?, cell.translation(dir), number))
     }
 
     /// The program of this number, if packets find it without the port's lock.
@@ -301,9 +303,10 @@ impl FlowStore {
         self.programs.get(number)
     }
 
-    /// The record of a value of the index, if packets that go `dir` have this key.
+    /// The record of a value of the index, if packets that go `dir` have this key, and their innermost IP header stands at `l3`, if
+    /// that is said.
     #[inline(always)]
-    fn is_of(
+    pub(crate) fn is_of(
         &self,
         value: u32,
         dir: Direction,

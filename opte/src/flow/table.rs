@@ -25,7 +25,6 @@ use crate::direction::PerDirection;
 use crate::memory;
 use crate::network::Network;
 use crate::port::{Limits, MAX_LAYERS};
-use crate::sync::SpinLock;
 use crate::tcp::{Connection, Outcome, Segment};
 use crate::time::Moment;
 use crate::{Direction, DropReason};
@@ -446,7 +445,7 @@ impl<N: Network> FlowTable<N> {
         };
         let connection = flow.cell.connection();
         let connection = connection.and_then(|at| self.store.connections.get(at));
-        let mut locked = connection.map(SpinLock::lock);
+        let mut locked = connection.map(|place| place.lock());
         if let (Some(tracked), Some(part)) = (&mut locked, part)
             && let Outcome::Drop(reason) = tracked.connection.part(dir, part)
         {
@@ -668,7 +667,7 @@ impl<N: Network> FlowTable<N> {
         let class = flow.class_now();
         // Whoever counts a packet of a connection holds its lock.
         let connection = cell.connection().and_then(|at| store.connections.get(at));
-        let locked = connection.map(SpinLock::lock);
+        let locked = connection.map(|place| place.lock());
         for dir in Direction::BOTH {
             // Without memory for it the cell goes on counting: it holds as much again.
             let much = cell.counts(dir).is_much();

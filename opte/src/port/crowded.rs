@@ -48,7 +48,7 @@ impl<N: Network> Inner<N> {
         match walk.forward(setting, layers, |_| None, Some(frame)) {
             End::Reply(len) => {
                 counts.hairpin(dir);
-                Ok(Verdict::Hairpin(len))
+                Ok(Verdict::Hairpin(len as u32))
             }
             End::Pass if !walk.of_flow => {
                 let len = packet.len();

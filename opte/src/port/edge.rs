@@ -146,7 +146,7 @@ impl<N: Network> Worker<'_, N> {
         match told {
             Some(len) => {
                 self.counts.hairpin(arrival.dir);
-                Verdict::Hairpin(len)
+                Verdict::Hairpin(len as u32)
             }
             None => self.dropped(arrival.dir, reason),
         }

@@ -1,6 +1,6 @@
 //! Packets of known flows, without the port's lock.
 
-use opte_headers::frame::{Fragment, Parsed};
+use opte_headers::frame::{Fragment, Innermost, Parsed};
 use opte_headers::program::{Bound, Translation};
 
 use super::process::{Arrival, entropy};
@@ -20,10 +20,31 @@ pub(super) struct Going<'a> {
     pub(super) translation: Translation,
 }
 
+/// What the short way comes to.
+pub(super) enum Short {
+    Done(Verdict),
+    /// Nothing was done: there is no flow under this hash, unless it is said that there may be one.
+    Unknown(u32, bool),
+    /// Nothing was done: there is something to be looked after.
+    Other,
+}
+
+/// What a packet is, as far as it matters when its flow is known.
+#[derive(Clone, Copy)]
+pub(super) struct Outline {
+    pub(super) innermost: Innermost,
+    pub(super) frame_len: usize,
+    /// What its tunnel is to know of its traffic class.
+    pub(super) class: u8,
+    pub(super) hash: u32,
+    /// Bytes that are counted.
+    pub(super) len: usize,
+}
+
 impl<N: Network> Worker<'_, N> {
     /// A packet as nearly all are: of a known flow, nothing about it is to be looked after, and nothing that is known of its
-    /// flow changes but numbers. None, and nothing done, of any other, with the hash of its key and whether its flow was found:
-    /// [`Worker::long`] is for all. What the port's gate says of `seen_to` does not matter.
+    /// flow changes but numbers. Nothing is done of any other: [`Worker::long`] is for those without a flow, [`Worker::anew`] for all.
+    /// What the port's gate says of `seen_to` does not matter.
     #[inline(always)]
     pub(super) fn short(
         &self,
@@ -32,60 +53,98 @@ impl<N: Network> Worker<'_, N> {
         parsed: &Parsed,
         packet: &mut Packet<'_>,
         ahead: Option<Ahead>,
-    ) -> Result<Verdict, (u32, bool)> {
+    ) -> Short {
         let port = self.port;
         let frame = packet.frame();
         let words = port.network.key(dir, parsed, frame).words();
-        let anchor = Some(parsed.offsets.anchor());
-        let (hash, found) = match ahead {
-            // A packet before this one may have made its flow since.
-            Some(ahead) => match port.flows.find_foreseen(dir, ahead, &words, anchor) {
-                Some(found) => (ahead.hash, found),
-                None => return Err((port.flows.hash(words), true)),
-            },
-            None => {
-                let hash = port.flows.hash(words);
-                match port.flows.find_at(dir, hash, &words, anchor) {
-                    Some(found) => (hash, found),
-                    None => return Err((hash, false)),
-                }
-            }
+        let hash = match ahead {
+            Some(ahead) => ahead.hash,
+            None => port.flows.hash(words),
         };
         let class = port.class_of_usual(dir, parsed, frame, packet.offload);
         let Some(class) = class.filter(|_| parsed.fragment == Fragment::No) else {
-            return Err((hash, true));
+            return Short::Other;
         };
-        let (start, len) = (packet.head_room(), frame.len());
+        let innermost = parsed.offsets.innermost();
+        let candidate = match ahead {
+            // A packet before this one may have made its flow since.
+            Some(ahead) if ahead.value == 0 => return Short::Unknown(hash, true),
+            Some(ahead) => ahead.value,
+            None => match port.flows.candidate(hash) {
+                Some(candidate) => candidate,
+                None => return Short::Unknown(hash, false),
+            },
+        };
+        let anchor = Some(innermost.anchor());
+        let Some(found) = port.flows.is_of(candidate, dir, &words, anchor) else {
+            return Short::Other;
+        };
+        let outline = Outline {
+            innermost,
+            frame_len: parsed.frame_len as usize,
+            class,
+            hash,
+            len: frame.len(),
+        };
         let gate = port.gate.word() & !seen_to;
-        let gone = port
-            .flows
-            .go_on(found, (dir, now, len), gate, parsed, frame);
+        let of = (dir, now, outline.len);
+        let gone = port.flows.go_on(found, of, gate, frame, parsed.segment());
         let Some((program, translation, number)) = gone else {
-            return Err((hash, true));
+            return Short::Other;
         };
         if dir == Direction::Out && packet.may_stay() && program.local_tunnel().is_some() {
-            // A copy: where the packet does not stay, what is known of it need not be in memory.
-            let (copy, going) = (
-                *parsed,
+            // Copies: where the packet does not stay, what is known of it need not be in memory.
+            let (outline, going) = (
+                outline,
                 Going {
                     program,
                     number,
                     translation,
                 },
             );
-            if let Some(verdict) = self.stays(&going, hash, &copy, packet) {
-                return Ok(verdict);
+            if let Some(verdict) = self.stays(&going, &outline, packet) {
+                return Short::Done(verdict);
             }
         }
-        let applied = packet.apply_bound(program, &translation, parsed, entropy(hash));
-        if applied.is_err() {
-            return Ok(self.lost(dir));
+        let start = packet.head_room();
+        let shape = (innermost, outline.frame_len);
+        if !packet.apply_plain(program, &translation, shape, entropy(hash)) {
+            let (outline, translation) = (outline, translation);
+            let verdict = self.apply_any(dir, program, &translation, &outline, packet);
+            return Short::Done(verdict);
         }
         if class != 0 && packet.head_room() < start {
             traffic_class::encapsulated(port.dscp(), class, packet);
         }
-        self.counts.hit(dir, len);
-        Ok(Verdict::Forward { hash })
+        self.counts.hit(dir, outline.len);
+        Short::Done(Verdict::Forward { hash })
+    }
+
+    /// A packet that its flow has let pass, but that is not as those of the flow mostly are.
+    #[cold]
+    #[inline(never)]
+    fn apply_any(
+        &self,
+        dir: Direction,
+        program: &Bound,
+        translation: &Translation,
+        outline: &Outline,
+        packet: &mut Packet<'_>,
+    ) -> Verdict {
+        let (start, hash) = (packet.head_room(), outline.hash);
+        let parsed = self.port.network.parse(dir, packet.frame());
+        let applied = parsed.is_ok_and(|parsed| {
+            let applied = packet.apply_bound(program, translation, &parsed, entropy(hash));
+            applied.is_ok()
+        });
+        if !applied {
+            return self.lost(dir);
+        }
+        if outline.class != 0 && packet.head_room() < start {
+            traffic_class::encapsulated(self.port.dscp(), outline.class, packet);
+        }
+        self.counts.hit(dir, outline.len);
+        Verdict::Forward { hash }
     }
 
     /// A packet of a known flow that its program does not fit.

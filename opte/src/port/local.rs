@@ -5,10 +5,10 @@
 //! special about them. For any other the headers are written after all, and the packet is one that came through the tunnel: both ports
 //! then do and count the same, whichever way it went.
 
-use opte_headers::frame::{Fragment, Parsed};
+use opte_headers::frame::Fragment;
 use opte_headers::program::{Bound, Translation, TunnelInfo};
 
-use super::hit::Going;
+use super::hit::{Going, Outline};
 use super::process::entropy;
 use super::{Port, Verdict, Worker};
 use crate::flow::Key;
@@ -117,11 +117,14 @@ impl<N: Network> Worker<'_, N> {
         let words = port.network.key(dir, parsed, frame).words();
         let hash = port.flows.hash(words);
         let anchor = parsed.offsets.anchor();
-        let found = port.flows.find_at(dir, hash, &words, Some(anchor))?;
+        let candidate = port.flows.candidate(hash)?;
+        let found = port.flows.is_of(candidate, dir, &words, Some(anchor))?;
         let len = frame.len() + tunnel.info.header_len();
         let (of, gate) = ((dir, now, len), port.gate.word());
-        let (program, translation, _) = port.flows.go_on(found, of, gate, parsed, frame)?;
-        if packet.apply_plain(program, &translation, parsed, entropy(hash)) {
+        let segment = parsed.segment();
+        let (program, translation, _) = port.flows.go_on(found, of, gate, frame, segment)?;
+        let shape = (parsed.offsets.innermost(), parsed.frame_len as usize);
+        if packet.apply_plain(program, &translation, shape, entropy(hash)) {
             self.counts.hit(dir, len);
             return Some(Verdict::Forward { hash });
         }
@@ -175,15 +178,14 @@ impl<N: Network> Worker<'_, N> {
     pub(super) fn stays(
         &self,
         going: &Going<'_>,
-        hash: u32,
-        parsed: &Parsed,
+        outline: &Outline,
         packet: &mut Packet<'_>,
     ) -> Option<Verdict> {
-        let len = packet.len();
-        if !packet.apply_inside(going.program, &going.translation, parsed, going.number) {
+        let shape = (outline.innermost, outline.frame_len);
+        if !packet.apply_inside(going.program, &going.translation, shape, going.number) {
             return None;
         }
-        self.counts.hit(Direction::Out, len);
-        Some(Verdict::Forward { hash })
+        self.counts.hit(Direction::Out, outline.len);
+        Some(Verdict::Forward { hash: outline.hash })
     }
 }

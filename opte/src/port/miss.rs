@@ -306,7 +306,7 @@ impl<N: Network> Inner<N> {
             Ok(()) => {}
             Err(End::Reply(len)) => {
                 counts.hairpin(dir);
-                return Ok(Verdict::Hairpin(len));
+                return Ok(Verdict::Hairpin(len as u32));
             }
             Err(End::Drop(reason)) => return Err(reason),
             Err(End::Pass) => return Err(DropReason::ActionFailed),

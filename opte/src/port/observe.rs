@@ -162,7 +162,10 @@ impl<N: Network> Worker<'_, N> {
             }
             Verdict::Held => show(Point::Held, &frame),
             Verdict::Hairpin(len) => {
-                show(Point::Hairpin, reply.get(..len).unwrap_or_default());
+                show(
+                    Point::Hairpin,
+                    reply.get(..len as usize).unwrap_or_default(),
+                );
             }
             Verdict::Drop(reason) => show(Point::Dropped(reason), &frame),
         }

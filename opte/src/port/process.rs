@@ -5,6 +5,7 @@ use core::iter::zip;
 use opte_headers::ParseError;
 use opte_headers::frame::{Parsed, Then};
 
+use super::hit::Short;
 use super::walk::Setting;
 use super::{LOOK_AHEAD, Port, Verdict, Worker};
 use crate::action::Context;
@@ -176,12 +177,13 @@ impl<N: Network> Then for Single<'_, '_, '_, N> {
     fn parsed(self, parsed: Parsed) -> Verdict {
         let (worker, dir, now) = (self.worker, self.dir, self.now);
         match worker.short((dir, now), 0, &parsed, self.packet, self.ahead) {
-            Ok(verdict) => verdict,
-            Err((hash, known)) => {
+            Short::Done(verdict) => verdict,
+            Short::Unknown(hash, known) => {
                 // A copy: what is known of the frame until here need not be in memory.
                 let copy = parsed;
                 worker.long((dir, now, hash, known), &copy, self.packet, self.reply)
             }
+            Short::Other => worker.anew((dir, now), self.packet, self.reply),
         }
     }
 
@@ -286,8 +288,7 @@ impl<N: Network> Worker<'_, N> {
         }
     }
 
-    /// A packet that cannot go the short way; `known` says that a flow was found. It begins anew: what is needed here is not for
-    /// others to keep.
+    /// A packet without a flow, or so it seems: `known` says that there may be one.
     #[inline(never)]
     fn long(
         &mut self,
@@ -300,6 +301,21 @@ impl<N: Network> Worker<'_, N> {
             return self.process_observed(dir, now, packet, reply);
         }
         self.parsed((dir, now, hash, known), parsed, packet, reply)
+    }
+
+    /// A packet that cannot go the short way, from the beginning: what is known of it by then is not for others to keep in registers.
+    #[cold]
+    #[inline(never)]
+    fn anew(
+        &mut self,
+        (dir, now): (Direction, Moment),
+        packet: &mut Packet<'_>,
+        reply: &mut [u8],
+    ) -> Verdict {
+        if self.port.probes.is_on() {
+            return self.process_observed(dir, now, packet, reply);
+        }
+        self.general(dir, now, packet, reply)
     }
 
     #[cold]
@@ -344,8 +360,10 @@ impl<N: Network> Worker<'_, N> {
         parsed: &Parsed,
         packet: &mut Packet<'_>,
     ) -> Option<Verdict> {
-        self.short((dir, now), Gate::METERED, parsed, packet, None)
-            .ok()
+        match self.short((dir, now), Gate::METERED, parsed, packet, None) {
+            Short::Done(verdict) => Some(verdict),
+            Short::Unknown(..) | Short::Other => None,
+        }
     }
 
     #[inline(always)]
@@ -451,7 +469,7 @@ impl<N: Network> Worker<'_, N> {
 #[inline(always)]
 fn behind(reply: &mut [u8], verdict: Verdict) -> &mut [u8] {
     match verdict {
-        Verdict::Hairpin(len) => reply.get_mut(len..).unwrap_or_default(),
+        Verdict::Hairpin(len) => reply.get_mut(len as usize..).unwrap_or_default(),
         _ => reply,
     }
 }

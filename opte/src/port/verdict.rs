@@ -23,7 +23,7 @@ pub enum Verdict {
     /// The packet is a fragment that came before the first one of its packet. The port has kept a copy; the packet is done.
     Held,
     /// So many bytes of the reply buffer are a frame that goes back where the packet came from. The packet is done.
-    Hairpin(usize),
+    Hairpin(u32),
     /// The packet is dropped.
     Drop(DropReason),
 }

@@ -127,9 +127,17 @@ impl Claimed<'_> {
     /// A packet of a known flow that goes on.
     #[inline(always)]
     pub(super) fn hit(&self, dir: Direction, len: usize) {
-        let traffic = self.place.traffic.get(dir);
-        self.add(&traffic.passed, 1);
-        self.add(&traffic.bytes, len as u64);
+        let TrafficCounters { passed, bytes, .. } = self.place.traffic.get(dir);
+        if self.alone {
+            // One question for both.
+            for (counter, count) in [(passed, 1), (bytes, len as u64)] {
+                let sum = counter.load(Ordering::Relaxed).wrapping_add(count);
+                counter.store(sum, Ordering::Relaxed);
+            }
+        } else {
+            passed.fetch_add(1, Ordering::Relaxed);
+            bytes.fetch_add(len as u64, Ordering::Relaxed);
+        }
     }
 
     /// A packet of a known flow that its program does not fit.

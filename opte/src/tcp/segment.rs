@@ -64,22 +64,18 @@ impl Segment {
         }
     }
 
-    /// The segment of a frame of TCP whose headers stand as [`Offsets::anchor`] asks, if all that it does to its connection is to
+    /// The segment of which the header begins so, with so many bytes of payload, if all that it does to its connection is to
     /// acknowledge.
-    ///
-    /// [`Offsets::anchor`]: opte_headers::frame::Offsets::anchor
     #[inline(always)]
-    pub(crate) fn of_established(parsed: &Parsed, frame: &[u8]) -> Option<Self> {
+    pub(crate) fn established(header: &[u8; 16], payload: u32) -> Option<Self> {
         const CONTROL: u8 = Segment::SYN | Segment::FIN | Segment::RST | Segment::ACK;
-        let l4 = parsed.l4_start();
-        let header = frame.get(l4..l4 + 16)?.first_chunk::<16>()?;
         let &[_, _, _, _, a, b, c, d, e, f, g, h, _, flags, i, j] = header;
         (flags & CONTROL == Self::ACK).then_some(Self {
             seq: u32::from_be_bytes([a, b, c, d]),
             ack: u32::from_be_bytes([e, f, g, h]),
             flags,
             window: u16::from_be_bytes([i, j]),
-            payload: parsed.frame_len.wrapping_sub(parsed.payload),
+            payload,
             scale: None,
         })
     }

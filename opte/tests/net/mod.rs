@@ -366,7 +366,7 @@ impl Bench {
         let mut reply = [0; 2048];
         let verdict = self.port.process(dir, self.now, &mut packet, &mut reply);
         let frame = match verdict {
-            Verdict::Hairpin(len) => reply[..len].to_vec(),
+            Verdict::Hairpin(len) => reply[..len as usize].to_vec(),
             _ => packet.frame().to_vec(),
         };
         Sent { verdict, frame }

@@ -394,7 +394,7 @@ impl Real {
             .process(dir, self.at(now), &mut packet, &mut reply)
         {
             Verdict::Forward { .. } => Fate::Forward(packet.frame().to_vec()),
-            Verdict::Hairpin(len) => Fate::Reply(reply[..len].to_vec()),
+            Verdict::Hairpin(len) => Fate::Reply(reply[..len as usize].to_vec()),
             Verdict::Drop(reason) => Fate::Drop(reason),
             other => unreachable!("{other:?}"),
         }

@@ -303,7 +303,7 @@ impl World {
                 Ok(packet.frame().to_vec())
             }
             Verdict::Held => Err(Box::new(Sent::Held)),
-            Verdict::Hairpin(len) => Err(Box::new(Sent::Answered(reply[..len].to_vec()))),
+            Verdict::Hairpin(len) => Err(Box::new(Sent::Answered(reply[..len as usize].to_vec()))),
             Verdict::Drop(reason) => Err(Box::new(Sent::Refused(reason))),
         }
     }

@@ -81,7 +81,7 @@ impl<P: Platform> Driver<P> {
                 self.release(now, switch, port, engine.take_released(), outbox);
             }
             Some(Verdict::Hairpin(len)) => {
-                let reply = take_reply(outbox, len);
+                let reply = take_reply(outbox, len as usize);
                 outbox.pool.put(frame);
                 self.lan_outbound(switch, (lan, port), reply, outbox);
             }

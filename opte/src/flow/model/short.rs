@@ -184,9 +184,10 @@ fn send(store: &FlowStore, proto: Proto, number: u16) -> Option<(u16, u16)> {
     let parsed = parse_guest(&frame).unwrap();
     let words = parsed.key.words();
     let anchor = Some(parsed.offsets.anchor());
-    let found = store.find_at(Out, store.hash(words), &words, anchor)?;
+    let candidate = store.candidate(store.hash(words))?;
+    let found = store.is_of(candidate, Out, &words, anchor)?;
     let packet = (Out, NOW, frame.len());
-    let (program, translation, _) = store.go_on(found, packet, 0, &parsed, &frame)?;
+    let (program, translation, _) = store.go_on(found, packet, 0, &frame, parsed.segment())?;
     let mut buf = frame;
     let end = buf.len();
     let mut packet = Packet::new(&mut buf, 0, end).unwrap();

@@ -163,7 +163,7 @@ impl fmt::Display for RestoreError {
 impl core::error::Error for RestoreError {}
 
 /// The version of the format. It changes with the pages, their order and what is in them; the layout of a flow is told by itself.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"OPTESAVE";
 
