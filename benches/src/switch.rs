@@ -34,6 +34,8 @@ rows! {
     "local_delivery_udp" Instructions NONE, local_udp;
     "local_delivery_udp_1400_bytes" Instructions NONE, local_udp_long;
     "local_delivery_time" Nanoseconds NONE, local_tcp;
+    "local_delivery_burst_udp" Instructions NONE, local_burst;
+    "local_delivery_burst_udp_time" Nanoseconds NONE, local_burst;
     "multicast_to_1_guest" Instructions NONE, to_1;
     "multicast_to_16_guests" Instructions NONE, to_16;
     "multicast_to_16_guests_1400_bytes" Instructions NONE, to_16_long;
@@ -107,6 +109,8 @@ impl Platform for Still {
 struct Host {
     driver: Driver<Still>,
     outbox: Outbox<()>,
+    /// Frames that are measured at once.
+    burst: usize,
 }
 
 impl Host {
@@ -118,6 +122,7 @@ impl Host {
         Self {
             driver,
             outbox: Outbox::new(2 * RING),
+            burst: 1,
         }
     }
 
@@ -131,10 +136,10 @@ impl Host {
         (0..RING).map(frame).collect()
     }
 
-    /// Sends a frame from guest `n`.
-    fn send(&mut self, n: u8, frame: Option<Frame>) {
+    /// Sends a burst of frames, or one, from guest `n`.
+    fn send(&mut self, n: u8, frames: impl IntoIterator<Item = Frame>) {
         self.driver
-            .from_guest(PortId(n.into()), frame, &mut self.outbox);
+            .from_guest(PortId(n.into()), frames, &mut self.outbox);
     }
 
     /// How many frames were delivered, whose buffers are free again.
@@ -151,6 +156,13 @@ impl Host {
             let mut ring = self.ring(bytes);
             if round == 0 {
                 ring.drain(..).for_each(|frame| self.send(1, frame));
+            } else if self.burst > 1 {
+                let frames = &mut ring.iter_mut().filter_map(Option::take);
+                meter.burst(RING, || {
+                    for _ in 0..RING / self.burst {
+                        self.send(1, frames.take(self.burst));
+                    }
+                });
             } else {
                 meter.each(RING, |at| self.send(1, black_box(ring[at].take())));
             }
@@ -250,15 +262,22 @@ fn local_tcp(meter: &mut Meter) {
 }
 
 fn local_udp(meter: &mut Meter) {
-    datagrams(meter, 0);
+    datagrams(meter, 0, 1);
 }
 
 fn local_udp_long(meter: &mut Meter) {
-    datagrams(meter, 1_400);
+    datagrams(meter, 1_400, 1);
 }
 
-fn datagrams(meter: &mut Meter, body: usize) {
+fn local_burst(meter: &mut Meter) {
+    /// As many as are read from a link at once.
+    const BURST: usize = 64;
+    datagrams(meter, 0, BURST);
+}
+
+fn datagrams(meter: &mut Meter, body: usize, burst: usize) {
     let mut host = Host::new(2);
+    host.burst = burst;
     let [here, there] = [1, 2].map(|n| SocketAddrV4::new(ip(n), 4_000));
     let answer = frames::udp(ethernet(2), there, here, body);
     let frame = frames::udp(ethernet(1), here, there, body);

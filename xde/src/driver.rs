@@ -128,10 +128,9 @@ impl<P: Platform> Driver<P> {
         };
         let mut frames = frames.into_iter().fuse();
         let Some(engine) = &port.engine else {
-            return frames.for_each(|frame| {
-                if let Some(frame) = self.sent(port, frame, outbox) {
-                    self.pass_to_underlay(&switch, port, frame, outbox);
-                }
+            return frames.for_each(|frame| match is_sent(port, &frame) {
+                true => self.pass_to_underlay(&switch, port, frame, outbox),
+                false => self.drop_frame(&port.counters, DropReason::LinkError, frame, outbox),
             });
         };
         engine.work(&mut |worker| {
@@ -185,35 +184,18 @@ impl<P: Platform> Driver<P> {
         !self.waiting.lock().is_empty()
     }
 
-    /// A frame from a guest is counted; empty, it is none.
-    fn sent(
-        &self,
-        port: &SwitchPort<P::Link>,
-        frame: Frame,
-        outbox: &mut Outbox<P::Link>,
-    ) -> Option<Frame> {
-        let len = frame.bytes().len();
-        port.counters
-            .frame(Count::FromGuest, Count::FromGuestBytes, len);
-        if len == 0 {
-            self.drop_frame(&port.counters, DropReason::LinkError, frame, outbox);
-            return None;
-        }
-        Some(frame)
-    }
-
     /// A frame from a guest whose port has this engine, to be processed by a worker of it.
     fn outbound(
         &self,
         now: Moment,
         (switch, port, engine): Sender<'_, P::Link>,
         (worker, ahead): (&mut dyn EngineWorker, Option<Ahead>),
-        frame: Frame,
+        mut frame: Frame,
         outbox: &mut Outbox<P::Link>,
     ) {
-        let Some(mut frame) = self.sent(port, frame, outbox) else {
-            return;
-        };
+        if !is_sent(port, &frame) {
+            return self.drop_frame(&port.counters, DropReason::LinkError, frame, outbox);
+        }
         let reply = outbox.reply.space();
         let done = frame.with_packet(|packet| {
             packet.may_stay_on_host();
@@ -518,6 +500,15 @@ impl<P: Platform> Driver<P> {
 
 /// Where a frame of a guest comes from: the switch, its port there, and the engine of that.
 type Sender<'a, L> = (&'a Switch<L>, &'a Arc<SwitchPort<L>>, &'a Arc<dyn Engine>);
+
+/// A frame from a guest is counted; empty, it is none.
+#[inline(always)]
+fn is_sent<L>(port: &SwitchPort<L>, frame: &Frame) -> bool {
+    let len = frame.bytes().len();
+    port.counters
+        .frame(Count::FromGuest, Count::FromGuestBytes, len);
+    len != 0
+}
 
 /// Whether a guest's link takes a frame.
 fn fits<L>(port: &SwitchPort<L>, frame: &Frame) -> bool {
