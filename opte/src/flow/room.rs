@@ -185,8 +185,9 @@ impl<N: Network> FlowTable<N> {
         if !self.may_take(BYTES) {
             return None;
         }
-        let mut next = self.end_of_connections;
-        let ids = self.store.connections.grow(next, || {
+        let end = self.end_of_connections;
+        let mut next = end & !(CHUNK - 1);
+        let ids = self.store.connections.grow(end, || {
             next += 1;
             OnLine(SpinLock::new(Tracked {
                 connection: Connection::NONE,
@@ -194,8 +195,7 @@ impl<N: Network> FlowTable<N> {
             }))
         })?;
         self.bytes += BYTES;
-        // The first of all is nobody's.
-        self.free_connection = ids.start.max(1);
+        self.free_connection = end;
         self.end_of_connections = ids.end;
         if let Some(last) = self.store.connections.get(ids.end - 1) {
             last.lock().next_free = NONE;

@@ -168,7 +168,8 @@ impl<N: Network> FlowTable<N> {
             end: 0,
             free_connection: NONE,
             connections: 0,
-            end_of_connections: 0,
+            // The first of all is nobody's.
+            end_of_connections: 1,
             counted: BTreeMap::new(),
             wheel: Wheel::new(),
             ranks: [List::EMPTY; RANKS],
