@@ -381,12 +381,13 @@ impl Cell {
         translation: &Translation,
     ) {
         let cell = self.side_cell(dir);
-        let mut short = *key;
-        if is_v4(key) {
-            let [_, b, _, d, ..] = &mut short;
-            (*b, *d) = (both_v4(*b, *d), 0);
-        }
-        for (word, new) in cell.key.iter().zip(short) {
+        let &[a, b, c, d, e, _] = key;
+        let (b, d) = if is_v4(key) {
+            (both_v4(b, d), 0)
+        } else {
+            (b, d)
+        };
+        for (word, new) in cell.key.iter().zip([a, b, c, d, e]) {
             word.store(new, Ordering::Relaxed);
         }
         let words: TranslationWords = zerocopy::transmute!(*translation);

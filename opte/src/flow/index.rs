@@ -103,10 +103,26 @@ impl Index {
         }
     }
 
-    /// As [`Index::candidate`], which has not found it in the first line.
+    /// As [`Index::candidate`], which has not found it in the first line: in the lines behind that.
     #[inline(never)]
     fn candidate_beyond(&self, hash: u32) -> Option<u32> {
-        self.find(hash, |_| true)
+        let part = self.part_of(hash);
+        let mask = self.masks.get(part)?.load(Ordering::Acquire) as usize;
+        let mut at = hash as usize & mask & !(LINE - 1);
+        for _ in 0..=mask / LINE {
+            at = (at + LINE) & mask;
+            let place = self.place(part, at);
+            for slot in self.slots.get(place..place + LINE)? {
+                let slot = slot.load(Ordering::Acquire);
+                if (slot >> 32) as u32 == hash {
+                    return Some(slot as u32);
+                }
+                if slot == 0 {
+                    return None;
+                }
+            }
+        }
+        None
     }
 
     /// Asks for the memory where [`Index::find`] begins to look.
