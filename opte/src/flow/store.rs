@@ -238,9 +238,9 @@ impl FlowStore {
 
     /// A packet that [`FlowStore::find`] found a flow for, if nothing that is known of the flow changes but numbers: a datagram
     /// that is not the first, or a segment of an established connection that acknowledges and does no more. It is counted.
-    /// None, and nothing done, of any other: [`FlowStore::pass`] is for all. `packet` is its direction, its time and its length, `gate`
-    /// the word of the port's gate, and `segment` gives its [`Segment::of_established`]; the flow was found by the frame's anchor. Gives the program, by its number too, and what
-    /// the flow adds to it.
+    /// None, and nothing counted, of any other: [`FlowStore::pass`] is for all. `packet` is its direction, its time and its length,
+    /// `gate` the word of the port's gate, and `segment` where in the frame a header of TCP begins and how many bytes of payload
+    /// there are; the flow was found by the frame's anchor. Gives the program, by its number too, and what the flow adds to it.
     #[inline(always)]
     pub(crate) fn go_on(
         &self,
@@ -248,7 +248,7 @@ impl FlowStore {
         packet: (Direction, Moment, usize),
         gate: u64,
         frame: &[u8],
-        (l4, payload): (usize, u32),
+        segment: (usize, u32),
     ) -> Option<(&Bound, Translation, u32)> {
         let (dir, now, len) = packet;
         let cell = found.cell;
@@ -268,6 +268,7 @@ impl FlowStore {
                 return None;
             }
             // Who goes the long way from here on tells the connection the same once more, which changes nothing.
+            let (l4, payload) = segment;
             let segment = Segment::established(frame.get(l4..)?.first_chunk()?, payload)?;
             tracked.connection.go_on(dir, &segment);
             let going = self.going(cell, dir)?;

@@ -68,7 +68,7 @@ impl<N: Network> Port<N> {
         self.flows.is_large()
     }
 
-    /// Asks for the memory that packets with these frames will need, at most [`LOOK_AHEAD`](super::LOOK_AHEAD) of them, so that
+    /// Asks for the memory that packets with these frames will need, at most [`LOOK_AHEAD`] of them, so that
     /// they need not wait for it one after the other. They are to be processed next, one by one; nothing else comes of it. Where
     /// a port has but few flows it does nothing. [`Port::process_burst`] does it by itself.
     #[inline]
